@@ -1,0 +1,81 @@
+import type { BackupDetail, BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
+import type { RepositorySnapshot } from '../domain/catalog/repository-snapshot.ts';
+import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
+import type { OperationContext } from './operation.ts';
+
+/** A command as it would be typed: for showing, never for a shell. Holds no secret. */
+export interface CommandPreview {
+  readonly argv: readonly string[];
+}
+
+export interface EngineVersion {
+  readonly name: 'pgbackrest';
+  readonly version: string;
+}
+
+export interface BackupRequest {
+  readonly repository: RepositoryName;
+  readonly type: BackupType;
+  /** Kept with the backup, so that a run that was interrupted finds out whether it finished. */
+  readonly runId: string;
+}
+
+export interface RestoreRequest {
+  readonly repository: RepositoryName;
+  readonly label: BackupLabel;
+  /** Empty, or left by an interrupted run of this same request (`resume`). */
+  readonly dataDirectory: string;
+  readonly target: RecoveryTarget;
+  readonly timeline: TargetTimeline;
+  readonly targetAction: 'pause' | 'promote';
+  /** Spool, lock and log of this restore alone. */
+  readonly workDirectory: string;
+  readonly tablespaceMap: readonly { readonly oid: number; readonly location: string }[];
+  readonly resume: boolean;
+}
+
+export interface VerifyReport {
+  readonly ok: boolean;
+  /** One line a fault found. */
+  readonly faults: readonly string[];
+}
+
+/** Reading a backup engine's repositories: no method changes anything anywhere. */
+export interface BackupCatalogReader {
+  /** Throws TOOL_MISSING or TOOL_UNSUPPORTED. */
+  readVersion(context: OperationContext): Promise<EngineVersion>;
+  /** Throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED where the repository does not answer. */
+  readRepository(
+    repository: RepositoryName,
+    options: { readonly walArchive: boolean },
+    context: OperationContext,
+  ): Promise<RepositorySnapshot>;
+  readBackupDetail(repository: RepositoryName, label: BackupLabel, context: OperationContext): Promise<BackupDetail>;
+  /** Reads what was stored and compares checksums. Damage is a report, not an error. */
+  verifyRepository(repository: RepositoryName, context: OperationContext): Promise<VerifyReport>;
+}
+
+/** Pure: what would be run. */
+export interface BackupEnginePreview {
+  previewCreateRepositories(): readonly CommandPreview[];
+  previewBackup(request: BackupRequest): readonly CommandPreview[];
+  previewRestore(request: RestoreRequest): readonly CommandPreview[];
+  previewCheckArchiving(): readonly CommandPreview[];
+  /** The settings that PostgreSQL needs so that its WAL reaches every repository. */
+  archivingSettings(): Readonly<Record<string, string>>;
+}
+
+/** The effects of a backup engine. */
+export interface BackupEngine extends BackupEnginePreview {
+  /** Idempotent (pgBackRest: stanza-create). */
+  createRepositories(context: OperationContext): Promise<void>;
+  /** Forces a WAL switch and waits until the segment is in every repository (pgBackRest: check). */
+  checkArchiving(context: OperationContext): Promise<void>;
+  /** Resolves once the backup is complete in the repository and visible in its catalogue. */
+  takeBackup(request: BackupRequest, context: OperationContext): Promise<BackupLabel>;
+  /**
+   * Copies the backup into `dataDirectory`, pg_control last, and writes the recovery settings and recovery.signal.
+   * Throws BACKUP_DAMAGED, REPOSITORY_*, DISK_FULL.
+   */
+  restoreBackup(request: RestoreRequest, context: OperationContext): Promise<void>;
+}

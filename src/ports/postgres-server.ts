@@ -1,0 +1,80 @@
+import type { Lsn } from '../domain/postgres/lsn.ts';
+import type { SystemIdentifier } from '../domain/postgres/system-identifier.ts';
+import type { TimelineId } from '../domain/postgres/timeline.ts';
+import type { Instant } from '../domain/time/instant.ts';
+import type { OperationContext } from './operation.ts';
+
+/** How to reach a server by SQL. The password, where there is one, is inside `url` and is never printed. */
+export type ServerAddress =
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'socket'; readonly socketDirectory: string; readonly port: number; readonly user: string };
+
+/** pg_stat_archiver. */
+export interface ArchiverStatistics {
+  readonly archivedCount: bigint;
+  readonly failedCount: bigint;
+  readonly lastArchivedWal?: string;
+  readonly lastArchivedTime?: Instant;
+  readonly lastFailedWal?: string;
+  readonly lastFailedTime?: Instant;
+}
+
+/** A standby as its primary sees it (pg_stat_replication). */
+export interface ReplicationConnection {
+  readonly applicationName: string;
+  readonly state: string;
+  readonly sentLsn?: Lsn;
+  readonly replayLsn?: Lsn;
+  readonly syncState: string;
+}
+
+/** A server as it answered just now. */
+export interface ServerObservation {
+  readonly systemIdentifier: SystemIdentifier;
+  readonly postgresMajor: number;
+  /** server_version_num, for example 150020. */
+  readonly versionNumber: number;
+  readonly inRecovery: boolean;
+  readonly timeline: TimelineId;
+  /** The insert position on a primary, the replayed position on a standby. */
+  readonly lsn?: Lsn;
+  readonly dataDirectory: string;
+  readonly walSegmentSizeBytes: number;
+  readonly serverTime: Instant;
+  readonly archiver: ArchiverStatistics;
+  readonly replication: readonly ReplicationConnection[];
+  /** Only those that this program looks at; absent where the role may not read them. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Settings changed on disk that wait for a restart. */
+  readonly pendingRestart: readonly string[];
+}
+
+/** Where the recovery of a server stands. */
+export interface RecoveryState {
+  readonly inRecovery: boolean;
+  readonly paused: boolean;
+  readonly replayLsn?: Lsn;
+  /** Commit time of the last replayed transaction. */
+  readonly lastReplayedCommitTime?: Instant;
+  readonly timeline: TimelineId;
+}
+
+export interface PostgresReader {
+  /** Throws POSTGRES_UNAVAILABLE. */
+  observeServer(address: ServerAddress, context: OperationContext): Promise<ServerObservation>;
+  /** Throws POSTGRES_UNAVAILABLE, also while the server still starts. */
+  observeRecovery(address: ServerAddress, context: OperationContext): Promise<RecoveryState>;
+}
+
+export interface PostgresWriter {
+  /** ALTER SYSTEM SET, one statement a setting; `null` resets it. */
+  alterSystem(address: ServerAddress, settings: Readonly<Record<string, string | null>>, context: OperationContext): Promise<void>;
+  reloadConfiguration(address: ServerAddress, context: OperationContext): Promise<void>;
+  /**
+   * Commits an empty transaction that has an xid, so that the WAL holds a commit later than any that came before,
+   * then switches to a new segment. Resolves with the name of the segment that holds the commit.
+   */
+  closeWalSegment(address: ServerAddress, context: OperationContext): Promise<{ readonly segment: string; readonly commitTime: Instant }>;
+  /** pg_promote(wait): resolves once the server accepts writes. */
+  promote(address: ServerAddress, context: OperationContext): Promise<void>;
+}
