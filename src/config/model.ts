@@ -1,0 +1,126 @@
+import type { RepositoryName } from '../domain/catalog/base-backup.ts';
+import type { SecretReference, SecretText } from './secrets.ts';
+
+/** What the configuration file says, with every default filled in. Holds references to secrets, never a secret. */
+export interface Configuration {
+  /** The file that it was read from, absolute. */
+  readonly path: string;
+  /** Journals, locks and generated files. */
+  readonly stateDirectory: string;
+  /** IANA name of the zone of instants typed without one; without it such an instant is refused. */
+  readonly timezone?: string;
+  /** In the order of the file. */
+  readonly clusters: ReadonlyMap<string, ClusterConfig>;
+}
+
+/** One PostgreSQL cluster: a primary and its standbys, and where their backups go. */
+export interface ClusterConfig {
+  readonly name: string;
+  readonly engine: 'pgbackrest';
+  /** pgBackRest's name of the cluster. */
+  readonly stanza: string;
+  /** The operating system user that owns the data directories; absent: whoever owns the data directory. */
+  readonly osUser?: string;
+  /** Where initdb, pg_ctl and postgres are; absent: found by the major version. */
+  readonly postgresqlBinDirectory?: string;
+  readonly pgbackrest: PgbackrestConfig;
+  readonly nodes: readonly NodeConfig[];
+  /** In the order of their pgBackRest keys. */
+  readonly repositories: readonly RepositoryConfig[];
+  readonly archiving: ArchivingConfig;
+  readonly restore: RestoreConfig;
+  readonly objectives?: ObjectivesConfig;
+  /** Names of schedules, or absolute paths of schedule files. */
+  readonly schedules: readonly string[];
+}
+
+export type CompressType = 'lz4' | 'zst' | 'gz' | 'bz2' | 'none';
+
+export interface PgbackrestConfig {
+  /** A path, or a name looked up in PATH. */
+  readonly command: string;
+  readonly processMax: number;
+  readonly compressType: CompressType;
+  readonly compressLevel?: number;
+  readonly lockPath?: string;
+  readonly spoolPath?: string;
+  /** Written as they are into the section [global]; holds no option that we generate ourselves. */
+  readonly extraOptions: Readonly<Record<string, string>>;
+}
+
+/** One server of the cluster, on this machine. */
+export interface NodeConfig {
+  readonly name: string;
+  /** A postgresql:// URL; its password, where it has one, is a reference. */
+  readonly url?: SecretText;
+  /** The password that belongs to `url` (passwordFile or passwordCommand). */
+  readonly password?: SecretReference;
+  readonly dataDirectory?: string;
+  readonly socketDirectory?: string;
+  readonly port?: number;
+  readonly service: ServiceConfig;
+}
+
+/** What starts and stops the server in normal operation. */
+export type ServiceConfig =
+  | { readonly manager: 'pg_ctl' }
+  | { readonly manager: 'pg_ctlcluster'; readonly version: string; readonly clusterName: string }
+  | { readonly manager: 'systemd'; readonly unit: string };
+
+export type RepositoryConfig = LocalRepositoryConfig | S3RepositoryConfig;
+
+export interface RetentionConfig {
+  /** Backups and WAL are kept so that any instant of the last so many days can be reached. */
+  readonly days: number;
+}
+
+interface RepositoryBase {
+  readonly name: RepositoryName;
+  /** pgBackRest's key of the repository: 1 for the first in the file. */
+  readonly index: number;
+  readonly retention: RetentionConfig;
+  /** With it the repository is encrypted (aes-256-cbc). */
+  readonly encryptionPassphrase?: SecretReference;
+}
+
+export interface LocalRepositoryConfig extends RepositoryBase {
+  readonly kind: 'local';
+  readonly path: string;
+}
+
+export interface S3RepositoryConfig extends RepositoryBase {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** Host name or address, without scheme and port. */
+  readonly endpoint: string;
+  readonly port?: number;
+  readonly region: string;
+  /** Begins with `/`. */
+  readonly pathPrefix: string;
+  readonly uriStyle: 'path' | 'host';
+  readonly caFile?: string;
+  readonly verifyTls: boolean;
+  /** `shared`: accessKey and secretKey are there; else the credentials come from the machine's role. */
+  readonly keyType: 'shared' | 'auto' | 'web-id';
+  readonly accessKey?: SecretReference;
+  readonly secretKey?: SecretReference;
+  readonly sessionToken?: SecretReference;
+  /** Whether the S3 client adds checksums to every request, which some services do not understand. */
+  readonly checksums: 'auto' | 'when_required';
+}
+
+export interface ArchivingConfig {
+  /** PostgreSQL's archive_timeout: the most that is lost when the server is idle and then gone. */
+  readonly archiveTimeoutSeconds: number;
+}
+
+export interface RestoreConfig {
+  /** For how many days a data directory that a restore replaced is kept at least. */
+  readonly keepOldDays: number;
+}
+
+/** What the operator promises; compared with what is measured. */
+export interface ObjectivesConfig {
+  readonly rpoSeconds?: number;
+  readonly rtoSeconds?: number;
+}
