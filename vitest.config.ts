@@ -1,0 +1,39 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * One project a kind of test, in the order in which they run. Unit tests and simulations touch nothing but memory and small
+ * temporary files, so their files run side by side; the others start servers and take the machine for themselves.
+ */
+function project(name: string, order: number, options: { parallel: boolean; testTimeoutMs: number }) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      fileParallelism: options.parallel,
+      testTimeout: options.testTimeoutMs,
+      hookTimeout: Math.max(options.testTimeoutMs, 60_000),
+      teardownTimeout: 30_000,
+      sequence: { groupOrder: order },
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    // A process for each file: it may set signal handlers, and its children can be told from those of other files.
+    pool: 'forks',
+    globalSetup: ['./scripts/vitest/global-setup.ts'],
+    setupFiles: ['./scripts/vitest/guard-setup.ts'],
+    reporters: ['./scripts/vitest/reporter.ts'],
+    passWithNoTests: true,
+    allowOnly: false,
+    projects: [
+      project('unit', 0, { parallel: true, testTimeoutMs: 15_000 }),
+      project('simulation', 1, { parallel: true, testTimeoutMs: 180_000 }),
+      project('contract', 2, { parallel: false, testTimeoutMs: 120_000 }),
+      project('integration', 3, { parallel: false, testTimeoutMs: 180_000 }),
+      project('e2e', 4, { parallel: false, testTimeoutMs: 300_000 }),
+    ],
+  },
+});
