@@ -75,7 +75,12 @@ export interface InstanceReader {
   findUser(name: string): Promise<FileOwner | undefined>;
   /** The user that this program runs as. */
   currentUser(): FileOwner;
+  /** The end of a file; empty where there is none. */
   readFileTail(path: string, maxBytes: number): Promise<string>;
+  /** Names in a directory; empty where there is none. */
+  listFiles(directory: string): Promise<readonly string[]>;
+  /** A TCP port on loopback that nothing listens on. */
+  findFreePort(): Promise<number>;
 }
 
 /** How a server is started by us, beside whatever service manager it normally has. */
@@ -85,7 +90,8 @@ export interface ServerStart {
   readonly owner: FileOwner;
   readonly port: number;
   readonly socketDirectory: string;
-  readonly listenAddresses: string;
+  /** Absent: as the configuration files say. */
+  readonly listenAddresses?: string;
   readonly logFile: string;
   /** Given on the command line: over every configuration file. */
   readonly settings: Readonly<Record<string, string>>;

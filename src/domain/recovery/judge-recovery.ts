@@ -1,0 +1,79 @@
+import { formatLsn, type Lsn } from '../postgres/lsn.ts';
+import { formatInstantUtc, type Instant } from '../time/instant.ts';
+import { describeTarget } from './describe-target.ts';
+import type { RecoveryLog } from './server-log.ts';
+import type { RecoveryTarget } from './target.ts';
+
+/** What is known of a server that replayed: what it answered, where it could answer, and what it logged. */
+export interface RecoveryEvidence {
+  readonly state?: { readonly inRecovery: boolean; readonly replayLsn?: Lsn; readonly lastReplayedCommitTime?: Instant };
+  readonly log: RecoveryLog;
+  /** The archive was seen to hold WAL at least so far. */
+  readonly leastLsn?: Lsn | undefined;
+}
+
+export type RecoveryVerdict =
+  | { readonly kind: 'reached'; readonly evidence: string }
+  | {
+      readonly kind: 'failed';
+      readonly code:
+        | 'TARGET_AFTER_WINDOW'
+        | 'TARGET_BEFORE_WINDOW'
+        | 'TARGET_NOT_FOUND'
+        | 'REPOSITORY_UNAVAILABLE'
+        | 'POSTGRES_FAILED'
+        | 'VERIFICATION_FAILED';
+      readonly message: string;
+    };
+
+/**
+ * Says from PostgreSQL's own words whether the target was reached. PostgreSQL takes every failure of restore_command
+ * for the end of the archive, so an end that comes earlier than what the archive was seen to hold is no success.
+ */
+export function judgeRecovery(target: RecoveryTarget, evidence: RecoveryEvidence): RecoveryVerdict {
+  if (evidence.state === undefined) return judgeDeath(target, evidence.log);
+  return target.kind === 'latest' ? judgeLatest(evidence) : judgeStop(target, evidence);
+}
+
+function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
+  if (log.beforeConsistency)
+    return { kind: 'failed', code: 'TARGET_BEFORE_WINDOW', message: `${describeTarget(target)} lies before the end of the backup: the copy is not consistent there` };
+  if (!log.endedBeforeTarget) return { kind: 'failed', code: 'POSTGRES_FAILED', message: `the restored server ended while it replayed: ${log.fatal ?? 'its log says nothing'}` };
+  if (log.fetchError !== undefined)
+    return { kind: 'failed', code: 'REPOSITORY_UNAVAILABLE', message: `WAL could not be fetched from the repository: ${log.fetchError}` };
+  const last = log.lastCompletedTransactionTime;
+  const end = last === undefined ? '' : `; the last commit in it is of ${formatInstantUtc(last)}`;
+  const searched = target.kind === 'xid' || target.kind === 'name';
+  return {
+    kind: 'failed',
+    code: searched ? 'TARGET_NOT_FOUND' : 'TARGET_AFTER_WINDOW',
+    message: searched
+      ? `${describeTarget(target)} is not in the WAL that follows this backup${end}`
+      : `the archived WAL ends before ${describeTarget(target)} is reached${end}`,
+  };
+}
+
+function judgeLatest({ state, log, leastLsn }: RecoveryEvidence): RecoveryVerdict {
+  if (state?.inRecovery !== false) return { kind: 'failed', code: 'VERIFICATION_FAILED', message: 'the server paused although it was to replay to the end' };
+  const end = log.redoDoneLsn;
+  if (leastLsn !== undefined && (end === undefined || end < leastLsn))
+    return {
+      kind: 'failed',
+      code: 'REPOSITORY_UNAVAILABLE',
+      message: `replay ended at ${end === undefined ? 'an unknown position' : formatLsn(end)}, but the archive was seen to reach ${formatLsn(leastLsn)}${log.fetchError === undefined ? '' : `: ${log.fetchError}`}`,
+    };
+  return { kind: 'reached', evidence: end === undefined ? 'archive recovery complete' : `redo done at ${formatLsn(end)}` };
+}
+
+function judgeStop(target: RecoveryTarget, { state, log }: RecoveryEvidence): RecoveryVerdict {
+  const { stopped } = log;
+  if (stopped === undefined) return { kind: 'failed', code: 'VERIFICATION_FAILED', message: `the server stopped replay without saying that it reached ${describeTarget(target)}` };
+  const last = state?.lastReplayedCommitTime;
+  if (target.kind === 'time' && last !== undefined && (target.inclusive ? last > target.time : last >= target.time))
+    return {
+      kind: 'failed',
+      code: 'VERIFICATION_FAILED',
+      message: `the server replayed a commit of ${formatInstantUtc(last)}, which lies past ${describeTarget(target)}`,
+    };
+  return { kind: 'reached', evidence: stopped.line };
+}

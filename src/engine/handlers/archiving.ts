@@ -1,0 +1,87 @@
+import { SpokeError } from '../../errors.ts';
+import type { CommandPreview } from '../../ports/backup-engine.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { ServerAddress } from '../../ports/postgres-server.ts';
+import type { StepOf } from '../../plan/step.ts';
+import type { HandlerPorts, HandlersOf } from './ports.ts';
+
+const POLL_MS = 200;
+
+/** Setting up the archive, and having a primary archive what it still holds. */
+export function archivingHandlers(
+  ports: HandlerPorts,
+): HandlersOf<'create-repositories' | 'alter-system' | 'reload-configuration' | 'check-archiving' | 'close-wal-segment'> {
+  const { engine, postgresWriter } = ports;
+  return {
+    'create-repositories': {
+      preview: () => engine.previewCreateRepositories(),
+      run: async (_step, context) => {
+        await engine.createRepositories(context);
+        return {};
+      },
+    },
+    'alter-system': {
+      preview: (step) => Object.entries(step.settings).map(([name, value]) => sql(step.node, `ALTER SYSTEM SET ${name} = ${quoteLiteral(value)}`)),
+      run: async (step, context) => {
+        await postgresWriter.alterSystem(await primaryAddress(ports, step.node, context), step.settings, context);
+        return { settings: step.settings };
+      },
+    },
+    'reload-configuration': {
+      preview: (step) => [sql(step.node, 'SELECT pg_reload_conf()')],
+      run: async (step, context) => {
+        await postgresWriter.reloadConfiguration(await primaryAddress(ports, step.node, context), context);
+        return {};
+      },
+    },
+    'check-archiving': {
+      preview: () => engine.previewCheckArchiving(),
+      run: async (_step, context) => {
+        await engine.checkArchiving(context);
+        return {};
+      },
+    },
+    'close-wal-segment': {
+      preview: (step) => [sql(step.node, 'SELECT pg_current_xact_id()'), sql(step.node, 'SELECT pg_switch_wal()')],
+      run: (step, context) => closeWalSegment(ports, step, context),
+    },
+  };
+}
+
+function sql(node: string, statement: string): CommandPreview {
+  return { argv: [`(${node})`, statement] };
+}
+
+function quoteLiteral(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+/** The node's address, once more confirmed to be a primary: roles are observed, also right before a change. */
+export async function primaryAddress(ports: HandlerPorts, node: string, context: OperationContext): Promise<ServerAddress> {
+  const address = await ports.access.addressOf(node);
+  if (address === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', `node ${node} has no url in the configuration`);
+  const server = await ports.postgres.observeServer(address, context);
+  if (server.inRecovery) throw new SpokeError('PLAN_STALE', `node ${node} is in recovery now: it is no longer the primary`);
+  return address;
+}
+
+async function closeWalSegment(ports: HandlerPorts, step: StepOf<'close-wal-segment'>, context: OperationContext) {
+  const address = await primaryAddress(ports, step.node, context);
+  const closed = await ports.postgresWriter.closeWalSegment(address, context);
+  const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
+  for (;;) {
+    const { archiver } = await ports.postgres.observeServer(address, context);
+    if (archiver.lastArchivedWal !== undefined && isArchivedUpTo(archiver.lastArchivedWal, closed.segment)) return { segment: closed.segment };
+    if (ports.clock.monotonicMs() > deadlineMs)
+      throw new SpokeError('TIMED_OUT', `${step.node} has not archived segment ${closed.segment}; last archived: ${archiver.lastArchivedWal ?? 'none'}, last failed: ${archiver.lastFailedWal ?? 'none'}`, {
+        hint: 'See what its archive_command says in the server log; spoke-backup setup archiving repairs the settings.',
+      });
+    context.onProgress?.({ phase: 'waiting for the archiver', position: closed.segment });
+    await ports.clock.sleep(POLL_MS, context.signal);
+  }
+}
+
+/** The archiver works in order of names; history and partial files sort beside the segment that they belong to. */
+function isArchivedUpTo(lastArchived: string, segment: string): boolean {
+  return lastArchived.slice(0, 24) >= segment && /^[0-9A-F]{24}/.test(lastArchived);
+}

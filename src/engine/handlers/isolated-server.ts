@@ -1,0 +1,146 @@
+import { SpokeError } from '../../errors.ts';
+import type { InstanceReader } from '../../ports/instance.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { RecoveryState, ServerAddress } from '../../ports/postgres-server.ts';
+import type { IsolatedServer, StepOf } from '../../plan/step.ts';
+import type { HandlerPorts, HandlersOf } from './ports.ts';
+import { proveTarget } from './prove-target.ts';
+
+/** Whatever the restored configuration says: while it is isolated, nothing goes out and nobody comes in. */
+const ISOLATION: Readonly<Record<string, string>> = {
+  archive_command: '',
+  archive_cleanup_command: '',
+  recovery_end_command: '',
+  primary_conninfo: '',
+  primary_slot_name: '',
+  synchronous_standby_names: '',
+  hot_standby: 'on',
+  // Extensions and subscriptions would begin to work as soon as it is promoted: jobs would run twice.
+  shared_preload_libraries: '',
+  max_logical_replication_workers: '0',
+  ssl: 'off',
+  external_pid_file: '',
+  cluster_name: 'spoke-restore',
+  logging_collector: 'off',
+  log_destination: 'stderr',
+  log_min_messages: 'warning',
+  log_line_prefix: '%m [%p] ',
+  log_timezone: 'UTC',
+  timezone: 'UTC',
+  lc_messages: 'C',
+  unix_socket_permissions: '0700',
+};
+
+const HBA_LINES = 'local all all trust\n';
+
+/** The server beside: started, watched to its target, promoted, stopped. */
+export function isolatedServerHandlers(
+  ports: HandlerPorts,
+): HandlersOf<'start-isolated' | 'prove-target' | 'promote-isolated' | 'stop-isolated'> {
+  return {
+    'start-isolated': {
+      preview: (step) => [{ argv: ['postgres', '-D', step.server.area.dataDirectory, '-k', step.server.area.socketDirectory, '-c', "listen_addresses=''"] }],
+      run: (step, context) => start(ports, step, context),
+    },
+    'prove-target': {
+      preview: (step) => [{ argv: ['(watch)', step.server.area.logFile] }],
+      run: (step, context) => proveTarget(ports, step, context),
+    },
+    'promote-isolated': {
+      preview: () => [{ argv: ['(isolated)', 'SELECT pg_promote()'] }],
+      run: (step, context) => promote(ports, step, context),
+    },
+    'stop-isolated': {
+      preview: (step) => [{ argv: ['pg_ctl', 'stop', '-D', step.server.area.dataDirectory, '-m', 'fast'] }],
+      run: (step, context) => stop(ports, step, context),
+    },
+  };
+}
+
+async function start(ports: HandlerPorts, { server, archiving }: StepOf<'start-isolated'>, context: OperationContext) {
+  const { area, owner } = server;
+  const found = await ports.instance.inspectDirectory(area.dataDirectory, context);
+  if (found.running !== undefined) return { port: found.running.port };
+  const installation = await installationOf(ports.instance, server.postgresMajor, context);
+  const port = await ports.instance.findFreePort();
+  await ports.instanceControl.createDirectory(area.socketDirectory, owner);
+  // A log of its own for each start: what an earlier attempt said must not be read as this one's.
+  await ports.instanceControl.writeFileDurably(area.logFile, '', owner, 0o600);
+  await ports.instanceControl.writeFileDurably(area.hbaFile, HBA_LINES, owner, 0o600);
+  if (!found.hasPostgresqlConf) await ports.instanceControl.writeFileDurably(area.configFile, '', owner, 0o600);
+  await ports.instanceControl.startServer(
+    {
+      dataDirectory: area.dataDirectory,
+      binDirectory: installation.binDirectory,
+      owner,
+      port,
+      socketDirectory: area.socketDirectory,
+      listenAddresses: '',
+      logFile: area.logFile,
+      settings: {
+        ...found.control?.standbySettings,
+        ...ISOLATION,
+        // With archive_mode on and no command, WAL and history files wait in pg_wal for the real archiver.
+        archive_mode: archiving === 'keep' ? 'on' : 'off',
+        data_directory: area.dataDirectory,
+        ...(server.postgresMajor >= 15 ? { archive_library: '' } : {}),
+      },
+      hbaFile: area.hbaFile,
+      ...(found.hasPostgresqlConf ? {} : { configFile: area.configFile }),
+    },
+    context,
+  );
+  return { port };
+}
+
+async function promote(ports: HandlerPorts, { server }: StepOf<'promote-isolated'>, context: OperationContext) {
+  const { address, state } = await connectIsolated(ports, server, context);
+  if (state.inRecovery) await ports.postgresWriter.promote(address, context);
+  const after = await ports.postgres.observeRecovery(address, context);
+  if (after.inRecovery) throw new SpokeError('POSTGRES_FAILED', 'the restored server did not leave recovery after pg_promote()');
+  return { timeline: after.timeline };
+}
+
+async function stop(ports: HandlerPorts, { server }: StepOf<'stop-isolated'>, context: OperationContext) {
+  const installation = await installationOf(ports.instance, server.postgresMajor, context);
+  const { area, owner } = server;
+  await ports.instanceControl.stopServer({ dataDirectory: area.dataDirectory, binDirectory: installation.binDirectory, owner, mode: 'fast' }, context);
+  return {};
+}
+
+/** Throws REFUSED_POSTGRES_VERSION where that major version is not installed. */
+export async function installationOf(instance: InstanceReader, major: number, context: OperationContext) {
+  const installation = await instance.findInstallation(major, context);
+  if (installation === undefined) throw new SpokeError('REFUSED_POSTGRES_VERSION', `PostgreSQL ${major} was not found on this host`);
+  return installation;
+}
+
+/** The isolated server's address and what it says. Throws POSTGRES_UNAVAILABLE while it accepts no connection. */
+export async function connectIsolated(
+  ports: HandlerPorts,
+  server: IsolatedServer,
+  context: OperationContext,
+): Promise<{ address: ServerAddress; state: RecoveryState }> {
+  const { running } = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
+  if (running?.port === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', `no server runs in ${server.area.dataDirectory}`);
+  return connectAsSuperuser(ports, { socketDirectory: running.socketDirectory ?? server.area.socketDirectory, port: running.port }, server.superusers, context);
+}
+
+/** Tries the likely superusers in their order: which role initdb made is not recorded anywhere outside. */
+export async function connectAsSuperuser(
+  ports: Pick<HandlerPorts, 'postgres'>,
+  at: { readonly socketDirectory: string; readonly port: number },
+  superusers: readonly string[],
+  context: OperationContext,
+): Promise<{ address: ServerAddress; state: RecoveryState }> {
+  let last: unknown;
+  for (const user of superusers) {
+    const address: ServerAddress = { kind: 'socket', ...at, user };
+    try {
+      return { address, state: await ports.postgres.observeRecovery(address, context) };
+    } catch (thrown) {
+      last = thrown;
+    }
+  }
+  throw last;
+}

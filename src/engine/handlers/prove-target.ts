@@ -1,0 +1,100 @@
+import { asSpokeError, SpokeError } from '../../errors.ts';
+import { describeTarget } from '../../domain/recovery/describe-target.ts';
+import { readRecoveryLog, type RecoveryLog } from '../../domain/recovery/server-log.ts';
+import { judgeRecovery } from '../../domain/recovery/judge-recovery.ts';
+import { formatLsn, type Lsn, parseLsn } from '../../domain/postgres/lsn.ts';
+import { formatInstantIso } from '../../domain/time/instant.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { RecoveryState } from '../../ports/postgres-server.ts';
+import type { StepOf } from '../../plan/step.ts';
+import type { Proof, Reached } from '../../workflows/restore/facts.ts';
+import { connectIsolated } from './isolated-server.ts';
+import type { HandlerPorts } from './ports.ts';
+
+const POLL_MS = 200;
+const MOST_LOG_BYTES = 16 * 1024 * 1024;
+
+/** Watches replay until PostgreSQL stops at the target, and writes down what PostgreSQL says. Throws why the target was not reached. */
+export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext) {
+  const state = await replayed(ports, step, context);
+  const log = readRecoveryLog(await readLog(ports, step));
+  const least = step.leastLsn === undefined ? undefined : parseLsn(step.leastLsn);
+  const verdict = judgeRecovery(step.target, { state, log, leastLsn: least });
+  if (verdict.kind === 'failed') throw new SpokeError(verdict.code, verdict.message, { details: { backup: step.backup, log: log.fatal ?? null } });
+  const proof: Proof = {
+    reached: reachedOf(state, log),
+    evidence: verdict.evidence,
+    backup: step.backup,
+    dataIdentity: await dataIdentity(ports, step, context),
+    provenAt: formatInstantIso(ports.clock.now()),
+    walSegments: log.restoredSegments,
+  };
+  const { area, owner } = step.server;
+  await ports.instanceControl.writeFileDurably(area.proofFile, `${JSON.stringify(proof)}\n`, owner, 0o600);
+  return { ...proof };
+}
+
+async function replayed(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<RecoveryState> {
+  const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
+  for (;;) {
+    const state = await observeOrUndefined(ports, step, context);
+    if (state !== undefined && (state.paused || !state.inRecovery)) return state;
+    if (state === undefined) await throwIfDead(ports, step, context);
+    if (ports.clock.monotonicMs() > deadlineMs) throw new SpokeError('TIMED_OUT', `replay did not reach ${describeTarget(step.target)} in time`);
+    await reportProgress(ports, step, state, context);
+    await ports.clock.sleep(POLL_MS, context.signal);
+  }
+}
+
+async function observeOrUndefined(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<RecoveryState | undefined> {
+  try {
+    return (await connectIsolated(ports, step.server, context)).state;
+  } catch (thrown) {
+    const error = asSpokeError(thrown);
+    if (error.code === 'POSTGRES_UNAVAILABLE' || error.code === 'TIMED_OUT') return undefined;
+    throw error;
+  }
+}
+
+async function throwIfDead(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<void> {
+  const { running } = await ports.instance.inspectDirectory(step.server.area.dataDirectory, context);
+  if (running !== undefined) return;
+  const text = await readLog(ports, step);
+  const verdict = judgeRecovery(step.target, { log: readRecoveryLog(text) });
+  const message = verdict.kind === 'failed' ? verdict.message : 'the restored server ended while it replayed';
+  throw new SpokeError(verdict.kind === 'failed' ? verdict.code : 'POSTGRES_FAILED', message, {
+    details: { backup: step.backup, serverLog: text.split('\n').slice(-15).join('\n') },
+  });
+}
+
+async function reportProgress(ports: HandlerPorts, step: StepOf<'prove-target'>, state: RecoveryState | undefined, context: OperationContext): Promise<void> {
+  if (context.onProgress === undefined) return;
+  if (state?.replayLsn !== undefined) {
+    const time = state.lastReplayedCommitTime;
+    context.onProgress({ phase: 'replay', position: `${formatLsn(state.replayLsn)}${time === undefined ? '' : `, ${formatInstantIso(time)}`} → ${describeTarget(step.target)}` });
+    return;
+  }
+  const { lastRestoredSegment } = readRecoveryLog(await readLog(ports, step));
+  context.onProgress({ phase: 'replay to consistency', ...(lastRestoredSegment === undefined ? {} : { position: lastRestoredSegment }) });
+}
+
+function readLog(ports: HandlerPorts, step: StepOf<'prove-target'>): Promise<string> {
+  return ports.instance.readFileTail(step.server.area.logFile, MOST_LOG_BYTES);
+}
+
+function reachedOf(state: RecoveryState, log: RecoveryLog): Reached {
+  const time = state.lastReplayedCommitTime ?? log.lastCompletedTransactionTime;
+  const lsn: Lsn | undefined = log.redoDoneLsn ?? state.replayLsn;
+  return {
+    time: time === undefined ? null : formatInstantIso(time),
+    lsn: lsn === undefined ? '' : formatLsn(lsn),
+    xid: log.stopped?.xid === undefined ? null : String(log.stopped.xid),
+    timeline: log.recoveredTimeline ?? state.timeline,
+  };
+}
+
+async function dataIdentity(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<string> {
+  const { identity } = await ports.instance.inspectDirectory(step.server.area.dataDirectory, context);
+  if (identity === undefined) throw new SpokeError('PLAN_STALE', `${step.server.area.dataDirectory} is gone`);
+  return identity;
+}

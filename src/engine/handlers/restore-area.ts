@@ -1,0 +1,104 @@
+import { settledAutoConf } from '../../workflows/restore/facts.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { RestoreArea, StepOf } from '../../plan/step.ts';
+import type { HandlerPorts, HandlersOf } from './ports.ts';
+
+const MOST_CONF_BYTES = 1024 * 1024;
+
+/** The place beside: made, filled, cleaned. */
+export function restoreAreaHandlers(
+  ports: HandlerPorts,
+): HandlersOf<'reserve-restore-area' | 'clear-restore-area' | 'copy-backup' | 'salvage-wal' | 'settle-configuration' | 'release-restore-area'> {
+  const { engine, instanceControl } = ports;
+  return {
+    'reserve-restore-area': {
+      preview: (step) => [{ argv: ['mkdir', '-m', '0700', step.area.root] }],
+      run: (step) => reserve(ports, step),
+    },
+    'clear-restore-area': {
+      preview: (step) => [{ argv: ['rm', '-r', step.area.dataDirectory] }],
+      run: (step, context) => clear(ports, step, context),
+    },
+    'copy-backup': {
+      preview: (step) => engine.previewRestore(restoreRequest(step)),
+      run: (step, context) => copyBackup(ports, step, context),
+    },
+    'salvage-wal': {
+      preview: (step) => [{ argv: ['cp', ...step.files.map((file) => `${step.fromDirectory}/${file}`), `${step.area.dataDirectory}/pg_wal/`] }],
+      run: async (step, context) => {
+        await instanceControl.copyFiles(step.fromDirectory, `${step.area.dataDirectory}/pg_wal`, step.files, step.owner, context);
+        return { files: step.files.length };
+      },
+    },
+    'settle-configuration': {
+      preview: (step) => [{ argv: ['(edit)', `${step.area.dataDirectory}/postgresql.auto.conf`] }],
+      run: (step) => settle(ports, step),
+    },
+    'release-restore-area': {
+      preview: (step) => [{ argv: ['rm', '-r', step.area.root] }],
+      run: (step, context) => release(ports, step.area, context),
+    },
+  };
+}
+
+async function reserve(ports: HandlerPorts, { area, owner, runId, backup }: StepOf<'reserve-restore-area'>) {
+  for (const directory of [area.root, area.workDirectory, area.socketDirectory]) await ports.instanceControl.createDirectory(directory, owner);
+  await ports.instanceControl.createDirectory(area.dataDirectory, owner);
+  await ports.instanceControl.writeFileDurably(area.markerFile, `${JSON.stringify({ runId, backup })}\n`, owner, 0o600);
+  return { area: area.root };
+}
+
+async function clear(ports: HandlerPorts, { area, server, tablespaceMap }: StepOf<'clear-restore-area'>, context: OperationContext) {
+  await stopIfRunning(ports, server, context);
+  const tablespaces = tablespaceMap.map((tablespace) => tablespace.location);
+  for (const path of [area.dataDirectory, area.workDirectory, ...tablespaces]) await removeIfThere(ports, path, context);
+  return {};
+}
+
+/** Stops the isolated server of a restore area, if one runs; its own way first, at once where that fails. */
+export async function stopIfRunning(ports: HandlerPorts, server: StepOf<'stop-isolated'>['server'], context: OperationContext): Promise<void> {
+  const found = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
+  if (found.running === undefined) return;
+  const installation = await ports.instance.findInstallation(server.postgresMajor, context);
+  if (installation === undefined) return;
+  const target = { dataDirectory: server.area.dataDirectory, binDirectory: installation.binDirectory, owner: server.owner };
+  await ports.instanceControl.stopServer({ ...target, mode: 'immediate' }, context);
+}
+
+async function copyBackup(ports: HandlerPorts, step: StepOf<'copy-backup'>, context: OperationContext) {
+  await ports.instanceControl.createDirectory(step.area.dataDirectory, step.owner);
+  await ports.instanceControl.createDirectory(step.area.workDirectory, step.owner);
+  for (const { location } of step.tablespaceMap) await ports.instanceControl.createDirectory(location, step.owner);
+  await ports.engine.restoreBackup(restoreRequest(step), context);
+  return { repository: step.backup.repository, label: step.backup.label };
+}
+
+function restoreRequest(step: StepOf<'copy-backup'>) {
+  return {
+    ...step.backup,
+    dataDirectory: step.area.dataDirectory,
+    target: step.target,
+    timeline: step.timeline,
+    targetAction: 'pause',
+    workDirectory: step.area.workDirectory,
+    tablespaceMap: step.tablespaceMap,
+    resume: step.resume,
+  } as const;
+}
+
+async function settle(ports: HandlerPorts, step: StepOf<'settle-configuration'>) {
+  const path = `${step.area.dataDirectory}/postgresql.auto.conf`;
+  const settled = settledAutoConf(await ports.instance.readFileTail(path, MOST_CONF_BYTES), step.keepRecoverySettings, step.archiving);
+  await ports.instanceControl.writeFileDurably(path, settled, step.owner, 0o600);
+  return {};
+}
+
+async function release(ports: HandlerPorts, area: RestoreArea, context: OperationContext) {
+  for (const path of [area.socketDirectory, area.root]) await removeIfThere(ports, path, context);
+  return {};
+}
+
+async function removeIfThere(ports: HandlerPorts, path: string, context: OperationContext): Promise<void> {
+  const found = await ports.instance.inspectDirectory(path, context);
+  if (found.identity !== undefined) await ports.instanceControl.removeDirectory(path, found.identity);
+}

@@ -1,0 +1,176 @@
+import type { SpokeError } from '../errors.ts';
+import type { BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
+import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
+import type { FileOwner } from '../ports/instance.ts';
+
+/** What a step does to the world. `destructive`: what it replaces cannot be had back by running the plan backwards. */
+export type Effect = 'read' | 'write' | 'destructive';
+
+/** Of every step. */
+export interface StepBase {
+  /** Stable within a plan: the kind, and what it is about where a plan has several of a kind. */
+  readonly id: string;
+  readonly effect: Effect;
+  /** One line, for people: what is done. */
+  readonly title: string;
+  /** One line, for people: why it is in the plan. */
+  readonly reason: string;
+  /** How one sees, on the real system, that it was done: what a resumed run looks at. */
+  readonly probe: string;
+  readonly timeoutMs: number;
+  /** `transient`: tried again after errors of that class. `never`: one try, then the run stops. */
+  readonly retry: 'transient' | 'never';
+  /** `continue`: the rest of the plan does not depend on it. */
+  readonly onFailure: 'stop' | 'continue';
+}
+
+/** Where a server that is restored beside lives until the swap. */
+export interface RestoreArea {
+  /** Same parent as the data directory, so that the swap is a rename. */
+  readonly root: string;
+  readonly dataDirectory: string;
+  readonly workDirectory: string;
+  readonly socketDirectory: string;
+  readonly markerFile: string;
+  readonly proofFile: string;
+  readonly logFile: string;
+  readonly hbaFile: string;
+  readonly configFile: string;
+}
+
+export interface IsolatedServer {
+  readonly area: RestoreArea;
+  readonly owner: FileOwner;
+  readonly postgresMajor: number;
+  /** Roles to try, in this order, on the isolated server's socket. */
+  readonly superusers: readonly string[];
+}
+
+/** The backup and repository that a restore uses. */
+export interface PinnedBackup {
+  readonly repository: RepositoryName;
+  readonly label: BackupLabel;
+}
+
+export interface TablespaceMapping {
+  readonly oid: number;
+  readonly location: string;
+}
+
+/** How a server that is already under somebody's care is stopped and started. */
+export type ServiceManager =
+  | { readonly manager: 'pg_ctl' }
+  | { readonly manager: 'pg_ctlcluster'; readonly version: string; readonly clusterName: string }
+  | { readonly manager: 'systemd'; readonly unit: string };
+
+export type Step = StepBase &
+  (
+    | { readonly kind: 'create-repositories' }
+    | { readonly kind: 'alter-system'; readonly node: string; readonly settings: Readonly<Record<string, string>> }
+    | { readonly kind: 'reload-configuration'; readonly node: string }
+    | { readonly kind: 'restart-server'; readonly node: string }
+    | { readonly kind: 'check-archiving'; readonly node: string }
+    | { readonly kind: 'take-backup'; readonly repository: RepositoryName; readonly type: BackupType; readonly runId: string }
+    | { readonly kind: 'close-wal-segment'; readonly node: string; readonly repositories: readonly RepositoryName[] }
+    | {
+        readonly kind: 'reserve-restore-area';
+        readonly area: RestoreArea;
+        readonly owner: FileOwner;
+        readonly runId: string;
+        readonly backup: PinnedBackup;
+      }
+    | {
+        readonly kind: 'clear-restore-area';
+        readonly area: RestoreArea;
+        readonly server: IsolatedServer;
+        readonly tablespaceMap: readonly TablespaceMapping[];
+      }
+    | {
+        readonly kind: 'copy-backup';
+        readonly area: RestoreArea;
+        readonly owner: FileOwner;
+        readonly backup: PinnedBackup;
+        readonly target: RecoveryTarget;
+        readonly timeline: TargetTimeline;
+        readonly tablespaceMap: readonly TablespaceMapping[];
+        readonly resume: boolean;
+      }
+    | {
+        readonly kind: 'salvage-wal';
+        readonly area: RestoreArea;
+        readonly owner: FileOwner;
+        readonly fromDirectory: string;
+        readonly files: readonly string[];
+      }
+    | { readonly kind: 'start-isolated'; readonly server: IsolatedServer; readonly archiving: 'keep' | 'off' }
+    | {
+        readonly kind: 'prove-target';
+        readonly server: IsolatedServer;
+        readonly target: RecoveryTarget;
+        /** Replay has to come this far where the target itself says nothing (latest): PostgreSQL takes a failed fetch for the end. */
+        readonly leastLsn: string | undefined;
+        readonly backup: PinnedBackup;
+      }
+    | { readonly kind: 'promote-isolated'; readonly server: IsolatedServer }
+    | { readonly kind: 'stop-isolated'; readonly server: IsolatedServer }
+    | {
+        readonly kind: 'settle-configuration';
+        readonly area: RestoreArea;
+        readonly owner: FileOwner;
+        readonly keepRecoverySettings: boolean;
+        readonly archiving: 'keep' | 'off';
+      }
+    | {
+        readonly kind: 'stop-server';
+        readonly node: string;
+        readonly dataDirectory: string;
+        readonly postgresMajor: number;
+        readonly owner: FileOwner;
+        readonly service: ServiceManager;
+        readonly systemIdentifier: string;
+      }
+    | {
+        readonly kind: 'swap-data-directory';
+        readonly area: RestoreArea;
+        readonly dataDirectory: string;
+        /** Where what is there now goes; undefined where nothing is there. */
+        readonly oldDataDirectory: string | undefined;
+        /** device:inode of what was confirmed to be replaced. */
+        readonly destinationIdentity: string | undefined;
+      }
+    | {
+        readonly kind: 'start-restored';
+        readonly dataDirectory: string;
+        readonly postgresMajor: number;
+        readonly owner: FileOwner;
+        readonly port: number;
+        readonly socketDirectory: string;
+        readonly service: ServiceManager;
+      }
+    | {
+        readonly kind: 'confirm-restored';
+        readonly dataDirectory: string;
+        readonly port: number;
+        readonly socketDirectory: string;
+        readonly superusers: readonly string[];
+        readonly systemIdentifier: string;
+        readonly writable: boolean;
+      }
+    | { readonly kind: 'discard-old'; readonly oldDataDirectory: string; readonly identity: string | undefined }
+    | { readonly kind: 'release-restore-area'; readonly area: RestoreArea }
+  );
+
+export type StepKind = Step['kind'];
+export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
+
+/** What is to be done, in this order, and what the operator must know before. */
+export interface Plan {
+  readonly steps: readonly Step[];
+  /** Things that are right as they are but that one should have read. */
+  readonly warnings: readonly string[];
+}
+
+/** A plan, or the reason why there is none. */
+export type Planned<T extends Plan = Plan> =
+  | { readonly kind: 'plan'; readonly plan: T }
+  | { readonly kind: 'refused'; readonly error: SpokeError };

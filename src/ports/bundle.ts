@@ -1,0 +1,32 @@
+import type { BackupCatalogReader, BackupEngine } from './backup-engine.ts';
+import type { Clock } from './clock.ts';
+import type { InstanceControl, InstanceReader } from './instance.ts';
+import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
+import type { RunLock, RunReader, RunWriter } from './run-store.ts';
+import type { ServiceControl } from './service-control.ts';
+
+/** How the nodes of one cluster are reached. */
+export interface ClusterAccess {
+  /** Undefined where the configuration gives no URL. Throws SECRET_UNAVAILABLE. */
+  addressOf(node: string): Promise<ServerAddress | undefined>;
+}
+
+/** All that may be looked at while deciding. Nothing in here can change anything. */
+export interface ReadPorts {
+  readonly catalog: BackupCatalogReader;
+  readonly postgres: PostgresReader;
+  readonly instance: InstanceReader;
+  readonly access: ClusterAccess;
+  readonly runs: RunReader;
+  readonly clock: Clock;
+}
+
+/** All that can change something. Only the engine's handlers get it. */
+export interface WritePorts {
+  readonly engine: BackupEngine;
+  readonly postgresWriter: PostgresWriter;
+  readonly instanceControl: InstanceControl;
+  readonly services: ServiceControl;
+  readonly runWriter: RunWriter;
+  readonly lock: RunLock;
+}

@@ -1,0 +1,78 @@
+import type { ClusterConfig, NodeConfig } from '../config/model.ts';
+import type { RepositorySnapshot, UnreadableRepository } from '../domain/catalog/repository-snapshot.ts';
+import type { RepositoryName } from '../domain/catalog/base-backup.ts';
+import { asSpokeError } from '../errors.ts';
+import type { ReadPorts } from '../ports/bundle.ts';
+import type { DirectoryFacts } from '../ports/instance.ts';
+import type { OperationContext } from '../ports/operation.ts';
+import type { ServerObservation } from '../ports/postgres-server.ts';
+
+/** A configured node as it was found. Its role is what it says itself, never what it is called. */
+export interface NodeObservation {
+  readonly node: NodeConfig;
+  readonly server?: ServerObservation;
+  /** Why there is no `server`. */
+  readonly unreachable?: string;
+  readonly directory?: DirectoryFacts;
+}
+
+export interface RepositoryObservations {
+  readonly snapshots: readonly RepositorySnapshot[];
+  readonly unreadable: readonly UnreadableRepository[];
+}
+
+/** Asks every node by SQL and looks at the data directories that are on this host. */
+export function observeNodes(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<readonly NodeObservation[]> {
+  return Promise.all(cluster.nodes.map((node) => observeNode(node, ports, context)));
+}
+
+async function observeNode(node: NodeConfig, ports: ReadPorts, context: OperationContext): Promise<NodeObservation> {
+  const directory = node.dataDirectory === undefined ? undefined : await ports.instance.inspectDirectory(node.dataDirectory, context);
+  const found = { node, ...(directory === undefined ? {} : { directory }) };
+  try {
+    const address = await ports.access.addressOf(node.name);
+    if (address === undefined) return { ...found, unreachable: 'no url in the configuration' };
+    return { ...found, server: await ports.postgres.observeServer(address, context) };
+  } catch (thrown) {
+    const error = asSpokeError(thrown);
+    if (error.code !== 'POSTGRES_UNAVAILABLE' && error.code !== 'TIMED_OUT') throw error;
+    return { ...found, unreachable: error.message };
+  }
+}
+
+/** Reads the repositories side by side. One that does not answer is unreadable, which is not the same as empty. */
+export async function observeRepositories(
+  cluster: ClusterConfig,
+  only: readonly RepositoryName[] | undefined,
+  options: { readonly walArchive: boolean },
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<RepositoryObservations> {
+  const wanted = cluster.repositories.filter((repository) => only === undefined || only.includes(repository.name as RepositoryName));
+  const snapshots: RepositorySnapshot[] = [];
+  const unreadable: UnreadableRepository[] = [];
+  await Promise.all(
+    wanted.map(async (repository) => {
+      const name = repository.name as RepositoryName;
+      try {
+        snapshots.push(await ports.catalog.readRepository(name, options, context));
+      } catch (thrown) {
+        const error = asSpokeError(thrown);
+        const isAboutTheRepository = ['REPOSITORY_UNAVAILABLE', 'REPOSITORY_DENIED', 'BACKUP_DAMAGED', 'TIMED_OUT', 'TOOL_FAILED'].includes(error.code);
+        if (!isAboutTheRepository) throw error;
+        unreadable.push({ repository: name, kind: repository.kind, errorCode: error.code, message: error.message });
+      }
+    }),
+  );
+  const order = new Map(wanted.map((repository, index) => [repository.name, index]));
+  const byOrder = (a: { repository: string }, b: { repository: string }) => (order.get(a.repository) ?? 0) - (order.get(b.repository) ?? 0);
+  return { snapshots: snapshots.sort(byOrder), unreadable: unreadable.sort(byOrder) };
+}
+
+/** The one reachable node that is not in recovery; undefined where there is none or more than one. */
+export function onlyPrimary(nodes: readonly NodeObservation[]): (NodeObservation & { readonly server: ServerObservation }) | undefined {
+  const primaries = nodes.filter(
+    (node): node is NodeObservation & { readonly server: ServerObservation } => node.server !== undefined && !node.server.inRecovery,
+  );
+  return primaries.length === 1 ? primaries[0] : undefined;
+}

@@ -1,0 +1,130 @@
+import { SpokeError } from '../../errors.ts';
+import type { BackupCandidate } from '../../domain/recovery/choose-backup.ts';
+import { contiguousWalFrom } from '../../domain/recovery/timeline-path.ts';
+import { historyOf } from '../../domain/postgres/timeline-history.ts';
+import { formatLsn } from '../../domain/postgres/lsn.ts';
+import { segmentNumberBefore, segmentNumberOf, segmentStartLsn, walSegmentName } from '../../domain/postgres/wal-segment.ts';
+import type { ServiceManager } from '../../plan/step.ts';
+import type { NodeObservation } from '../observe-cluster.ts';
+import { type PinnedCandidate, type RestoreIntent, restoreAreaFor, targetToJson } from './intent.ts';
+import { ownerOf, reasonToRefuse } from './refuse.ts';
+import type { RestoreRequest, RestoreWorld } from './request.ts';
+import { newTablespaceLocation } from './tablespaces.ts';
+
+/** Decides a restore of what was seen, once. Throws the reason where it must not be done. Pure. */
+export function decideRestore(request: RestoreRequest, world: RestoreWorld): RestoreIntent {
+  const refusal = reasonToRefuse(request, world);
+  if (refusal !== undefined) throw refusal;
+  const owner = ownerOf(world);
+  const candidates = world.choice.kind === 'chosen' ? world.choice.candidates : [];
+  const [first] = candidates;
+  if (first === undefined || owner === undefined) throw new SpokeError('INTERNAL', 'a restore was accepted without a backup or an owner');
+  const node = inPlaceNode(request, world);
+  const replaces = world.destination.kind === 'postgres';
+  return {
+    cluster: request.cluster.name,
+    target: targetToJson(request.target),
+    timeline: request.timeline,
+    candidates: candidates.map((candidate) => pin(candidate, world)),
+    inPlaceNode: node?.node.name ?? null,
+    dataDirectory: world.destination.path,
+    destinationIdentity: world.destination.identity ?? null,
+    oldDataDirectory: replaces ? `${world.destination.path}.old-${request.suffix}` : null,
+    area: restoreAreaFor(world.destination.path, request.suffix),
+    owner,
+    postgresMajor: first.backup.postgresMajor,
+    systemIdentifier: String(first.backup.systemIdentifier),
+    superusers: [...new Set(['postgres', owner.name])],
+    tablespaceMap: tablespaceMapping(request, world),
+    targetAction: request.targetAction,
+    start: request.start,
+    discardOld: request.discardOld,
+    ...addressing(request, world, node),
+    archiving: node === undefined ? 'off' : 'keep',
+    closeWalOn: world.server.primaryNode ?? null,
+    closeWalMayFail: reachesWithoutLiveEnd(request, world, first),
+    salvageFrom: world.server.salvageDirectory ?? null,
+    warnings: warningsOf(request, world, first, node),
+  };
+}
+
+function inPlaceNode(request: RestoreRequest, world: RestoreWorld): NodeObservation | undefined {
+  if (request.destination.kind !== 'in-place') return undefined;
+  return world.nodes.find((node) => node.node.dataDirectory === world.destinationPath);
+}
+
+function addressing(
+  request: RestoreRequest,
+  world: RestoreWorld,
+  node: NodeObservation | undefined,
+): { port: number; socketDirectory: string; service: ServiceManager } {
+  const running = world.destination.running;
+  const askedPort = request.destination.kind === 'directory' ? request.destination.port : undefined;
+  if (node === undefined)
+    return { port: askedPort ?? world.freePort, socketDirectory: `${world.destination.path}.socket`, service: { manager: 'pg_ctl' } };
+  return {
+    port: node.node.port ?? running?.port ?? 5432,
+    socketDirectory: node.node.socketDirectory ?? running?.socketDirectory ?? '/tmp',
+    service: node.node.service,
+  };
+}
+
+function pin(candidate: BackupCandidate, world: RestoreWorld): PinnedCandidate {
+  return {
+    repository: candidate.repository,
+    label: candidate.label,
+    type: candidate.backup.type,
+    walSegments: candidate.segmentCount,
+    walBytes: String(candidate.walBytes),
+    databaseBytes: String(candidate.backup.databaseBytes),
+    ...archiveEndOf(candidate, world),
+    reasons: candidate.reasons,
+  };
+}
+
+/** How far the archive was seen to reach without a gap: the start of its last segment, and that segment's name. */
+function archiveEndOf(candidate: BackupCandidate, world: RestoreWorld): { leastLsn: string | null; lastArchivedSegment: string | null } {
+  const reach = reachOf(candidate, world);
+  if (reach === undefined || reach.lastSegment < segmentNumberOf(candidate.backup.startLsn, reach.segmentSizeBytes)) return { leastLsn: null, lastArchivedSegment: null };
+  return {
+    leastLsn: formatLsn(segmentStartLsn(reach.lastSegment, reach.segmentSizeBytes)),
+    lastArchivedSegment: walSegmentName(reach.endTimeline, reach.lastSegment, reach.segmentSizeBytes),
+  };
+}
+
+function reachOf(candidate: BackupCandidate, world: RestoreWorld) {
+  const archive = world.repositories.snapshots.find((snapshot) => snapshot.repository === candidate.repository)?.walArchive;
+  const history = archive === undefined ? undefined : historyOf(candidate.timeline, archive.histories);
+  if (archive === undefined || history === undefined) return undefined;
+  const reach = contiguousWalFrom(archive, history, candidate.backup.startLsn);
+  return { ...reach, segmentSizeBytes: archive.segmentSizeBytes, lastSegment: segmentNumberBefore(reach.endLsn, archive.segmentSizeBytes) };
+}
+
+function reachesWithoutLiveEnd(request: RestoreRequest, world: RestoreWorld, candidate: BackupCandidate): boolean {
+  if (request.target.kind !== 'time') return request.target.kind === 'immediate';
+  const lastArchivedAt = reachOf(candidate, world)?.lastArchivedAt;
+  return lastArchivedAt !== undefined && lastArchivedAt > request.target.time;
+}
+
+function tablespaceMapping(request: RestoreRequest, world: RestoreWorld): RestoreIntent['tablespaceMap'] {
+  return (world.detail?.tablespaces ?? []).map(({ oid, location }) => ({
+    oid,
+    location: newTablespaceLocation(request, location) ?? location,
+  }));
+}
+
+function warningsOf(request: RestoreRequest, world: RestoreWorld, candidate: BackupCandidate, node: NodeObservation | undefined): readonly string[] {
+  const standbys = world.nodes.filter((other) => other !== node && other.server?.inRecovery === true).map((other) => other.node.name);
+  const links = world.detail?.links ?? [];
+  return [
+    ...(candidate.backup.hasPageErrors ? [`backup ${candidate.label} was taken with page checksum errors`] : []),
+    ...world.repositories.unreadable.map((one) => `repository ${one.repository} could not be read: ${one.message}`),
+    ...(node !== undefined && standbys.length > 0
+      ? [`afterwards ${standbys.join(' and ')} follow another history and have to be seeded again`]
+      : []),
+    ...links.map((link) => `${link.path} was a symbolic link to ${link.destination}; it becomes part of the data directory`),
+    ...(request.destination.kind === 'directory'
+      ? ['archiving stays off in the restored copy, so that it cannot write into the archive of its original']
+      : []),
+  ];
+}

@@ -1,0 +1,115 @@
+import { SpokeError } from '../../errors.ts';
+import { withoutRecoverySettings } from '../../domain/recovery/settings.ts';
+import type { ReadPorts } from '../../ports/bundle.ts';
+import type { DirectoryFacts } from '../../ports/instance.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { StoredRun } from '../../ports/run-store.ts';
+import type { PinnedBackup } from '../../plan/step.ts';
+import type { PinnedCandidate, RestoreIntent } from './intent.ts';
+
+/** What PostgreSQL said when it had reached the target; written beside the restored data and journalled. */
+export interface Reached {
+  /** Commit time of the last replayed transaction, ISO with microseconds, UTC; null where none was replayed. */
+  readonly time: string | null;
+  readonly lsn: string;
+  readonly xid: string | null;
+  /** The timeline that was replayed. */
+  readonly timeline: number;
+}
+
+export interface Proof {
+  readonly reached: Reached;
+  /** The words of the server's log. */
+  readonly evidence: string;
+  readonly backup: PinnedBackup;
+  /** device:inode of the restored data directory: recognised again after the swap. */
+  readonly dataIdentity: string;
+  readonly provenAt: string;
+  /** How many segments were fetched and replayed. */
+  readonly walSegments: number;
+}
+
+/** Where a restore stands, as the real system shows it. */
+export interface RestoreFacts {
+  /** The backup that the restore area was reserved for; undefined where nothing is reserved. */
+  readonly reservedFor?: PinnedBackup;
+  readonly data: DirectoryFacts;
+  readonly proof?: Proof;
+  /** Whether postgresql.auto.conf of the restored data still has recovery or archiving settings of the restore. */
+  readonly settled: boolean;
+  readonly destination: DirectoryFacts;
+  readonly old?: DirectoryFacts;
+  readonly areaExists: boolean;
+  /** Files of the salvage directory's pg_wal. */
+  readonly salvageable: readonly string[];
+  /** Those that failed in this run. */
+  readonly failed: readonly PinnedBackup[];
+}
+
+/** The first candidate that has not failed. Throws the reason of the last failure where all have. */
+export function currentCandidate(intent: RestoreIntent, facts: Pick<RestoreFacts, 'failed'>): PinnedCandidate {
+  const candidate = intent.candidates.find((one) => !facts.failed.some((failed) => sameBackup(failed, one)));
+  if (candidate === undefined)
+    throw new SpokeError('TARGET_NOT_FOUND', `none of ${intent.candidates.length} backups led to the target`, {
+      details: { failed: facts.failed },
+    });
+  return candidate;
+}
+
+export function sameBackup(a: PinnedBackup, b: PinnedBackup): boolean {
+  return a.repository === b.repository && a.label === b.label;
+}
+
+/** Looks at the restore area, the destination and the journal of the run. */
+export async function observeRestore(intent: RestoreIntent, run: StoredRun, ports: ReadPorts, context: OperationContext): Promise<RestoreFacts> {
+  const { area } = intent;
+  const [data, destination, root, old] = await Promise.all([
+    ports.instance.inspectDirectory(area.dataDirectory, context),
+    ports.instance.inspectDirectory(intent.dataDirectory, context),
+    ports.instance.inspectDirectory(area.root, context),
+    intent.oldDataDirectory === null ? undefined : ports.instance.inspectDirectory(intent.oldDataDirectory, context),
+  ]);
+  const reservedFor = await readJson<{ backup: PinnedBackup }>(area.markerFile, ports);
+  const proof = (await readJson<Proof>(area.proofFile, ports)) ?? journalledProof(run);
+  const autoConf = await ports.instance.readFileTail(`${area.dataDirectory}/postgresql.auto.conf`, 1024 * 1024);
+  return {
+    ...(reservedFor === undefined ? {} : { reservedFor: reservedFor.backup }),
+    data,
+    ...(proof === undefined ? {} : { proof }),
+    settled: isSettled(intent, autoConf),
+    destination,
+    ...(old === undefined || old.kind === 'absent' ? {} : { old }),
+    areaExists: root.kind !== 'absent',
+    salvageable: intent.salvageFrom === null ? [] : await ports.instance.listFiles(`${intent.salvageFrom}/pg_wal`),
+    failed: failedCandidates(run),
+  };
+}
+
+function isSettled(intent: RestoreIntent, autoConf: string): boolean {
+  return settledAutoConf(autoConf, intent.targetAction === 'pause', intent.archiving) === autoConf;
+}
+
+/** postgresql.auto.conf as it is to be once the restore is proven: no stale recovery settings, archiving as decided. */
+export function settledAutoConf(autoConf: string, keepRecoverySettings: boolean, archiving: 'keep' | 'off'): string {
+  const archiveOff = "archive_mode = 'off'\n";
+  const cleaned = keepRecoverySettings ? autoConf : withoutRecoverySettings(autoConf);
+  if (archiving === 'keep' || cleaned.endsWith(archiveOff)) return cleaned;
+  return `${cleaned}${cleaned === '' || cleaned.endsWith('\n') ? '' : '\n'}${archiveOff}`;
+}
+
+async function readJson<T>(path: string, ports: ReadPorts): Promise<T | undefined> {
+  const text = await ports.instance.readFileTail(path, 1024 * 1024);
+  return text === '' ? undefined : (JSON.parse(text) as T);
+}
+
+function journalledProof(run: StoredRun): Proof | undefined {
+  const finished = run.entries.findLast((entry) => entry.kind === 'step-finished' && entry.step === 'prove-target');
+  return finished?.kind === 'step-finished' ? (finished.result as Proof) : undefined;
+}
+
+/** The note that the workflow leaves when it gives a candidate up. */
+export const CANDIDATE_FAILED = 'candidate failed';
+
+function failedCandidates(run: StoredRun): readonly PinnedBackup[] {
+  return run.entries.flatMap((entry) => (entry.kind === 'note' && entry.message === CANDIDATE_FAILED ? [entry.detail as PinnedBackup] : []));
+}

@@ -1,0 +1,125 @@
+import type { BackupLabel, RepositoryName } from '../../domain/catalog/base-backup.ts';
+import { parseLsn, formatLsn } from '../../domain/postgres/lsn.ts';
+import { timelineIdOf } from '../../domain/postgres/timeline.ts';
+import type { RecoveryTarget, TargetTimeline } from '../../domain/recovery/target.ts';
+import { instantOfMicros } from '../../domain/time/instant.ts';
+import type { RestoreArea, ServiceManager, TablespaceMapping } from '../../plan/step.ts';
+import type { FileOwner } from '../../ports/instance.ts';
+
+/** One way to reach the target, as it was chosen and shown. The first is used; the others stand by. */
+export interface PinnedCandidate {
+  readonly repository: RepositoryName;
+  readonly label: BackupLabel;
+  readonly type: 'full' | 'diff' | 'incr';
+  readonly walSegments: number;
+  readonly walBytes: string;
+  readonly databaseBytes: string;
+  /** Where contiguous WAL was known to reach: replay to `latest` has to come so far. */
+  readonly leastLsn: string | null;
+  readonly lastArchivedSegment: string | null;
+  readonly reasons: readonly string[];
+}
+
+/**
+ * What a restore is for, decided once and written down before its first step; plain JSON.
+ * A run that is resumed does what this says, not what a new decision would say.
+ */
+export interface RestoreIntent {
+  readonly cluster: string;
+  readonly target: RecoveryTargetJson;
+  readonly timeline: TargetTimeline;
+  readonly candidates: readonly PinnedCandidate[];
+  /** The node whose data directory is replaced; null where the restore goes to a directory of its own. */
+  readonly inPlaceNode: string | null;
+  readonly dataDirectory: string;
+  /** device:inode of what was there and was confirmed; null where there was nothing. */
+  readonly destinationIdentity: string | null;
+  /** Where the replaced data directory is kept; null where there is none to keep. */
+  readonly oldDataDirectory: string | null;
+  readonly area: RestoreArea;
+  readonly owner: FileOwner;
+  readonly postgresMajor: number;
+  readonly systemIdentifier: string;
+  readonly superusers: readonly string[];
+  readonly tablespaceMap: readonly TablespaceMapping[];
+  readonly targetAction: 'promote' | 'pause';
+  readonly start: boolean;
+  readonly discardOld: boolean;
+  readonly port: number;
+  readonly socketDirectory: string;
+  readonly service: ServiceManager;
+  /** `keep`: as the cluster had it (in place); `off`: a copy must not write into the archive of its original. */
+  readonly archiving: 'keep' | 'off';
+  /** The reachable primary whose current segment is closed and archived first; null where there is none to ask. */
+  readonly closeWalOn: string | null;
+  /** Whether the target can be reached although that fails. */
+  readonly closeWalMayFail: boolean;
+  /** A data directory at hand that may hold WAL which never reached the archive. */
+  readonly salvageFrom: string | null;
+  readonly warnings: readonly string[];
+}
+
+/** RecoveryTarget without bigints. */
+export type RecoveryTargetJson =
+  | { readonly kind: 'time'; readonly epochMicros: string; readonly inclusive: boolean }
+  | { readonly kind: 'lsn'; readonly lsn: string; readonly inclusive: boolean }
+  | { readonly kind: 'xid'; readonly xid: string; readonly inclusive: boolean }
+  | { readonly kind: 'name'; readonly name: string }
+  | { readonly kind: 'immediate' }
+  | { readonly kind: 'latest' };
+
+/** The target as it is stored. */
+export function targetToJson(target: RecoveryTarget): RecoveryTargetJson {
+  switch (target.kind) {
+    case 'time':
+      return { kind: 'time', epochMicros: String(target.time), inclusive: target.inclusive };
+    case 'lsn':
+      return { kind: 'lsn', lsn: formatLsn(target.lsn), inclusive: target.inclusive };
+    case 'xid':
+      return { kind: 'xid', xid: String(target.xid), inclusive: target.inclusive };
+    case 'name':
+    case 'immediate':
+    case 'latest':
+      return target;
+  }
+}
+
+/** The stored target as the domain has it. */
+export function targetFromJson(target: RecoveryTargetJson): RecoveryTarget {
+  switch (target.kind) {
+    case 'time':
+      return { kind: 'time', time: instantOfMicros(BigInt(target.epochMicros)), inclusive: target.inclusive };
+    case 'lsn':
+      return { kind: 'lsn', lsn: parseLsn(target.lsn), inclusive: target.inclusive };
+    case 'xid':
+      return { kind: 'xid', xid: BigInt(target.xid), inclusive: target.inclusive };
+    case 'name':
+    case 'immediate':
+    case 'latest':
+      return target;
+  }
+}
+
+/** `latest`, `current` or a number, as typed. Throws RangeError on anything else. */
+export function parseTargetTimeline(text: string): TargetTimeline {
+  if (text === 'latest' || text === 'current') return text;
+  return timelineIdOf(Number(text));
+}
+
+/** Every path of a restore area. `suffix` is unique; sockets go to /tmp where the path would exceed the 107 bytes of a socket's name. */
+export function restoreAreaFor(dataDirectory: string, suffix: string): RestoreArea {
+  const parent = dataDirectory.slice(0, dataDirectory.lastIndexOf('/')) || '/';
+  const root = `${parent === '/' ? '' : parent}/.spoke-restore-${suffix}`;
+  const beside = `${root}/s`;
+  return {
+    root,
+    dataDirectory: `${root}/data`,
+    workDirectory: `${root}/work`,
+    socketDirectory: new TextEncoder().encode(beside).length > 85 ? `/tmp/.spoke-${suffix}` : beside,
+    markerFile: `${root}/restore.json`,
+    proofFile: `${root}/proof.json`,
+    logFile: `${root}/recovery.log`,
+    hbaFile: `${root}/hba.conf`,
+    configFile: `${root}/isolated.conf`,
+  };
+}

@@ -1,0 +1,174 @@
+import { SpokeError } from '../../errors.ts';
+import { formatInstantUtc } from '../../domain/time/instant.ts';
+import { formatLsn } from '../../domain/postgres/lsn.ts';
+import { formatBytes } from '../../domain/bytes.ts';
+import type { RestoreChoice } from '../../domain/recovery/choose-backup.ts';
+import type { DirectoryFacts } from '../../ports/instance.ts';
+import type { RestoreRequest, RestoreWorld } from './request.ts';
+import { newTablespaceLocation } from './tablespaces.ts';
+
+const MEBIBYTE = 1024n * 1024n;
+/** Room that replay itself needs beside the copy: recycled WAL segments, temporary files. */
+const REPLAY_HEADROOM_BYTES = 64n * MEBIBYTE;
+const MOST_WAL_IN_PLACE_BYTES = 1024n * MEBIBYTE;
+
+type Rule = (request: RestoreRequest, world: RestoreWorld) => SpokeError | undefined;
+
+/** Every reason not to start, in the order in which an operator would want to hear of them. */
+const RULES: readonly Rule[] = [
+  refuseUnsafeDirectory,
+  refuseRunningServer,
+  refuseWithoutRepository,
+  refuseUnreachableTarget,
+  refuseWrongCluster,
+  refuseMissingPostgres,
+  refuseWrongUser,
+  refuseTablespaces,
+  refuseLackOfSpace,
+];
+
+/** The first reason why this restore must not be started, or undefined where there is none. */
+export function reasonToRefuse(request: RestoreRequest, world: RestoreWorld): SpokeError | undefined {
+  for (const rule of RULES) {
+    const refusal = rule(request, world);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function refuseUnsafeDirectory(_request: RestoreRequest, { destination }: RestoreWorld): SpokeError | undefined {
+  const unsafe = (why: string) =>
+    new SpokeError('REFUSED_UNSAFE_DIRECTORY', `will not restore into ${destination.path}: ${why}`, {
+      details: { dataDirectory: destination.path, realPath: destination.realPath, kind: destination.kind },
+    });
+  if (destination.forbidden !== undefined) return unsafe(destination.forbidden);
+  if (destination.kind === 'not a directory') return unsafe('it is not a directory');
+  if (destination.isSymbolicLink)
+    return unsafe(
+      `it is a symbolic link to ${destination.realPath}${destination.running === undefined ? '' : ', where a server runs'}; name the real path`,
+    );
+  if (destination.kind === 'other') return unsafe('it is not empty and not a PostgreSQL data directory');
+  if (destination.isMountPoint)
+    return unsafe('it is a mount point, which cannot be replaced by a rename; choose a directory inside the mounted file system');
+  if (!destination.parentWritable) return unsafe('its parent directory cannot be written to by this user');
+  return undefined;
+}
+
+function refuseRunningServer(request: RestoreRequest, { destination }: RestoreWorld): SpokeError | undefined {
+  if (destination.running === undefined || request.destination.kind === 'in-place') return undefined;
+  const { evidence, pid } = destination.running;
+  return new SpokeError(
+    'REFUSED_SERVER_RUNNING',
+    `a server runs on ${destination.path} (seen by its ${evidence}${pid === undefined ? '' : `, pid ${pid}`})`,
+    { details: { ...destination.running }, hint: 'Choose another --data-directory, or restore that node itself with --in-place.' },
+  );
+}
+
+function refuseWithoutRepository(_request: RestoreRequest, { repositories }: RestoreWorld): SpokeError | undefined {
+  if (repositories.snapshots.length > 0) return undefined;
+  const [first] = repositories.unreadable;
+  const denied = first?.errorCode === 'REPOSITORY_DENIED';
+  return new SpokeError(
+    denied ? 'REPOSITORY_DENIED' : 'REPOSITORY_UNAVAILABLE',
+    `no repository can be read: ${repositories.unreadable.map((one) => `${one.repository}: ${one.message}`).join('; ')}`,
+    { details: { repositories: repositories.unreadable } },
+  );
+}
+
+function refuseUnreachableTarget(_request: RestoreRequest, { choice, repositories }: RestoreWorld): SpokeError | undefined {
+  if (choice.kind === 'chosen') return undefined;
+  const unread = repositories.unreadable.map((one) => one.repository);
+  return new SpokeError(choice.code, unread.length === 0 ? choice.message : `${choice.message} (repository ${unread.join(', ')} could not be read)`, {
+    details: { ...choice.details, nearest: choice.nearest.map(nearestToJson), unreadableRepositories: repositories.unreadable },
+    ...nearestHint(choice),
+  });
+}
+
+function nearestToJson(nearest: Extract<RestoreChoice, { kind: 'refused' }>['nearest'][number]): Record<string, string> {
+  return {
+    side: nearest.side,
+    ...(nearest.time === undefined ? {} : { time: formatInstantUtc(nearest.time) }),
+    ...(nearest.lsn === undefined ? {} : { lsn: formatLsn(nearest.lsn) }),
+  };
+}
+
+function nearestHint(choice: Extract<RestoreChoice, { kind: 'refused' }>): { hint: string } | Record<string, never> {
+  const options = choice.nearest.flatMap(({ time, lsn }) =>
+    time !== undefined ? [`--to "${formatInstantUtc(time)}"`] : lsn !== undefined ? [`--to-lsn ${formatLsn(lsn)}`] : [],
+  );
+  return options.length === 0 ? {} : { hint: `The nearest that can be reached: ${options.join(' or ')}` };
+}
+
+function refuseWrongCluster(request: RestoreRequest, { choice, destination }: RestoreWorld): SpokeError | undefined {
+  const backup = choice.kind === 'chosen' ? choice.candidates[0]?.backup : undefined;
+  const found = destination.control?.systemIdentifier;
+  if (backup === undefined || found === undefined || found === backup.systemIdentifier) return undefined;
+  return new SpokeError(
+    'REFUSED_WRONG_CLUSTER',
+    `${destination.path} holds another cluster: its system identifier is ${found}, the backup's is ${backup.systemIdentifier}`,
+    { details: { cluster: request.cluster.name, found: String(found), expected: String(backup.systemIdentifier) } },
+  );
+}
+
+function refuseMissingPostgres(_request: RestoreRequest, { choice, installation }: RestoreWorld): SpokeError | undefined {
+  const major = choice.kind === 'chosen' ? choice.candidates[0]?.backup.postgresMajor : undefined;
+  if (major === undefined || installation?.major === major) return undefined;
+  return new SpokeError('REFUSED_POSTGRES_VERSION', `the backup is of PostgreSQL ${major}, which was not found on this host`, {
+    details: { needed: major, found: installation?.version ?? null },
+    hint: `Install it (Debian: apt-get install postgresql-${major}), or set postgresqlBinDirectory in the configuration.`,
+  });
+}
+
+function refuseWrongUser(_request: RestoreRequest, world: RestoreWorld): SpokeError | undefined {
+  const owner = ownerOf(world);
+  if (owner === undefined)
+    return new SpokeError('REFUSED_PRECONDITION', 'a server cannot run as root, and there is no user "postgres" to run it as', {
+      hint: 'Name the operating system user with osUser in the configuration.',
+    });
+  if (world.currentUser.uid === 0 || owner.uid === world.currentUser.uid) return undefined;
+  return new SpokeError('REFUSED_PRECONDITION', `${world.destination.path} belongs to ${owner.name}, and this is ${world.currentUser.name}`, {
+    hint: `Run the command as ${owner.name}: sudo -u ${owner.name} spoke-backup …`,
+  });
+}
+
+/** Who the restored files will belong to: the present owner of the data directory, else whoever runs the other nodes, else the configured user. */
+export function ownerOf(world: RestoreWorld): RestoreWorld['currentUser'] | undefined {
+  const nodeOwner = world.nodes.find((node) => node.directory?.kind === 'postgres')?.directory?.owner;
+  const present = world.destination.kind === 'postgres' ? world.destination.owner : undefined;
+  const fallback = world.currentUser.uid === 0 ? (nodeOwner ?? world.osUser) : world.currentUser;
+  const owner = present ?? fallback;
+  return owner?.uid === 0 ? undefined : owner;
+}
+
+function refuseTablespaces(request: RestoreRequest, world: RestoreWorld): SpokeError | undefined {
+  const originals = (world.detail?.tablespaces ?? []).map((tablespace) => tablespace.location);
+  const unknown = [...request.tablespaceMap.keys()].filter((location) => !originals.includes(location));
+  if (unknown.length > 0)
+    return new SpokeError('REFUSED_TABLESPACE', `the backup has no tablespace at ${unknown.join(', ')}; it has: ${originals.join(', ') || 'none'}`);
+  const inTheWay = originals.filter((location) => isOccupied(world.tablespaceDirectories.get(newTablespaceLocation(request, location) ?? location)));
+  if (inTheWay.length === 0) return undefined;
+  const maps = inTheWay.map((location) => `--tablespace-map ${location}=${world.destination.path}.tablespaces/${location.split('/').at(-1)}`);
+  return new SpokeError('REFUSED_TABLESPACE', `the tablespace would be written where files are already: ${inTheWay.join(', ')}`, {
+    details: { tablespaces: world.detail?.tablespaces ?? [] },
+    hint: `Say where each shall go, for example: ${maps.join(' ')}`,
+  });
+}
+
+function isOccupied(directory: DirectoryFacts | undefined): boolean {
+  return directory !== undefined && directory.kind !== 'absent' && directory.kind !== 'empty';
+}
+
+function refuseLackOfSpace(_request: RestoreRequest, world: RestoreWorld): SpokeError | undefined {
+  const candidate = world.choice.kind === 'chosen' ? world.choice.candidates[0] : undefined;
+  if (candidate === undefined) return undefined;
+  const walBytes = candidate.walBytes < MOST_WAL_IN_PLACE_BYTES ? candidate.walBytes : MOST_WAL_IN_PLACE_BYTES;
+  const neededBytes = candidate.backup.databaseBytes + walBytes + REPLAY_HEADROOM_BYTES;
+  const freeByFileSystem = new Map([world.destination, ...world.tablespaceDirectories.values()].map((one) => [one.fileSystem, one.freeBytes]));
+  const freeBytes = [...freeByFileSystem.values()].reduce((sum, free) => sum + free, 0n);
+  if (freeBytes >= neededBytes) return undefined;
+  return new SpokeError(
+    'REFUSED_NO_SPACE',
+    `${world.destination.path} has ${formatBytes(freeBytes)} free; the restore needs ${formatBytes(neededBytes)} (the database cluster ${formatBytes(candidate.backup.databaseBytes)}, WAL ${formatBytes(walBytes)}, headroom ${formatBytes(REPLAY_HEADROOM_BYTES)})`,
+    { details: { freeBytes: String(freeBytes), neededBytes: String(neededBytes) } },
+  );
+}
