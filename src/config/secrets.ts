@@ -100,7 +100,5 @@ export function parseSecretText(text: string): SecretText | undefined {
 
 function referenceOfMatch(match: RegExpExecArray | RegExpMatchArray): SecretReference {
   const [, variable, path] = match;
-  return variable === undefined
-    ? new SecretReference({ kind: 'file', path: path ?? '' })
-    : new SecretReference({ kind: 'env', variable });
+  return variable === undefined ? new SecretReference({ kind: 'file', path: path ?? '' }) : new SecretReference({ kind: 'env', variable });
 }

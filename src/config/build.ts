@@ -1,0 +1,46 @@
+import type { RepositoryName } from '../domain/catalog/base-backup.ts';
+import type { ClusterConfig, NodeConfig, ObjectivesConfig, PgbackrestConfig, RepositoryConfig } from './model.ts';
+import type { ClusterValues, NodeValues, RepositoryValues } from './schema.ts';
+import { SecretReference } from './secrets.ts';
+
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+/** Leaves out what is undefined, so that an absent key is absent. */
+function defined<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
+
+/** A cluster as the rest of the program knows it, of the checked values in the file. */
+export function buildCluster(name: string, values: ClusterValues): ClusterConfig {
+  const { objectives, osUser, postgresqlBinDirectory, ...rest } = values;
+  return {
+    name,
+    engine: rest.engine,
+    stanza: rest.stanza ?? name,
+    ...defined({ osUser, postgresqlBinDirectory }),
+    pgbackrest: defined(rest.pgbackrest) as PgbackrestConfig,
+    nodes: rest.nodes.map(buildNode),
+    repositories: rest.repositories.map((repository, index) => buildRepository(name, repository, index + 1)),
+    archiving: rest.archiving,
+    restore: rest.restore,
+    ...(objectives === undefined ? {} : { objectives: defined(objectives) as ObjectivesConfig }),
+    schedules: rest.schedules,
+  };
+}
+
+function buildNode(values: NodeValues): NodeConfig {
+  const { passwordFile, passwordCommand, ...rest } = values;
+  const password = buildPassword(passwordFile, passwordCommand);
+  return defined({ ...rest, password }) as NodeConfig;
+}
+
+function buildPassword(file: string | undefined, argv: readonly string[] | undefined): SecretReference | undefined {
+  if (file !== undefined) return new SecretReference({ kind: 'file', path: file });
+  return argv === undefined ? undefined : new SecretReference({ kind: 'command', argv });
+}
+
+function buildRepository(cluster: string, values: RepositoryValues, index: number): RepositoryConfig {
+  const name = values.name as RepositoryName;
+  if (values.kind === 'local') return defined({ ...values, name, index }) as RepositoryConfig;
+  return defined({ ...values, name, index, pathPrefix: values.pathPrefix ?? `/${cluster}` }) as RepositoryConfig;
+}

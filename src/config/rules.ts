@@ -1,0 +1,90 @@
+import { templateHasPassword } from './postgres-url.ts';
+import { parseSecretText } from './secrets.ts';
+import type { ConfigPath, Problem } from './yaml-source.ts';
+
+/**
+ * What makes a file invalid across several keys. Looks at the file as it is, not at what the schema made of it,
+ * so that these problems are found together with all others.
+ */
+export function problemsAcrossKeys(tree: unknown): Problem[] {
+  return entriesOf(field(tree, 'clusters')).flatMap(([name, cluster]) => {
+    const path: ConfigPath = ['clusters', name];
+    return [
+      ...duplicateNames(cluster, 'nodes', path),
+      ...duplicateNames(cluster, 'repositories', path),
+      ...itemsOf(cluster, 'nodes', path).flatMap(([node, at]) => problemsOfNode(node, at)),
+      ...itemsOf(cluster, 'repositories', path).flatMap(([repository, at]) => problemsOfKeys(repository, at)),
+      ...problemsOfCompression(field(cluster, 'pgbackrest'), [...path, 'pgbackrest']),
+    ];
+  });
+}
+
+function duplicateNames(cluster: unknown, key: string, path: ConfigPath): Problem[] {
+  const seen = new Set<string>();
+  return itemsOf(cluster, key, path).flatMap(([item, at]) => {
+    const name = field(item, 'name');
+    if (typeof name !== 'string') return [];
+    if (!seen.has(name)) {
+      seen.add(name);
+      return [];
+    }
+    return [{ path: [...at, 'name'], message: `is the name of another of the ${key} already` }];
+  });
+}
+
+function problemsOfNode(node: unknown, path: ConfigPath): Problem[] {
+  const sources = ['passwordFile', 'passwordCommand'].filter((key) => field(node, key) !== undefined);
+  const [first, second] = sources;
+  if (first === undefined) return [];
+  if (second !== undefined) return [{ path: [...path, second], message: `give either ${first} or ${second}, not both` }];
+  const url = field(node, 'url');
+  if (url === undefined) return [{ path: [...path, first], message: 'has no use without url' }];
+  const template = typeof url === 'string' ? parseSecretText(url) : undefined;
+  if (template === undefined || !templateHasPassword(template)) return [];
+  return [{ path: [...path, first], message: 'has no use: url has a password already' }];
+}
+
+/** Which credentials a repository needs, by its keyType. */
+function problemsOfKeys(repository: unknown, path: ConfigPath): Problem[] {
+  if (field(repository, 'kind') !== 's3') return [];
+  const keyType = field(repository, 'keyType') ?? 'shared';
+  if (keyType === 'shared') {
+    const missing = ['accessKey', 'secretKey'].filter((key) => field(repository, key) === undefined);
+    return missing.map((key) => ({ path: [...path, key], message: 'is missing (keyType is shared)' }));
+  }
+  if (keyType !== 'auto' && keyType !== 'web-id') return [];
+  const superfluous = ['accessKey', 'secretKey', 'sessionToken'].filter((key) => field(repository, key) !== undefined);
+  return superfluous.map((key) => ({ path: [...path, key], message: `has no use with keyType ${keyType}` }));
+}
+
+/** pgBackRest's documentation of compress-level. */
+const LEVELS: Readonly<Record<string, readonly [least: number, most: number]>> = {
+  bz2: [1, 9],
+  gz: [0, 9],
+  lz4: [-5, 12],
+  zst: [-7, 22],
+};
+
+function problemsOfCompression(pgbackrest: unknown, path: ConfigPath): Problem[] {
+  const level = field(pgbackrest, 'compressLevel');
+  if (typeof level !== 'number') return [];
+  const type = field(pgbackrest, 'compressType') ?? 'zst';
+  const at = [...path, 'compressLevel'];
+  if (type === 'none') return [{ path: at, message: 'has no use with compressType none' }];
+  const [least, most] = (typeof type === 'string' ? LEVELS[type] : undefined) ?? [-Infinity, Infinity];
+  return level >= least && level <= most ? [] : [{ path: at, message: `must be ${least} to ${most} for ${String(type)}` }];
+}
+
+function field(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
+  return (value as Readonly<Record<string, unknown>>)[key];
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
+}
+
+function itemsOf(cluster: unknown, key: string, path: ConfigPath): [item: unknown, path: ConfigPath][] {
+  const items = field(cluster, key);
+  return Array.isArray(items) ? items.map((item: unknown, index) => [item, [...path, key, index]]) : [];
+}
