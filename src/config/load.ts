@@ -1,18 +1,17 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { SpokeError } from '../errors.ts';
 import { buildCluster } from './build.ts';
 import type { Configuration } from './model.ts';
 import { isTimezone, PATH_PATTERN, PATH_RULE, TIMEZONE_RULE } from './patterns.ts';
 import { problemsOfSchema } from './problems.ts';
+import { readConfigurationText } from './read-text.ts';
+import { invalidConfiguration } from './report.ts';
 import { problemsAcrossKeys } from './rules.ts';
 import { configurationSchema } from './schema.ts';
 import type { Problem, YamlSource } from './yaml-source.ts';
 import { parseYaml, printPath } from './yaml-source.ts';
 
 export const DEFAULT_CONFIGURATION_PATH = '/etc/spoke-backup/config.yaml';
-const MAX_FILE_BYTES = 256 * 1024;
 
 /** Settings that may come from elsewhere than the file. */
 export type OverridableKey = 'stateDirectory' | 'timezone';
@@ -52,7 +51,11 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
 /** As loadConfiguration, with the origins. */
 export async function loadConfigurationWithSource(options: LoadOptions): Promise<LoadedConfiguration> {
   const path = configurationPath(options);
-  const text = await readConfigurationFile(path, options);
+  const text = await readConfigurationText(path);
+  if (text === undefined) {
+    const message = `there is no configuration file ${path} (${whyThisPath(options)})`;
+    throw new SpokeError('CONFIG_NOT_FOUND', message, { details: { path } });
+  }
   return parseConfiguration(path, text, options);
 }
 
@@ -72,8 +75,9 @@ export function parseConfiguration(path: string, text: string, options: LoadOpti
     ...withoutRepeats(checked.problems, source.problems),
     ...(readable ? problemsAcrossKeys(source.tree) : []),
   ];
-  const lines = [...printProblems(path, problems, source), ...overrideProblems];
-  if (lines.length > 0 || checked.value === undefined) throw invalid(path, lines, problems, source);
+  if (problems.length + overrideProblems.length > 0 || checked.value === undefined) {
+    throw invalidConfiguration(path, problems, source, overrideProblems);
+  }
   const { clusters, stateDirectory } = checked.value;
   const timezone = overrides.timezone?.value ?? checked.value.timezone;
   const configuration: Configuration = {
@@ -85,35 +89,9 @@ export function parseConfiguration(path: string, text: string, options: LoadOpti
   return { configuration, source, overrides };
 }
 
-async function readConfigurationFile(path: string, options: LoadOptions): Promise<string> {
-  let file: Awaited<ReturnType<typeof open>>;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch (thrown) {
-    const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw unreadable(path, String(code), thrown);
-    throw new SpokeError('CONFIG_NOT_FOUND', `there is no configuration file ${path} (${whyThisPath(options)})`, { details: { path } });
-  }
-  try {
-    const stats = await file.stat();
-    if (!stats.isFile()) throw unreadable(path, 'it is not a file');
-    if (stats.size > MAX_FILE_BYTES) throw unreadable(path, `it is larger than ${MAX_FILE_BYTES} bytes`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(await file.readFile());
-  } catch (thrown) {
-    if (thrown instanceof SpokeError) throw thrown;
-    throw unreadable(path, thrown instanceof TypeError ? 'it is not UTF-8 text' : 'reading failed', thrown);
-  } finally {
-    await file.close();
-  }
-}
-
 function whyThisPath(options: LoadOptions): string {
   if (options.path !== undefined) return 'from --config';
   return options.environment['SPOKE_BACKUP_CONFIG'] ? 'from SPOKE_BACKUP_CONFIG' : 'the default path';
-}
-
-function unreadable(path: string, why: string, cause?: unknown): SpokeError {
-  return new SpokeError('CONFIG_INVALID', `the configuration file ${path} cannot be read: ${why}`, { details: { path }, cause });
 }
 
 function readOverrides(options: LoadOptions): { overrides: LoadedConfiguration['overrides']; problems: string[] } {
@@ -140,31 +118,4 @@ function readOverrides(options: LoadOptions): { overrides: LoadedConfiguration['
 function withoutRepeats(problems: readonly Problem[], known: readonly Problem[]): readonly Problem[] {
   const places = new Set(known.map((problem) => printPath(problem.path)));
   return problems.filter((problem) => !places.has(printPath(problem.path)));
-}
-
-function positionOf(problem: Problem, source: YamlSource): { line: number; column: number } {
-  return problem.position ?? source.locateNearest(problem.path);
-}
-
-/** In the order of the file. */
-function printProblems(path: string, problems: readonly Problem[], source: YamlSource): string[] {
-  return problems
-    .map((problem) => ({ problem, at: positionOf(problem, source) }))
-    .sort((a, b) => a.at.line - b.at.line || a.at.column - b.at.column)
-    .map(({ problem, at }) => printProblem(problem, `${path}:${at.line}:${at.column}`));
-}
-
-/** `unknown key "retension" at config.yaml:14:7; did you mean "retention"?` */
-function printProblem(problem: Problem, place: string): string {
-  const isKeyProblem = problem.help !== undefined || problem.path.length === 0;
-  const subject = isKeyProblem ? '' : `${printPath(problem.path)} `;
-  return `${subject}${problem.message} at ${place}${problem.help === undefined ? '' : `; ${problem.help}`}`;
-}
-
-function invalid(path: string, lines: readonly string[], problems: readonly Problem[], source: YamlSource): SpokeError {
-  const [first] = lines;
-  const message =
-    lines.length === 1 ? (first ?? '') : `${lines.length} problems in the configuration:\n${lines.map((line) => `  ${line}`).join('\n')}`;
-  const details = problems.map((problem) => ({ ...positionOf(problem, source), key: printPath(problem.path), problem: problem.message }));
-  return new SpokeError('CONFIG_INVALID', message, { details: { path, problems: details } });
 }

@@ -1,6 +1,10 @@
-/** Names of clusters, nodes, repositories and stanzas: harmless in paths, argument vectors and ini sections. */
+/** Names of clusters, nodes and repositories: harmless in paths, argument vectors and ini sections. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export const NAME_RULE = 'must be a name: lower-case letters, digits, - and _, beginning with a letter or a digit, at most 63 characters';
+
+/** pgBackRest is less strict, and its stanzas cannot be renamed: existing ones must be able to stay. */
+export const STANZA_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const STANZA_RULE = 'must be a name: letters, digits, -, _ and ., beginning with a letter or a digit';
 
 /** Absolute; without control characters, `//`, or space at its ends (pgBackRest's ini files lose that space). */
 export const PATH_PATTERN = /^(?!.*\/\/)\/(?:[^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?$/;

@@ -2,10 +2,10 @@ import * as z from 'zod';
 import * as patterns from './patterns.ts';
 import { checkUrlTemplate } from './postgres-url.ts';
 import { refusalOfExtraOption } from './generated-options.ts';
-import { parseSecretReference, parseSecretText, SecretReference } from './secrets.ts';
+import { parseSecretReference, parseSecretText, SECRET_REFERENCE_PATTERN, SecretReference } from './secrets.ts';
 
 const name = z.string().regex(patterns.NAME_PATTERN, { error: patterns.NAME_RULE });
-const absolutePath = z.string().max(4096).regex(patterns.PATH_PATTERN, { error: patterns.PATH_RULE }).transform(withoutLastSlash);
+const absolutePath = z.string().max(4096).regex(patterns.PATH_PATTERN, { error: patterns.PATH_RULE }).overwrite(withoutLastSlash);
 const program = z.string().regex(patterns.COMMAND_PATTERN, { error: patterns.COMMAND_RULE });
 const port = z.int().min(1).max(65535);
 const argument = z.string().regex(/^[^\0]*$/, { error: 'must not contain NUL' });
@@ -20,7 +20,7 @@ const SECRET_RULE =
 const secret = z
   .union(
     [
-      z.string().refine((text) => parseSecretReference(text) !== undefined, { error: SECRET_RULE }),
+      z.string().regex(SECRET_REFERENCE_PATTERN, { error: SECRET_RULE }),
       z.strictObject({ passwordCommand: argv.describe('Program and arguments; prints the secret on its standard output.') }),
     ],
     { error: SECRET_RULE },
@@ -144,7 +144,7 @@ const pgbackrest = z.strictObject({
   compressLevel: z.int().min(-7).max(22).optional().describe('Level of the compression; its own default where it is not given.'),
   lockPath: absolutePath.optional().describe('Directory of the lock files.'),
   spoolPath: absolutePath.optional().describe('Directory of the WAL spool; on a local disk, not inside pg_wal.'),
-  extraOptions: extraOptions.default({}).describe('Further options for the section [global] of the generated pgbackrest.conf.'),
+  extraOptions: extraOptions.prefault({}).describe('Further options for the section [global] of the generated pgbackrest.conf.'),
 });
 
 const scheduleName = z.string().refine((text) => patterns.NAME_PATTERN.test(text) || patterns.PATH_PATTERN.test(text), {
@@ -153,7 +153,11 @@ const scheduleName = z.string().refine((text) => patterns.NAME_PATTERN.test(text
 
 const cluster = z.strictObject({
   engine: z.literal('pgbackrest').default('pgbackrest').describe('What takes and restores the backups.'),
-  stanza: name.optional().describe('Name of the cluster for pgBackRest; the name of the cluster where it is not given.'),
+  stanza: z
+    .string()
+    .regex(patterns.STANZA_PATTERN, { error: patterns.STANZA_RULE })
+    .optional()
+    .describe('Name of the cluster for pgBackRest; the name of the cluster where it is not given.'),
   osUser: z
     .string()
     .regex(patterns.OS_USER_PATTERN, { error: 'must be the name of a user of the operating system' })
@@ -185,6 +189,7 @@ const cluster = z.strictObject({
   schedules: z.array(scheduleName).max(64).default([]).describe('Names of schedules, or absolute paths of schedule files.'),
 });
 
+/** The whole file. */
 export const configurationSchema = z.strictObject({
   stateDirectory: absolutePath.default('/var/lib/spoke-backup').describe('Directory of the journals, locks and generated files.'),
   timezone: z

@@ -78,9 +78,12 @@ export class SecretText {
 
 const REFERENCE = /\$\{(?:env:([A-Za-z_][A-Za-z0-9_]*)|file:(\/[^\0\r\n{}]*))\}/;
 
+/** A reference and nothing else. */
+export const SECRET_REFERENCE_PATTERN = new RegExp(`^${REFERENCE.source}$`);
+
 /** Reads `${env:NAME}` or `${file:/absolute/path}`; undefined for anything else, a reference with text around it included. */
 export function parseSecretReference(text: string): SecretReference | undefined {
-  const match = new RegExp(`^${REFERENCE.source}$`).exec(text);
+  const match = SECRET_REFERENCE_PATTERN.exec(text);
   return match === null ? undefined : referenceOfMatch(match);
 }
 
