@@ -38,12 +38,16 @@ export interface ServerObservation {
   readonly timeline: TimelineId;
   /** The insert position on a primary, the replayed position on a standby. */
   readonly lsn?: Lsn;
-  readonly dataDirectory: string;
+  /** Absent where the role may not read it (pg_read_all_settings). */
+  readonly dataDirectory?: string;
   readonly walSegmentSizeBytes: number;
   readonly serverTime: Instant;
   readonly archiver: ArchiverStatistics;
   readonly replication: readonly ReplicationConnection[];
-  /** Only those that this program looks at; absent where the role may not read them. */
+  /**
+   * Only those that this program looks at; absent where the role may not read them. As pg_settings.setting has it: numbers in
+   * the setting's own unit (archive_timeout in seconds), no unit printed.
+   */
   readonly settings: Readonly<Record<string, string>>;
   /** Settings changed on disk that wait for a restart. */
   readonly pendingRestart: readonly string[];
@@ -72,7 +76,8 @@ export interface PostgresWriter {
   reloadConfiguration(address: ServerAddress, context: OperationContext): Promise<void>;
   /**
    * Commits an empty transaction that has an xid, so that the WAL holds a commit later than any that came before,
-   * then switches to a new segment. Resolves with the name of the segment that holds the commit.
+   * then switches to a new segment. Resolves with the name of the segment that was closed: it or an earlier one holds the
+   * commit, whose time is `commitTime` or later.
    */
   closeWalSegment(address: ServerAddress, context: OperationContext): Promise<{ readonly segment: string; readonly commitTime: Instant }>;
   /** pg_promote(wait): resolves once the server accepts writes. */

@@ -1,0 +1,101 @@
+import { SpokeError } from '../../errors.ts';
+import { instantOfMicros } from '../../domain/time/instant.ts';
+import { parseSystemIdentifier } from '../../domain/postgres/system-identifier.ts';
+import { timelineIdOf } from '../../domain/postgres/timeline.ts';
+import type { ArchiverStatistics, PostgresReader, RecoveryState, ReplicationConnection, ServerObservation } from '../../ports/postgres-server.ts';
+import { sqlStateOf } from './postgres-error.ts';
+import { booleanOf, onlyRow, optionalInstant, optionalLsn, optionalText, textOf } from './row.ts';
+import { type Session, type TextRow, withSession } from './session.ts';
+import { ARCHIVER, PENDING_RESTART, POSITION, REPLICATION, SETTINGS, SYSTEM_IDENTIFIER, VERSION_NUMBER } from './statements.ts';
+
+const OPTIONS = { defaultTimeoutMs: 15_000, writing: false };
+const OBJECT_NOT_IN_PREREQUISITE_STATE = '55000';
+
+/** Reads servers by SQL. Any role that may log in will do; what it may not read is absent. */
+export function createPostgresReader(): PostgresReader {
+  return {
+    observeServer: (address, context) => withSession(address, context, OPTIONS, observeServer),
+    observeRecovery: (address, context) => withSession(address, context, OPTIONS, observeRecovery),
+  };
+}
+
+async function observeServer(session: Session): Promise<ServerObservation> {
+  const versionNumber = Number(textOf(onlyRow(await session.query(VERSION_NUMBER)), 'version_number'));
+  requireSupported(versionNumber);
+  const control = onlyRow(await session.query(SYSTEM_IDENTIFIER));
+  const settings = settingsOf(await session.query(SETTINGS));
+  const pendingRestart = (await session.query(PENDING_RESTART)).map((row) => textOf(row, 'name'));
+  const archiver = archiverOf(onlyRow(await session.query(ARCHIVER)));
+  const replication = (await session.query(REPLICATION)).map(replicationOf);
+  const position = await readPosition(session);
+  return {
+    systemIdentifier: parseSystemIdentifier(textOf(control, 'system_identifier')),
+    postgresMajor: Math.floor(versionNumber / 10_000),
+    versionNumber,
+    inRecovery: booleanOf(position, 'in_recovery'),
+    timeline: timelineIdOf(Number(textOf(position, 'timeline'))),
+    ...optionalLsn('lsn', position, 'lsn'),
+    ...(settings.data_directory === undefined ? {} : { dataDirectory: settings.data_directory }),
+    walSegmentSizeBytes: Number(settings.wal_segment_size),
+    serverTime: instantOfMicros(BigInt(textOf(position, 'server_time'))),
+    archiver,
+    replication,
+    settings,
+    pendingRestart,
+  };
+}
+
+async function observeRecovery(session: Session): Promise<RecoveryState> {
+  const position = await readPosition(session);
+  return {
+    inRecovery: booleanOf(position, 'in_recovery'),
+    paused: position.pause_state === 'paused',
+    ...optionalLsn('replayLsn', position, 'replay_lsn'),
+    ...optionalInstant('lastReplayedCommitTime', position, 'last_replayed_commit_time'),
+    timeline: timelineIdOf(Number(textOf(position, 'timeline'))),
+  };
+}
+
+/** Asked a second time where the server left recovery in the middle of the statement. */
+async function readPosition(session: Session): Promise<TextRow> {
+  try {
+    return onlyRow(await session.query(POSITION));
+  } catch (thrown) {
+    if (sqlStateOf(thrown) !== OBJECT_NOT_IN_PREREQUISITE_STATE) throw thrown;
+    return onlyRow(await session.query(POSITION));
+  }
+}
+
+function requireSupported(versionNumber: number): void {
+  if (versionNumber >= 140_000) return;
+  const version = `${Math.floor(versionNumber / 10_000)}.${versionNumber % 10_000}`;
+  throw new SpokeError('REFUSED_POSTGRES_VERSION', `The server runs PostgreSQL ${version}; the oldest supported major version is 14.`, {
+    hint: 'Upgrade that server to PostgreSQL 14 or later.',
+    details: { versionNumber },
+  });
+}
+
+function settingsOf(rows: readonly TextRow[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(rows.map((row) => [textOf(row, 'name'), row.setting ?? '']));
+}
+
+function archiverOf(row: TextRow): ArchiverStatistics {
+  return {
+    archivedCount: BigInt(textOf(row, 'archived_count')),
+    failedCount: BigInt(textOf(row, 'failed_count')),
+    ...optionalText('lastArchivedWal', row, 'last_archived_wal'),
+    ...optionalInstant('lastArchivedTime', row, 'last_archived_time'),
+    ...optionalText('lastFailedWal', row, 'last_failed_wal'),
+    ...optionalInstant('lastFailedTime', row, 'last_failed_time'),
+  };
+}
+
+function replicationOf(row: TextRow): ReplicationConnection {
+  return {
+    applicationName: row.application_name ?? '',
+    state: row.state ?? 'unknown',
+    ...optionalLsn('sentLsn', row, 'sent_lsn'),
+    ...optionalLsn('replayLsn', row, 'replay_lsn'),
+    syncState: row.sync_state ?? 'unknown',
+  };
+}

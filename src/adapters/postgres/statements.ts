@@ -1,0 +1,83 @@
+/** The SQL that this program reads with. PostgreSQL 14 to 18, no superuser needed. */
+
+/** The settings that this program looks at. None of them can hold a secret (primary_conninfo can, and is left out). */
+const OBSERVED_SETTINGS = [
+  'archive_command',
+  'archive_library',
+  'archive_mode',
+  'archive_timeout',
+  'block_size',
+  'cluster_name',
+  'config_file',
+  'data_checksums',
+  'data_directory',
+  'fsync',
+  'full_page_writes',
+  'hba_file',
+  'hot_standby',
+  'ident_file',
+  'listen_addresses',
+  'max_connections',
+  'max_locks_per_transaction',
+  'max_prepared_transactions',
+  'max_replication_slots',
+  'max_slot_wal_keep_size',
+  'max_wal_senders',
+  'max_worker_processes',
+  'port',
+  'primary_slot_name',
+  'recovery_min_apply_delay',
+  'server_version',
+  'summarize_wal',
+  'synchronous_commit',
+  'synchronous_standby_names',
+  'track_commit_timestamp',
+  'unix_socket_directories',
+  'wal_keep_size',
+  'wal_level',
+  'wal_log_hints',
+  'wal_segment_size',
+];
+
+/** Microseconds since the epoch. `extract` gives numeric from PostgreSQL 14 on: no digit is lost. */
+const micros = (expression: string) => `(extract(epoch from ${expression}) * 1000000)::bigint`;
+
+/**
+ * Where the server stands. In recovery the timeline is the newest that the control file or the WAL receiver knows:
+ * it can lag behind replay until the next restart point. Elsewhere it is that of the insert position.
+ * Fails with SQLSTATE 55000 where recovery ends just then.
+ */
+export const POSITION = `
+  SELECT r.in_recovery,
+         CASE WHEN r.in_recovery THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS lsn,
+         CASE WHEN r.in_recovery THEN greatest(c.timeline_id::bigint, m.min_recovery_end_timeline::bigint, w.received_tli::bigint)
+              ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint END AS timeline,
+         CASE WHEN r.in_recovery THEN pg_get_wal_replay_pause_state() END AS pause_state,
+         pg_last_wal_replay_lsn() AS replay_lsn,
+         ${micros('pg_last_xact_replay_timestamp()')} AS last_replayed_commit_time,
+         ${micros('clock_timestamp()')} AS server_time
+    FROM (SELECT pg_is_in_recovery() AS in_recovery OFFSET 0) AS r,
+         pg_control_checkpoint() AS c,
+         pg_control_recovery() AS m,
+         (SELECT max(received_tli) AS received_tli FROM pg_stat_wal_receiver) AS w`;
+
+export const SYSTEM_IDENTIFIER = 'SELECT system_identifier FROM pg_control_system()';
+
+export const VERSION_NUMBER = `SELECT current_setting('server_version_num') AS version_number`;
+
+export const ARCHIVER = `
+  SELECT archived_count, failed_count, last_archived_wal, last_failed_wal,
+         ${micros('last_archived_time')} AS last_archived_time,
+         ${micros('last_failed_time')} AS last_failed_time
+    FROM pg_stat_archiver`;
+
+/** Without pg_read_all_stats everything about another role's connection is null. */
+export const REPLICATION = `
+  SELECT application_name, state, sent_lsn, replay_lsn, sync_state
+    FROM pg_stat_replication ORDER BY application_name, pid`;
+
+/** Rows that the role may not read are simply not there. */
+export const SETTINGS = `
+  SELECT name, setting FROM pg_settings WHERE name IN (${OBSERVED_SETTINGS.map((name) => `'${name}'`).join(', ')})`;
+
+export const PENDING_RESTART = 'SELECT name FROM pg_settings WHERE pending_restart ORDER BY name';
