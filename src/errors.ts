@@ -44,6 +44,7 @@ export const ERROR_KINDS = {
   TOOL_FAILED: { exitCode: 22, retry: 'none', hint: 'Read the last lines of its output above.' },
   TOOL_MISSING: { exitCode: 22, retry: 'none', hint: 'Install it, or name its path in the configuration.' },
   TOOL_UNSUPPORTED: { exitCode: 22, retry: 'none', hint: 'Install a supported version: pgBackRest 2.45 or later.' },
+  FILE_SYSTEM_FAILED: { exitCode: 22, retry: 'none', hint: 'Read the cause above; for input/output errors also the kernel log: dmesg' },
   DISK_FULL: { exitCode: 22, retry: 'none', hint: 'Free space, then: spoke-backup runs resume' },
   TIMED_OUT: { exitCode: 23, retry: 'transient', hint: 'See what it was waiting for above, then: spoke-backup runs resume' },
   PLAN_STALE: { exitCode: 30, retry: 'none', hint: 'The world changed while the plan was shown. Run the command again.' },

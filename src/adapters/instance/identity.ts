@@ -1,0 +1,30 @@
+import { lstat } from 'node:fs/promises';
+import { SpokeError } from '../../errors.ts';
+import { ifPresent, translating } from './file-error.ts';
+
+/** device:inode: the same directory under whatever name, as long as it lives. */
+export function identityOf(stats: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `${stats.dev}:${stats.ino}`;
+}
+
+/** What is at `path` itself, symbolic links not followed. */
+export type FoundDirectory = { readonly kind: 'absent' } | { readonly kind: 'directory'; readonly identity: string } | { readonly kind: 'other' };
+
+export async function lookAt(path: string): Promise<FoundDirectory> {
+  const stats = await translating(`look at ${path}`, () => ifPresent(lstat(path, { bigint: true })));
+  if (stats === undefined) return { kind: 'absent' };
+  return stats.isDirectory() ? { kind: 'directory', identity: identityOf(stats) } : { kind: 'other' };
+}
+
+/** Throws PLAN_STALE unless `path` is that very directory. */
+export async function requireIdentity(path: string, identity: string): Promise<void> {
+  const found = await lookAt(path);
+  if (found.kind === 'directory' && found.identity === identity) return;
+  throw staleDirectory(path, identity, found.kind === 'directory' ? found.identity : found.kind);
+}
+
+export function staleDirectory(path: string, expected: string, found: string): SpokeError {
+  return new SpokeError('PLAN_STALE', `${path} is not the directory that was looked at (expected ${expected}, found ${found}).`, {
+    details: { path, expected, found },
+  });
+}

@@ -1,0 +1,65 @@
+import { open, readdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { SpokeError } from '../../errors.ts';
+import type { InstanceReader } from '../../ports/instance.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { ProcessRunner } from '../../ports/process-runner.ts';
+import { ifPresent, translating } from './file-error.ts';
+import { inspectDirectory } from './inspect.ts';
+import { findInstallation } from './installation.ts';
+import { currentUser, findUser } from './users.ts';
+
+export interface InstanceReaderOptions {
+  readonly runner: ProcessRunner;
+  /** Looked into before the usual places. */
+  readonly binDirectory?: string;
+}
+
+/** Reads this machine: directories, installed versions, users. Changes nothing. */
+export function createInstanceReader(options: InstanceReaderOptions): InstanceReader {
+  const { runner } = options;
+  const find = (major: number, context: OperationContext) => findInstallation(major, options.binDirectory, runner, context);
+  return {
+    inspectDirectory: (path, context) => inspectDirectory(path, { runner, findInstallation: find }, context),
+    findInstallation: find,
+    findUser: (name) => findUser(name, runner),
+    currentUser,
+    readFileTail,
+    async listFiles(directory) {
+      const names = await translating(`list ${directory}`, () => ifPresent(readdir(directory)));
+      return (names ?? []).sort((left, right) => (left < right ? -1 : 1));
+    },
+    findFreePort,
+  };
+}
+
+/** The last `maxBytes` of a file; empty where there is none. A character cut in half at the beginning is left out. */
+export async function readFileTail(path: string, maxBytes: number): Promise<string> {
+  return translating(`read ${path}`, async () => {
+    const file = await ifPresent(open(path, 'r'));
+    if (file === undefined) return '';
+    try {
+      const { size } = await file.stat();
+      const start = Math.max(0, size - maxBytes);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+      const tail = buffer.subarray(0, bytesRead);
+      const firstWhole = start === 0 ? 0 : tail.findIndex((byte) => (byte & 0xc0) !== 0x80);
+      return tail.subarray(Math.max(0, firstWhole)).toString('utf8');
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/** The kernel's own choice, given back at once: somebody else could take it before it is used. */
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new SpokeError('INTERNAL', 'a TCP server has no port');
+  return address.port;
+}
