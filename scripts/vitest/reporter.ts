@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import type { SerializedError } from 'vitest';
+import type { SerializedError, UserConsoleLog } from 'vitest';
 import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node';
 import { killAll, processesLeftBelow, TEST_ROOT_VARIABLE } from './test-root.ts';
 
@@ -18,6 +18,10 @@ export default class SummaryReporter implements Reporter {
 
   onInit(vitest: Vitest): void {
     this.#vitest = vitest;
+  }
+
+  onUserConsoleLog(log: UserConsoleLog): void {
+    process.stdout.write(log.content);
   }
 
   onTestModuleEnd(module: TestModule): void {

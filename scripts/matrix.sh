@@ -1,0 +1,123 @@
+#!/bin/bash
+# npm run test:matrix: the tests that use real servers once more, on a machine with PostgreSQL 17 and pgBackRest 2.55.
+#
+# The machine is a Debian 13 made by debootstrap, in a folder of the user's cache: made once (a minute, 1 GB), used by
+# chroot in namespaces of its own. Its mounts and processes are gone when this script is, however it ends.
+# Arguments go to vitest. The last line is `N passed, N failed, N skipped`.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/spoke-backup
+machine=$cache/matrix-trixie
+packages=(postgresql-17 pgbackrest openssl zstd lz4 strace faketime ca-certificates)
+tests=(--project contract --project integration --project e2e)
+
+say() { echo "matrix: $*"; }
+
+skip() {
+  echo "skipped: $*"
+  echo "0 passed, 0 failed, 1 skipped"
+  exit 0
+}
+
+give_up() {
+  echo "matrix: $*"
+  echo "0 passed, 1 failed, 0 skipped"
+  exit 1
+}
+
+# --- Making the machine -----------------------------------------------------------------------------------------------
+
+# The mirror that this machine's own apt uses; debootstrap's own choice where that is not Debian's.
+debian_mirror() {
+  # shellcheck disable=SC2016
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -E '/debian/?$' | head -n 1 || true
+}
+
+# Also tells a machine that an older version of this script made.
+fingerprint() { echo "trixie ${packages[*]}"; }
+
+make_machine() {
+  local fresh=$machine.new-$$ log mirror
+  mirror=$(debian_mirror)
+  log=$(mktemp)
+  # Expanded now: the names are local.
+  # shellcheck disable=SC2064
+  trap "rm -rf '$fresh' '$log'" EXIT
+  say "making a Debian 13 in $machine (once: about a minute, 1 GB)"
+  mkdir -p "$cache"
+  # The mounts that debootstrap and packages make are in a namespace that ends with them.
+  unshare --mount debootstrap --variant=minbase --include=ca-certificates trixie "$fresh" ${mirror:+"$mirror"} >"$log" 2>&1 ||
+    give_up "debootstrap failed: $(tail -n 10 "$log")"
+  cp /etc/resolv.conf "$fresh/etc/resolv.conf"
+  cp /etc/ssl/certs/ca-certificates.crt "$fresh/etc/ssl/certs/ca-certificates.crt" 2>/dev/null || true
+  apt-config dump | grep -iE '^Acquire::https?::' >"$fresh/etc/apt/apt.conf.d/50machine" || true
+  mkdir -p "$fresh/etc/postgresql-common/createcluster.d"
+  echo 'create_main_cluster = false' >"$fresh/etc/postgresql-common/createcluster.d/none.conf"
+  printf '#!/bin/sh\nexit 101\n' >"$fresh/usr/sbin/policy-rc.d"
+  chmod +x "$fresh/usr/sbin/policy-rc.d"
+  say "installing ${packages[*]} in it"
+  # shellcheck disable=SC2016
+  unshare --mount --pid --fork --kill-child bash -c '
+    mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" &&
+      DEBIAN_FRONTEND=noninteractive exec chroot "$0" apt-get install -y -qq --no-install-recommends "$@"
+  ' "$fresh" "${packages[@]}" >"$log" 2>&1 || give_up "apt-get install failed in the new machine: $(tail -n 10 "$log")"
+  rm -rf "$fresh"/var/cache/apt/archives/*.deb
+  fingerprint >"$fresh/etc/spoke-backup-matrix"
+  rm -rf "$machine"
+  mv "$fresh" "$machine"
+  rm -f "$log"
+  trap - EXIT
+}
+
+# --- Using it ---------------------------------------------------------------------------------------------------------
+
+# In namespaces of its own, as their first process: what is mounted and started here ends with it.
+inside() {
+  mount -t proc proc "$machine/proc"
+  mount --rbind /dev "$machine/dev"
+  mount -t tmpfs -o mode=1777 tmpfs "$machine/dev/shm"
+  mkdir -p "$machine$root" "$machine$cache"
+  mount --bind "$root" "$machine$root"
+  # The packages of the S3 server are there.
+  mount --bind "$cache" "$machine$cache"
+  find "$machine/tmp" -mindepth 1 -xdev -delete 2>/dev/null || true
+  cp /etc/resolv.conf "$machine/etc/resolv.conf"
+
+  local in_chroot=(chroot "$machine" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "HOME=$HOME" LANG=C.UTF-8 "XDG_CACHE_HOME=${cache%/*}"
+    ${CI:+"CI=$CI"} ${NO_COLOR:+"NO_COLOR=$NO_COLOR"})
+  say "$("${in_chroot[@]}" /usr/lib/postgresql/17/bin/postgres --version), $("${in_chroot[@]}" pgbackrest version)"
+  # Not exec: the first process of a namespace has to pick up the orphans.
+  # shellcheck disable=SC2016
+  "${in_chroot[@]}" sh -c 'cd "$0" && exec scripts/node24 vitest run "$@"' "$root" "${tests[@]}" "$@" || return 1
+  find "$machine/tmp" -mindepth 1 -xdev -delete 2>/dev/null || true
+}
+
+if [ "${SPOKE_MATRIX_INSIDE:-}" = yes ]; then
+  unset SPOKE_MATRIX_INSIDE
+  mkdir -p "$machine$HOME"
+  inside "$@"
+  exit
+fi
+
+exec 2>&1
+[ "$(uname -s)" = Linux ] || skip "the machine with PostgreSQL 17 is made by debootstrap, which needs Linux"
+[ "$(id -u)" -eq 0 ] || skip "the machine with PostgreSQL 17 is entered by chroot, which needs root: sudo npm run test:matrix"
+command -v apt-get >/dev/null || skip "the machine with PostgreSQL 17 is made by debootstrap from this machine's Debian mirror, and this is not a Debian"
+unshare --mount --pid --ipc --fork true 2>/dev/null || skip "this machine lets nobody make namespaces (a container without SYS_ADMIN)"
+
+if [ ! -t 1 ]; then export NO_COLOR=1; fi
+cd "$root"
+scripts/bootstrap.sh matrix || give_up "see what is missing above"
+scripts/node24 node scripts/build.ts || give_up "the program could not be built"
+
+mkdir -p "$cache"
+exec 9>"$cache/matrix.lock"
+flock --nonblock 9 || { say "another run uses the machine; waiting for it"; flock 9; }
+if [ "$(cat "$machine/etc/spoke-backup-matrix" 2>/dev/null)" != "$(fingerprint)" ]; then make_machine; fi
+
+# In the background, since bash runs a trap only when what it waits for is not in the foreground.
+SPOKE_MATRIX_INSIDE=yes unshare --mount --pid --ipc --fork --kill-child "$0" "$@" 9>&- &
+tests_pid=$!
+trap 'kill -KILL $tests_pid 2>/dev/null || true; exit 130' INT
+trap 'kill -KILL $tests_pid 2>/dev/null || true; exit 143' TERM HUP
+wait $tests_pid
