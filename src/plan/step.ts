@@ -68,7 +68,14 @@ export type Step = StepBase &
     | { readonly kind: 'create-repositories' }
     | { readonly kind: 'alter-system'; readonly node: string; readonly settings: Readonly<Record<string, string>> }
     | { readonly kind: 'reload-configuration'; readonly node: string }
-    | { readonly kind: 'restart-server'; readonly node: string }
+    | { readonly kind: 'write-configuration' }
+    | {
+        readonly kind: 'restart-server';
+        readonly node: string;
+        readonly dataDirectory: string;
+        readonly postgresMajor: number;
+        readonly service: ServiceManager;
+      }
     | { readonly kind: 'check-archiving'; readonly node: string }
     | { readonly kind: 'take-backup'; readonly repository: RepositoryName; readonly type: BackupType; readonly runId: string }
     | { readonly kind: 'close-wal-segment'; readonly node: string; readonly repositories: readonly RepositoryName[] }

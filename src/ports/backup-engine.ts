@@ -50,6 +50,8 @@ export interface BackupCatalogReader {
     options: { readonly walArchive: boolean },
     context: OperationContext,
   ): Promise<RepositorySnapshot>;
+  /** Whether the engine's own configuration on disk is what writeConfiguration would write. */
+  isConfigurationCurrent(): Promise<boolean>;
   readBackupDetail(repository: RepositoryName, label: BackupLabel, context: OperationContext): Promise<BackupDetail>;
   /** Reads what was stored and compares checksums. Damage is a report, not an error. */
   verifyRepository(repository: RepositoryName, context: OperationContext): Promise<VerifyReport>;
@@ -57,6 +59,7 @@ export interface BackupCatalogReader {
 
 /** Pure: what would be run. */
 export interface BackupEnginePreview {
+  previewWriteConfiguration(): readonly CommandPreview[];
   previewCreateRepositories(): readonly CommandPreview[];
   previewBackup(request: BackupRequest): readonly CommandPreview[];
   previewRestore(request: RestoreRequest): readonly CommandPreview[];
@@ -67,6 +70,8 @@ export interface BackupEnginePreview {
 
 /** The effects of a backup engine. */
 export interface BackupEngine extends BackupEnginePreview {
+  /** Writes the engine's own configuration where PostgreSQL's archive_command finds it. Idempotent. */
+  writeConfiguration(): Promise<void>;
   /** Idempotent (pgBackRest: stanza-create). */
   createRepositories(context: OperationContext): Promise<void>;
   /** Forces a WAL switch and waits until the segment is in every repository (pgBackRest: check). */

@@ -64,7 +64,7 @@ export async function observeRepositories(
       }
     }),
   );
-  const order = new Map(wanted.map((repository, index) => [repository.name, index]));
+  const order = new Map<string, number>(wanted.map((repository, index) => [repository.name, index]));
   const byOrder = (a: { repository: string }, b: { repository: string }) => (order.get(a.repository) ?? 0) - (order.get(b.repository) ?? 0);
   return { snapshots: snapshots.sort(byOrder), unreadable: unreadable.sort(byOrder) };
 }

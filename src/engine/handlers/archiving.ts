@@ -10,9 +10,16 @@ const POLL_MS = 200;
 /** Setting up the archive, and having a primary archive what it still holds. */
 export function archivingHandlers(
   ports: HandlerPorts,
-): HandlersOf<'create-repositories' | 'alter-system' | 'reload-configuration' | 'check-archiving' | 'close-wal-segment'> {
+): HandlersOf<'write-configuration' | 'create-repositories' | 'alter-system' | 'reload-configuration' | 'check-archiving' | 'close-wal-segment'> {
   const { engine, postgresWriter } = ports;
   return {
+    'write-configuration': {
+      preview: () => engine.previewWriteConfiguration(),
+      run: async () => {
+        await engine.writeConfiguration();
+        return {};
+      },
+    },
     'create-repositories': {
       preview: () => engine.previewCreateRepositories(),
       run: async (_step, context) => {

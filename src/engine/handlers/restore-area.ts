@@ -1,6 +1,6 @@
 import { settledAutoConf } from '../../workflows/restore/facts.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import type { RestoreArea, StepOf } from '../../plan/step.ts';
+import type { IsolatedServer, RestoreArea, StepOf } from '../../plan/step.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 
 const MOST_CONF_BYTES = 1024 * 1024;
@@ -56,7 +56,7 @@ async function clear(ports: HandlerPorts, { area, server, tablespaceMap }: StepO
 }
 
 /** Stops the isolated server of a restore area, if one runs; its own way first, at once where that fails. */
-export async function stopIfRunning(ports: HandlerPorts, server: StepOf<'stop-isolated'>['server'], context: OperationContext): Promise<void> {
+export async function stopIfRunning(ports: HandlerPorts, server: Pick<IsolatedServer, 'area' | 'owner' | 'postgresMajor'>, context: OperationContext): Promise<void> {
   const found = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
   if (found.running === undefined) return;
   const installation = await ports.instance.findInstallation(server.postgresMajor, context);
@@ -98,7 +98,8 @@ async function release(ports: HandlerPorts, area: RestoreArea, context: Operatio
   return {};
 }
 
-async function removeIfThere(ports: HandlerPorts, path: string, context: OperationContext): Promise<void> {
+/** Removes a tree that belongs to the run, by the identity that it has now. */
+export async function removeIfThere(ports: HandlerPorts, path: string, context: OperationContext): Promise<void> {
   const found = await ports.instance.inspectDirectory(path, context);
   if (found.identity !== undefined) await ports.instanceControl.removeDirectory(path, found.identity);
 }

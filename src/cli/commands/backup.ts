@@ -1,0 +1,57 @@
+import type { BackupType } from '../../domain/catalog/base-backup.ts';
+import { backupWorkflow } from '../../engine/simple-workflows.ts';
+import { SpokeError } from '../../errors.ts';
+import { type BackupIntent, backupOfRun, observeBackup, planBackup, reasonAgainstBackup } from '../../workflows/backup/plan.ts';
+import { execute } from '../execute.ts';
+import type { ChangingOptions, CommandContext } from '../program.ts';
+import { backupToJson, renderBackups } from '../render/backups.ts';
+import { planToJson, renderPlan } from '../render/plan.ts';
+import { newRunHeader, openSession, repositoryNamed, type Session } from '../session.ts';
+import type { RunHeader } from '../../ports/run-store.ts';
+
+export interface BackupOptions extends ChangingOptions {
+  readonly type: string;
+  readonly repo: string;
+}
+
+/** `spoke-backup backup` */
+export async function backupCommand(options: BackupOptions, context: CommandContext): Promise<void> {
+  const session = await openSession(options, context);
+  const intent: BackupIntent = {
+    cluster: session.cluster.name,
+    type: parseBackupType(options.type),
+    repositories: options.repo === 'all' ? session.cluster.repositories.map((repository) => repository.name) : [repositoryNamed(session.cluster, options.repo)],
+  };
+  const runId = session.newRunId('backup');
+  const facts = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
+  const refusal = reasonAgainstBackup(intent, facts);
+  if (refusal !== undefined) throw refusal;
+  if (options.dryRun === true) {
+    const plan = planBackup(intent, facts, runId);
+    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () => renderPlan(plan, session.handlers));
+    return;
+  }
+  await runBackup(newRunHeader(session, 'backup', intent, context.version, runId), session, context);
+}
+
+/** Runs or resumes a backup run and prints what came of it. */
+export async function runBackup(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
+  const intent = header.intent as BackupIntent;
+  const outcome = await execute(backupWorkflow(session.cluster, session.ports), header, session, context);
+  const { repositories } = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
+  const taken = repositories.snapshots.flatMap((snapshot) => backupOfRun(snapshot, header.runId) ?? []);
+  const failures = [
+    ...outcome.failures.map(({ step, error }) => ({ repository: step.kind === 'take-backup' ? step.repository : '', code: error.code, message: error.message })),
+    ...repositories.unreadable.map((one) => ({ repository: one.repository, code: one.errorCode, message: one.message })),
+  ];
+  const [first] = outcome.failures;
+  if (taken.length === 0 && first !== undefined) throw first.error;
+  if (failures.length > 0) context.output.exitCode = 3;
+  const result = { run: header.runId, backups: taken.map(backupToJson), failures };
+  context.output.result(result, () => [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n'));
+}
+
+function parseBackupType(text: string): BackupType {
+  if (text === 'full' || text === 'diff' || text === 'incr') return text;
+  throw new SpokeError('USAGE', `--type ${text}: there are full, diff and incr`, { hint: 'For example: spoke-backup backup --type full' });
+}

@@ -1,0 +1,112 @@
+import type { JournalEntry, RunId, StoredRun } from '../../ports/run-store.ts';
+import { SpokeError } from '../../errors.ts';
+import { formatDuration } from '../../domain/time/duration.ts';
+import { formatInstantIso, formatInstantUtc, secondsBetween } from '../../domain/time/instant.ts';
+import type { RestoreIntent } from '../../workflows/restore/intent.ts';
+import { requireConfirmation } from '../confirm.ts';
+import type { ChangingOptions, CommandContext, GlobalOptions } from '../program.ts';
+import { renderTable } from '../render/table.ts';
+import { openSession, type Session } from '../session.ts';
+import { runBackup } from './backup.ts';
+import { runRestore } from './restore.ts';
+import { runSetupArchiving } from './setup-archiving.ts';
+
+/** `spoke-backup runs` */
+export async function listRunsCommand(options: GlobalOptions, context: CommandContext): Promise<void> {
+  const session = await openSession(options, context, { askForPrimary: false });
+  const runs = (await session.ports.runs.list()).filter((run) => run.header.cluster === session.cluster.name);
+  context.output.result({ runs: runs.map(runToJson) }, () =>
+    runs.length === 0
+      ? 'no runs'
+      : renderTable(
+          ['RUN', 'STARTED', 'TOOK', 'OUTCOME', 'LAST STEP'],
+          runs.map((run) => [run.header.runId, formatInstantUtc(run.header.startedAt, { fraction: 'none' }), formatDuration(secondsOf(run)), outcomeOf(run), lastStepOf(run)]),
+        ),
+  );
+}
+
+/** `spoke-backup runs show <run>` */
+export async function showRunCommand(runId: string, options: GlobalOptions, context: CommandContext): Promise<void> {
+  const session = await openSession(options, context, { askForPrimary: false });
+  const run = await session.ports.runs.read(runId as RunId);
+  context.output.result({ ...runToJson(run), intent: run.header.intent, journal: run.entries.map((entry) => ({ ...entry, at: formatInstantIso(entry.at) })) }, () =>
+    [
+      `run ${run.header.runId}: ${run.header.verb} of ${run.header.cluster}, by ${run.header.user} on ${run.header.host}, version ${run.header.programVersion}`,
+      ...run.entries.map((entry) => `${formatInstantUtc(entry.at)}  ${describeEntry(entry)}`),
+      `outcome: ${outcomeOf(run)}`,
+    ].join('\n'),
+  );
+}
+
+/** `spoke-backup runs resume [run]` */
+export async function resumeRunCommand(runId: string | undefined, options: ChangingOptions, context: CommandContext): Promise<void> {
+  const session = await openSession(options, context);
+  const run = runId === undefined ? await newestUnfinished(session) : await session.ports.runs.read(runId as RunId);
+  if (run.header.cluster !== session.cluster.name)
+    throw new SpokeError('USAGE', `run ${run.header.runId} is of cluster ${run.header.cluster}`, { hint: `Add: --cluster ${run.header.cluster}` });
+  if (outcomeOf(run) === 'succeeded') throw new SpokeError('REFUSED_PRECONDITION', `run ${run.header.runId} has succeeded: there is nothing to resume`);
+  if (options.dryRun === true) return showRunCommand(run.header.runId, options, context);
+  await confirmAgain(run, options, context);
+  await resume(run, session, context);
+}
+
+/** The cluster's name was typed when the run began, and the run goes no further than what was confirmed; only a name given must be right. */
+async function confirmAgain(run: StoredRun, options: ChangingOptions, context: CommandContext): Promise<void> {
+  if (options.confirm !== undefined) await requireConfirmation(`Resuming ${run.header.runId}`, run.header.cluster, options, context.output, context.signal);
+}
+
+async function resume(run: StoredRun, session: Session, context: CommandContext): Promise<void> {
+  switch (run.header.verb) {
+    case 'backup':
+      return runBackup(run.header, session, context);
+    case 'restore':
+      return runRestore(run.header, session, context);
+    case 'setup-archiving':
+      return runSetupArchiving(run.header, session, context);
+  }
+}
+
+async function newestUnfinished(session: Session): Promise<StoredRun> {
+  const runs = (await session.ports.runs.list()).filter((run) => run.header.cluster === session.cluster.name);
+  const found = runs.find((run) => outcomeOf(run) !== 'succeeded');
+  if (found === undefined) throw new SpokeError('RUN_NOT_FOUND', `no run of ${session.cluster.name} was interrupted`);
+  return found;
+}
+
+/** `running or interrupted`: a process that died writes no last line. */
+function outcomeOf(run: StoredRun): string {
+  const last = run.entries.findLast((entry) => entry.kind === 'run-finished' || entry.kind === 'attempt');
+  return last?.kind === 'run-finished' ? last.outcome : 'running or interrupted';
+}
+
+function lastStepOf(run: StoredRun): string {
+  const last = run.entries.findLast((entry) => 'step' in entry);
+  return last !== undefined && 'step' in last ? last.step : '';
+}
+
+function secondsOf(run: StoredRun): number {
+  return secondsBetween(run.header.startedAt, run.entries.at(-1)?.at ?? run.header.startedAt);
+}
+
+function runToJson(run: StoredRun) {
+  const { runId, verb, cluster, startedAt, host, user, programVersion } = run.header;
+  const target = verb === 'restore' ? { dataDirectory: (run.header.intent as RestoreIntent).dataDirectory } : {};
+  return { run: runId, verb, cluster, startedAt: formatInstantIso(startedAt), seconds: secondsOf(run), outcome: outcomeOf(run), lastStep: lastStepOf(run), host, user, programVersion, ...target };
+}
+
+function describeEntry(entry: JournalEntry): string {
+  switch (entry.kind) {
+    case 'attempt':
+      return `attempt by process ${entry.pid}`;
+    case 'step-started':
+      return `${entry.step} started`;
+    case 'step-finished':
+      return `${entry.step} finished after ${formatDuration(entry.seconds)} ${JSON.stringify(entry.result)}`;
+    case 'step-failed':
+      return `${entry.step} failed: ${entry.code} ${entry.message}`;
+    case 'note':
+      return `${entry.message} ${JSON.stringify(entry.detail)}`;
+    case 'run-finished':
+      return `run ${entry.outcome}`;
+  }
+}

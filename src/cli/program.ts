@@ -1,0 +1,222 @@
+import { Command, CommanderError } from 'commander';
+import type { Output } from './output.ts';
+
+/** What every command is given. */
+export interface CommandContext {
+  readonly signal: AbortSignal;
+  readonly version: string;
+  readonly root: string;
+  readonly output: Output;
+}
+
+/** Options that every command that works on a cluster takes. */
+export interface GlobalOptions {
+  readonly config?: string;
+  readonly cluster?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly stateDirectory?: string;
+  readonly timezone?: string;
+}
+
+export interface ChangingOptions extends GlobalOptions {
+  readonly dryRun?: boolean;
+  readonly confirm?: string;
+}
+
+const EXIT_CODES = `
+Exit codes:
+  0 done                    13 target cannot be reached     22 an external tool failed
+  1 a bug                   14 verification failed          23 timed out
+  2 usage                   20 PostgreSQL unavailable       30 plan is stale
+  3 done with findings      21 object store unavailable     130, 143 cancelled
+  10 config invalid, 11 locked by another run, 12 refused: a safety precondition`;
+
+/** The command tree. Each command loads its own code when it runs: help and completion load none of it. */
+export function buildProgram(context: CommandContext): Command {
+  const program = new Command('spoke-backup')
+    .description('Backup and point-in-time recovery of a PostgreSQL streaming-replication cluster')
+    .version(context.version, '-V, --version')
+    .enablePositionalOptions()
+    .showHelpAfterError('(see --help)')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText('after', EXIT_CODES);
+  addBackup(program, context);
+  addBackups(program, context);
+  addRestore(program, context);
+  addStatus(program, context);
+  addRuns(program, context);
+  addSetup(program, context);
+  addConfig(program, context);
+  addLab(program, context);
+  addCompletion(program, context);
+  for (const command of allCommands(program)) command.exitOverride(rethrow).configureOutput({ writeOut: (text) => process.stdout.write(text) });
+  return program;
+}
+
+function rethrow(error: CommanderError): never {
+  throw error;
+}
+
+function allCommands(command: Command): readonly Command[] {
+  return command.commands.flatMap((child) => [child, ...allCommands(child)]);
+}
+
+function withGlobals(command: Command): Command {
+  return command
+    .option('--config <file>', 'configuration file (SPOKE_BACKUP_CONFIG, /etc/spoke-backup/config.yaml)')
+    .option('--cluster <name>', 'which cluster of the configuration; needless where there is only one')
+    .option('--state-directory <path>', 'in place of the stateDirectory of the configuration')
+    .option('--timezone <zone>', 'zone of instants typed without one, and of local times shown')
+    .option('--json', 'one JSON document on stdout, everything else on stderr')
+    .option('-q, --quiet', 'no progress')
+    .option('-v, --verbose', 'more detail');
+}
+
+function withChanging(command: Command): Command {
+  return withGlobals(command)
+    .option('--dry-run', 'show the plan with its commands and write nothing at all')
+    .option('--confirm <cluster>', 'confirm by typing the name of the cluster');
+}
+
+function addBackup(program: Command, context: CommandContext): void {
+  withChanging(program.command('backup'))
+    .description('take a backup into one repository or all, one after the other')
+    .option('--type <type>', 'full, diff or incr', 'incr')
+    .option('--repo <name>', 'a repository of the configuration, or all', 'all')
+    .addHelpText('after', '\nExamples:\n  spoke-backup backup --type full\n  spoke-backup backup --type incr --repo s3')
+    .action(async (options) => (await import('./commands/backup.ts')).backupCommand(options, context));
+}
+
+function addBackups(program: Command, context: CommandContext): void {
+  withGlobals(program.command('backups'))
+    .description('list the backups in every repository')
+    .option('--repo <name>', 'only this repository')
+    .action(async (options) => (await import('./commands/backups.ts')).backupsCommand(options, context));
+}
+
+function addRestore(program: Command, context: CommandContext): void {
+  withChanging(program.command('restore'))
+    .description('restore to an instant, an LSN, a transaction or a restore point, and prove it')
+    .option('--to <instant>', 'an instant with its zone, latest, or immediate (the end of the backup)')
+    .option('--to-lsn <lsn>', 'an LSN, for example 0/3000060')
+    .option('--to-xid <xid>', 'a transaction id')
+    .option('--to-name <name>', 'a restore point made by pg_create_restore_point()')
+    .option('--exclusive', 'stop just before the target')
+    .option('--timeline <timeline>', 'latest, current (the one of the backup) or a number', 'latest')
+    .option('--repo <name>', 'only this repository')
+    .option('--set <label>', 'only this backup')
+    .option('--data-directory <path>', 'restore into this directory')
+    .option('--in-place [node]', 'restore into the data directory of this node (the primary where it is not named)')
+    .option('--port <port>', 'port of the restored server; a free one where it is not given')
+    .option('--target-action <action>', 'promote, or pause (stay read-only at the target)', 'promote')
+    .option('--tablespace-map <old=new>', 'where a tablespace goes; may be repeated', collect, [])
+    .option('--no-start', 'do not start the restored server')
+    .option('--discard-old', 'remove the replaced data directory at the end')
+    .addHelpText(
+      'after',
+      `
+What was there is kept beside until --discard-old. Replacing a data directory needs --confirm <cluster>.
+
+Examples:
+  spoke-backup restore --to "2026-11-22 14:05:00+01" --data-directory /var/lib/postgresql/15/restored
+  spoke-backup restore --to "2026-11-22T13:05:00Z" --in-place --confirm main
+  spoke-backup restore --to latest --repo s3 --data-directory /srv/restored --dry-run`,
+    )
+    .action(async (options) => (await import('./commands/restore.ts')).restoreCommand(options, context));
+}
+
+function addStatus(program: Command, context: CommandContext): void {
+  withGlobals(program.command('status'))
+    .description('what can be recovered, from where, and who is primary')
+    .action(async (options) => (await import('./commands/status.ts')).statusCommand(options, context));
+}
+
+function addRuns(program: Command, context: CommandContext): void {
+  const runs = withGlobals(program.command('runs')).description('what was run, and how it ended').passThroughOptions();
+  runs.action(async (options) => (await import('./commands/runs.ts')).listRunsCommand(options, context));
+  withGlobals(runs.command('show <run>'))
+    .description('the journal of one run')
+    .action(async (run, options) => (await import('./commands/runs.ts')).showRunCommand(run, options, context));
+  withChanging(runs.command('resume [run]'))
+    .description('go on with a run that was interrupted (the newest one where none is named)')
+    .action(async (run, options) => (await import('./commands/runs.ts')).resumeRunCommand(run, options, context));
+}
+
+function addSetup(program: Command, context: CommandContext): void {
+  const setup = program.command('setup').description('set up what backups need');
+  withChanging(setup.command('archiving'))
+    .description('set up the repositories and have PostgreSQL archive its WAL into them')
+    .action(async (options) => (await import('./commands/setup-archiving.ts')).setupArchivingCommand(options, context));
+}
+
+function addConfig(program: Command, context: CommandContext): void {
+  const config = program.command('config').description('look at the configuration');
+  withGlobals(config.command('check'))
+    .description('check the configuration file and what it refers to')
+    .action(async (options) => (await import('./commands/config.ts')).checkConfigCommand(options, context));
+  withGlobals(config.command('show'))
+    .description('every value in force; secrets as references')
+    .option('--origin', 'with where each value comes from')
+    .action(async (options) => (await import('./commands/config.ts')).showConfigCommand(options, context));
+  config
+    .command('schema')
+    .description('JSON Schema of the configuration file, for editors')
+    .option('--json', 'as it is anyway')
+    .action(async () => (await import('./commands/config.ts')).schemaCommand(context));
+  config
+    .command('import')
+    .description('print our configuration for one that exists')
+    .requiredOption('--pgbackrest <file>', 'a pgbackrest.conf')
+    .option('--stanza <name>', 'which stanza, where the file has several')
+    .option('--json', 'one JSON document on stdout')
+    .action(async (options) => (await import('./commands/config.ts')).importConfigCommand(options, context));
+}
+
+function addLab(program: Command, context: CommandContext): void {
+  const lab = program.command('lab').description('a disposable cluster on this machine, to learn and to test');
+  lab
+    .command('up')
+    .description('make a primary with standbys, a local repository and an S3 server, and start them')
+    .option('--dir <path>', 'where; a new directory below /tmp where it is not given')
+    .option('--nodes <count>', 'primary and standbys together, 1 to 5', '3')
+    .option('--no-s3', 'without the S3 server')
+    .option('--json', 'one JSON document on stdout')
+    .option('-q, --quiet', 'no progress')
+    .action(async (options) => (await import('./commands/lab.ts')).labUpCommand(options, context));
+  lab
+    .command('down')
+    .description('end everything that runs in a lab and remove it')
+    .option('--dir <path>', 'which lab; the only one where it is not given')
+    .option('--json', 'one JSON document on stdout')
+    .option('-q, --quiet', 'no progress')
+    .action(async (options) => (await import('./commands/lab.ts')).labDownCommand(options, context));
+  lab
+    .command('status')
+    .description('what runs in a lab')
+    .option('--dir <path>', 'which lab; the only one where it is not given')
+    .option('--json', 'one JSON document on stdout')
+    .action(async (options) => (await import('./commands/lab.ts')).labStatusCommand(options, context));
+  lab
+    .command('exec')
+    .description("run a command with the lab's environment, for example: lab exec -- psql -c 'select 1'")
+    .option('--dir <path>', 'which lab; the only one where it is not given')
+    .argument('<command...>')
+    .passThroughOptions()
+    .action(async (command, options) => (await import('./commands/lab.ts')).labExecCommand(command, options, context));
+}
+
+function addCompletion(program: Command, context: CommandContext): void {
+  program
+    .command('completion')
+    .description('print a completion script')
+    .argument('<shell>', 'bash, zsh or fish')
+    .addHelpText('after', '\nExample:\n  spoke-backup completion bash > /etc/bash_completion.d/spoke-backup')
+    .action(async (shell: string) => (await import('./commands/completion.ts')).completionCommand(shell, program, context));
+}
+
+function collect(value: string, previous: readonly string[]): readonly string[] {
+  return [...previous, value];
+}

@@ -1,0 +1,120 @@
+import { formatBytes } from '../../domain/bytes.ts';
+import { formatLsn } from '../../domain/postgres/lsn.ts';
+import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant } from '../../domain/time/instant.ts';
+import type { NodeObservation } from '../../workflows/observe-cluster.ts';
+import type { ClusterStatus, RepositoryStatus } from '../../workflows/status/status.ts';
+import { backupToJson } from './backups.ts';
+import { renderTable } from './table.ts';
+
+/** Whether somebody should look: exit code 3. */
+export function hasFindings(status: ClusterStatus): boolean {
+  const primaries = status.nodes.filter((node) => node.server?.inRecovery === false);
+  return (
+    status.recoverable === undefined ||
+    status.hasGaps ||
+    primaries.length !== 1 ||
+    primaries.some(isArchiverFailing) ||
+    status.nodes.some((node) => node.server === undefined && node.node.url !== undefined) ||
+    status.repositories.some((repository) => repository.unreadable !== undefined)
+  );
+}
+
+function isArchiverFailing({ server }: NodeObservation): boolean {
+  const { lastFailedTime, lastArchivedTime } = server?.archiver ?? {};
+  return lastFailedTime !== undefined && (lastArchivedTime === undefined || lastFailedTime > lastArchivedTime);
+}
+
+/** One screen; the first line is the answer. */
+export function renderStatus(status: ClusterStatus, timezone: string | undefined): string {
+  const time = (instant: Instant) => `${formatInstantUtc(instant, { fraction: 'none' })}${timezone === undefined ? '' : ` (${formatInstantLocal(instant, timezone)})`}`;
+  return [
+    firstLine(status, time),
+    '',
+    renderTable(['NODE', 'ROLE', 'TIMELINE', 'LSN', 'ARCHIVE'], status.nodes.map(nodeRow)),
+    '',
+    renderTable(['REPOSITORY', 'RECOVERABLE FROM', 'TO', 'GAPS', 'LAST BACKUP'], status.repositories.map((repository) => repositoryRow(repository, status.now, time))),
+    ...status.repositories.flatMap((repository) => repository.gaps.map((gap) => `gap in ${repository.repository}: WAL ${gap.firstMissing} to ${gap.lastMissing} is missing`)),
+  ].join('\n');
+}
+
+function firstLine(status: ClusterStatus, time: (instant: Instant) => string): string {
+  if (status.recoverable === undefined) return 'Not recoverable: no repository holds a usable backup';
+  const { from, to } = status.recoverable;
+  const end = to === undefined ? 'the end of the archive' : `${time(to)} (${formatAge(to, status.now)})`;
+  return `Recoverable ${time(from)} → ${end}, ${status.hasGaps ? 'gaps' : 'no gaps'}`;
+}
+
+function nodeRow({ node, server, unreachable }: NodeObservation): string[] {
+  if (server === undefined) return [node.name, 'unreachable', '', '', unreachable ?? ''];
+  return [node.name, server.inRecovery ? 'standby' : 'primary', String(server.timeline), server.lsn === undefined ? '' : formatLsn(server.lsn), server.inRecovery ? '' : archiveState(server)];
+}
+
+function archiveState(server: NonNullable<NodeObservation['server']>): string {
+  const { archiver, settings } = server;
+  if (settings['archive_mode'] === 'off') return 'off';
+  if (isArchiverFailing({ server } as NodeObservation)) return `failing at ${archiver.lastFailedWal ?? '?'}`;
+  return archiver.lastArchivedWal === undefined ? 'nothing archived yet' : `ok, last ${archiver.lastArchivedWal}`;
+}
+
+function repositoryRow(repository: RepositoryStatus, now: Instant, time: (instant: Instant) => string): string[] {
+  if (repository.unreadable !== undefined) return [repository.repository, 'unreadable', '', '', repository.unreadable];
+  const first = repository.windows[0];
+  const { lastBackup } = repository;
+  return [
+    repository.repository,
+    first === undefined ? 'nothing' : time(first.from),
+    first?.to === undefined ? '' : time(first.to),
+    repository.gaps.length === 0 ? 'none' : String(repository.gaps.length),
+    lastBackup === undefined ? 'none' : `${lastBackup.type} ${formatAge(lastBackup.stopTime, now)}, ${formatBytes(lastBackup.databaseBytes)}`,
+  ];
+}
+
+/** The status as JSON. */
+export function statusToJson(status: ClusterStatus) {
+  const iso = (instant: Instant | undefined) => (instant === undefined ? null : formatInstantIso(instant));
+  return {
+    now: formatInstantIso(status.now),
+    recoverable: status.recoverable === undefined ? null : { from: iso(status.recoverable.from), to: iso(status.recoverable.to) },
+    gaps: status.hasGaps,
+    nodes: status.nodes.map(({ node, server, unreachable }) => ({
+      name: node.name,
+      role: server === undefined ? 'unreachable' : server.inRecovery ? 'standby' : 'primary',
+      unreachable: unreachable ?? null,
+      ...(server === undefined ? {} : nodeToJson(server)),
+    })),
+    repositories: status.repositories.map((repository) => ({
+      name: repository.repository,
+      kind: repository.kind,
+      unreadable: repository.unreadable ?? null,
+      windows: repository.windows.map((window) => ({
+        timeline: window.timeline,
+        from: iso(window.from),
+        to: iso(window.to),
+        fromLsn: formatLsn(window.fromLsn),
+        toLsn: formatLsn(window.toLsn),
+        backups: window.backups,
+      })),
+      gaps: repository.gaps.map((gap) => ({ timeline: gap.timeline, firstMissing: gap.firstMissing, lastMissing: gap.lastMissing, from: iso(gap.before), to: iso(gap.after) })),
+      lastBackup: repository.lastBackup === undefined ? null : backupToJson(repository.lastBackup),
+    })),
+  };
+}
+
+function nodeToJson(server: NonNullable<NodeObservation['server']>) {
+  const { archiver } = server;
+  return {
+    timeline: server.timeline,
+    lsn: server.lsn === undefined ? null : formatLsn(server.lsn),
+    systemIdentifier: String(server.systemIdentifier),
+    postgresMajor: server.postgresMajor,
+    archive: {
+      mode: server.settings['archive_mode'] ?? null,
+      lastArchivedWal: archiver.lastArchivedWal ?? null,
+      lastArchivedTime: archiver.lastArchivedTime === undefined ? null : formatInstantIso(archiver.lastArchivedTime),
+      lastFailedWal: archiver.lastFailedWal ?? null,
+      lastFailedTime: archiver.lastFailedTime === undefined ? null : formatInstantIso(archiver.lastFailedTime),
+      failing: isArchiverFailing({ server } as NodeObservation),
+    },
+    standbys: server.replication.map((standby) => ({ name: standby.applicationName, state: standby.state, syncState: standby.syncState, replayLsn: standby.replayLsn === undefined ? null : formatLsn(standby.replayLsn) })),
+  };
+}

@@ -1,0 +1,119 @@
+import { asSpokeError, SpokeError } from '../errors.ts';
+import type { Plan } from '../plan/step.ts';
+import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
+import type { OperationContext } from '../ports/operation.ts';
+import type { RunHeader, RunOutcome, StoredRun } from '../ports/run-store.ts';
+import type { EventSink } from '../telemetry/events.ts';
+import { type PlanOutcome, runPlan } from './run-plan.ts';
+import type { StepHandlers } from './step-handler.ts';
+
+/** A verb as the engine sees it. Observing and planning are the workflow's; effects are the handlers'. */
+export interface Workflow<Intent, Facts> {
+  readonly title: string;
+  /** Nothing else that holds the same key may run meanwhile. */
+  lockKeys(intent: Intent): readonly string[];
+  observe(intent: Intent, run: StoredRun, context: OperationContext): Promise<Facts>;
+  /** Pure. What remains to be done. */
+  plan(intent: Intent, facts: Facts, runId: string): Plan;
+  /** After a failure: what to note in the journal so that planning again takes another way; undefined where there is none. */
+  otherWay?(intent: Intent, facts: Facts, error: SpokeError): readonly { readonly message: string; readonly detail: unknown }[] | undefined;
+  /** After the last failure, or a cancellation: ends what still runs, removes what can never be resumed. */
+  cleanUp?(intent: Intent, error: SpokeError, context: OperationContext): Promise<void>;
+}
+
+export interface ExecutionContext {
+  readonly ports: ReadPorts & WritePorts;
+  readonly handlers: StepHandlers;
+  readonly emit: EventSink;
+  readonly signal: AbortSignal;
+  readonly pid: number;
+}
+
+const CLEAN_UP_LIMIT_MS = 60_000;
+
+/** Runs a run to its end: new where it has no journal yet, resumed where it has. Throws the error that ended it. */
+export async function executeRun<Intent, Facts>(
+  workflow: Workflow<Intent, Facts>,
+  header: RunHeader,
+  context: ExecutionContext,
+): Promise<PlanOutcome> {
+  const locks = await acquireAll(workflow.lockKeys(header.intent as Intent), header, context);
+  try {
+    return await executeLocked(workflow, header, context);
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
+}
+
+async function acquireAll(keys: readonly string[], header: RunHeader, { ports, pid }: ExecutionContext) {
+  const held: { release(): Promise<void> }[] = [];
+  try {
+    for (const key of keys) held.push(await ports.lock.acquire(key, { runId: header.runId, pid, host: header.host, since: ports.clock.now() }));
+    return held;
+  } catch (thrown) {
+    for (const lock of held) await lock.release();
+    throw thrown;
+  }
+}
+
+async function executeLocked<Intent, Facts>(workflow: Workflow<Intent, Facts>, header: RunHeader, context: ExecutionContext): Promise<PlanOutcome> {
+  const { ports, emit } = context;
+  const { runId } = header;
+  const resumed = await ensureCreated(header, context);
+  emit({ kind: 'run-started', runId, title: workflow.title, resumed });
+  await ports.runWriter.append(runId, { at: ports.clock.now(), kind: 'attempt', pid: context.pid, detail: { resumed } });
+  try {
+    const outcome = await untilThereIsNoOtherWay(workflow, header, context);
+    await finish(header, 'succeeded', { failures: outcome.failures.map(({ step, error }) => ({ step: step.id, code: error.code, message: error.message })) }, context);
+    return outcome;
+  } catch (thrown) {
+    const error = asSpokeError(thrown);
+    await cleanUp(workflow, header, error, context);
+    const cancelled = error.code === 'CANCELLED' || error.code === 'TERMINATED';
+    await finish(header, cancelled ? 'cancelled' : 'failed', { code: error.code, message: error.message }, context);
+    throw error;
+  }
+}
+
+async function ensureCreated(header: RunHeader, { ports }: ExecutionContext): Promise<boolean> {
+  try {
+    await ports.runs.read(header.runId);
+    return true;
+  } catch (thrown) {
+    if (asSpokeError(thrown).code !== 'RUN_NOT_FOUND') throw thrown;
+    await ports.runWriter.create(header);
+    return false;
+  }
+}
+
+async function untilThereIsNoOtherWay<Intent, Facts>(workflow: Workflow<Intent, Facts>, header: RunHeader, context: ExecutionContext): Promise<PlanOutcome> {
+  const { ports, handlers, emit, signal } = context;
+  const intent = header.intent as Intent;
+  for (;;) {
+    const facts = await workflow.observe(intent, await ports.runs.read(header.runId), { signal });
+    const plan = workflow.plan(intent, facts, header.runId);
+    try {
+      return await runPlan(plan, { runId: header.runId, handlers, journal: ports.runWriter, clock: ports.clock, emit, signal });
+    } catch (thrown) {
+      const error = asSpokeError(thrown);
+      const notes = signal.aborted ? undefined : workflow.otherWay?.(intent, facts, error);
+      if (notes === undefined) throw error;
+      emit({ kind: 'note', runId: header.runId, level: 'warning', message: `${error.message}; trying another backup or repository` });
+      for (const note of notes) await ports.runWriter.append(header.runId, { at: ports.clock.now(), kind: 'note', ...note });
+    }
+  }
+}
+
+/** Runs on a signal of its own: the cancelled one would end it at once. A fault in here does not hide the error. */
+async function cleanUp<Intent, Facts>(workflow: Workflow<Intent, Facts>, header: RunHeader, error: SpokeError, context: ExecutionContext): Promise<void> {
+  try {
+    await workflow.cleanUp?.(header.intent as Intent, error, { signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS), timeoutMs: CLEAN_UP_LIMIT_MS });
+  } catch (thrown) {
+    context.emit({ kind: 'note', runId: header.runId, level: 'warning', message: `cleaning up failed: ${asSpokeError(thrown).message}` });
+  }
+}
+
+async function finish(header: RunHeader, outcome: RunOutcome, result: unknown, { ports, emit }: ExecutionContext): Promise<void> {
+  await ports.runWriter.append(header.runId, { at: ports.clock.now(), kind: 'run-finished', outcome, result });
+  emit({ kind: 'run-finished', runId: header.runId, outcome });
+}

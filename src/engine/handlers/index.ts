@@ -1,0 +1,20 @@
+import type { StepHandlers } from '../step-handler.ts';
+import { archivingHandlers } from './archiving.ts';
+import { backupHandlers } from './backup.ts';
+import { isolatedServerHandlers } from './isolated-server.ts';
+import type { HandlerPorts } from './ports.ts';
+import { restartHandlers } from './restart.ts';
+import { restoreAreaHandlers } from './restore-area.ts';
+import { swapHandlers } from './swap.ts';
+
+/** A handler for every kind of step there is. */
+export function createStepHandlers(ports: HandlerPorts): StepHandlers {
+  return {
+    ...archivingHandlers(ports),
+    ...backupHandlers(ports),
+    ...isolatedServerHandlers(ports),
+    ...restartHandlers(ports),
+    ...restoreAreaHandlers(ports),
+    ...swapHandlers(ports),
+  };
+}

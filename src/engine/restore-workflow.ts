@@ -1,0 +1,49 @@
+import type { SpokeError } from '../errors.ts';
+import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
+import type { OperationContext } from '../ports/operation.ts';
+import { CANDIDATE_FAILED, currentCandidate, observeRestore, type RestoreFacts } from '../workflows/restore/facts.ts';
+import type { PinnedCandidate, RestoreIntent } from '../workflows/restore/intent.ts';
+import { planRestore } from '../workflows/restore/plan.ts';
+import type { Workflow } from './execute-run.ts';
+import { removeIfThere, stopIfRunning } from './handlers/restore-area.ts';
+
+/** Restoring, as the engine runs it. */
+export function restoreWorkflow(ports: ReadPorts & WritePorts): Workflow<RestoreIntent, RestoreFacts> {
+  return {
+    title: 'restore',
+    lockKeys: (intent) => [`directory:${intent.dataDirectory}`, ...(intent.inPlaceNode === null ? [] : [`cluster:${intent.cluster}`])],
+    observe: (intent, run, context) => observeRestore(intent, run, ports, context),
+    plan: planRestore,
+    otherWay: (intent, facts, error) => otherCandidate(intent, facts, error),
+    cleanUp: (intent, error, context) => cleanUpRestore(intent, error, ports, context),
+  };
+}
+
+/** Gives up the candidate that failed, with those that would fail for the same reason, where another one remains. */
+export function otherCandidate(intent: RestoreIntent, facts: RestoreFacts, error: SpokeError) {
+  if (error.retry !== 'alternative') return undefined;
+  const current = currentCandidate(intent, facts);
+  const sameFate = (candidate: PinnedCandidate) =>
+    candidate === current || (isAboutTheRepository(error) && candidate.repository === current.repository);
+  const untried = intent.candidates.filter((candidate) => !facts.failed.some((failed) => failed.repository === candidate.repository && failed.label === candidate.label));
+  if (untried.every(sameFate)) return undefined;
+  return untried.filter(sameFate).map(({ repository, label }) => ({ message: CANDIDATE_FAILED, detail: { repository, label, code: error.code } }));
+}
+
+/** An older backup in the same repository meets the same missing WAL and the same network. */
+function isAboutTheRepository({ code }: SpokeError): boolean {
+  return code === 'REPOSITORY_UNAVAILABLE' || code === 'REPOSITORY_DENIED' || code === 'TARGET_AFTER_WINDOW' || code === 'TARGET_IN_GAP';
+}
+
+/** Ends the isolated server in any case; removes the place beside where no resume could ever use it. */
+async function cleanUpRestore(intent: RestoreIntent, error: SpokeError, ports: ReadPorts & WritePorts, context: OperationContext): Promise<void> {
+  await stopIfRunning(ports, intent, context);
+  if (!isHopeless(error)) return;
+  const swapped = (await ports.instance.inspectDirectory(intent.area.dataDirectory, context)).kind === 'absent';
+  const tablespaces = swapped ? [] : intent.tablespaceMap.map((tablespace) => tablespace.location);
+  for (const path of [...tablespaces, intent.area.socketDirectory, intent.area.root]) await removeIfThere(ports, path, context);
+}
+
+function isHopeless({ code }: SpokeError): boolean {
+  return code.startsWith('TARGET_') || code === 'BACKUP_DAMAGED' || code === 'VERIFICATION_FAILED' || code === 'NO_BACKUP';
+}

@@ -1,0 +1,155 @@
+import type { ClusterConfig } from '../../config/model.ts';
+import { SpokeError } from '../../errors.ts';
+import type { Plan, Step, StepBase } from '../../plan/step.ts';
+import type { ReadPorts } from '../../ports/bundle.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { ServerObservation } from '../../ports/postgres-server.ts';
+import { type NodeObservation, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+
+const MINUTE_MS = 60_000;
+const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };
+
+/** What setting up the archive is for. Plain JSON. */
+export interface SetupArchivingIntent {
+  readonly cluster: string;
+  /** Whether a restart of the server was agreed to. */
+  readonly restartAllowed: boolean;
+}
+
+export interface SetupArchivingFacts {
+  readonly nodes: readonly NodeObservation[];
+  readonly repositories: RepositoryObservations;
+  /** What PostgreSQL has to be set to. */
+  readonly wanted: Readonly<Record<string, string>>;
+  /** The generated configuration of the engine differs from the one on disk. */
+  readonly configurationIsCurrent: boolean;
+}
+
+/** The settings that archiving needs: the engine's, and archive_timeout, which bounds what an idle server can lose. */
+export function wantedSettings(cluster: ClusterConfig, engineSettings: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return { ...engineSettings, archive_timeout: `${cluster.archiving.archiveTimeoutSeconds}s` };
+}
+
+export async function observeSetupArchiving(
+  cluster: ClusterConfig,
+  wanted: Readonly<Record<string, string>>,
+  configurationIsCurrent: boolean,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<SetupArchivingFacts> {
+  const [nodes, repositories] = await Promise.all([
+    observeNodes(cluster, ports, context),
+    observeRepositories(cluster, undefined, { walArchive: false }, ports, context),
+  ]);
+  return { nodes, repositories, wanted, configurationIsCurrent };
+}
+
+/** Repositories first, then the settings, a restart only where PostgreSQL needs one, and at the end the proof. Pure. Throws where no primary answers. */
+export function planSetupArchiving(intent: SetupArchivingIntent, facts: SetupArchivingFacts): Plan {
+  const primary = onlyPrimary(facts.nodes);
+  if (primary === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', 'no primary answers, or more than one does');
+  const unreadable = facts.repositories.unreadable[0];
+  if (unreadable !== undefined) throw new SpokeError('REPOSITORY_UNAVAILABLE', `repository ${unreadable.repository} cannot be read: ${unreadable.message}`);
+  const node = primary.node.name;
+  const changes = changedSettings(primary.server, facts.wanted);
+  const restart = needsRestart(primary.server, changes);
+  return {
+    steps: [
+      ...(facts.configurationIsCurrent ? [] : [configurationStep()]),
+      ...(facts.repositories.snapshots.every((snapshot) => snapshot.initialised) ? [] : [repositoriesStep()]),
+      ...(Object.keys(changes).length === 0 ? [] : [alterStep(node, primary.server, changes), reloadStep(node)]),
+      ...(restart ? [restartStep(primary)] : []),
+      checkStep(node),
+    ],
+    warnings: restart && !intent.restartAllowed ? [`${node} must be restarted for ${restartReason(primary.server, changes)}`] : [],
+  };
+}
+
+/** Whether the plan interrupts the service. */
+export function interruptsService(plan: Plan): boolean {
+  return plan.steps.some((step) => step.kind === 'restart-server');
+}
+
+function changedSettings(server: ServerObservation, wanted: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(wanted).filter(([name, value]) => !sameSetting(server.settings[name], value)),
+  ) as Record<string, string>;
+}
+
+function sameSetting(present: string | undefined, wanted: string): boolean {
+  return present === wanted || (present !== undefined && secondsOf(present) !== undefined && secondsOf(present) === secondsOf(wanted));
+}
+
+/** `60s`, `1min` and `60` mean the same archive_timeout. */
+function secondsOf(value: string): number | undefined {
+  const match = /^(\d+)(s|min|h|d)?$/.exec(value);
+  return match === null ? undefined : Number(match[1]) * (SECONDS_OF_UNIT[match[2] ?? 's'] ?? 1);
+}
+
+function needsRestart(server: ServerObservation, changes: Readonly<Record<string, string>>): boolean {
+  return changes.archive_mode !== undefined || server.pendingRestart.includes('archive_mode');
+}
+
+function restartReason(server: ServerObservation, changes: Readonly<Record<string, string>>): string {
+  return `archive_mode (${server.settings.archive_mode ?? 'unknown'} → ${changes['archive_mode'] ?? 'on'})`;
+}
+
+function configurationStep(): Step {
+  return {
+    ...base('write-configuration', 'write', 'Write the engine configuration (0600)', 'it differs from what the configuration says'),
+    kind: 'write-configuration',
+    probe: 'the file has this content',
+  };
+}
+
+function repositoriesStep(): Step {
+  return {
+    ...base('create-repositories', 'write', 'Set up the repositories', 'at least one has not been set up for this cluster'),
+    kind: 'create-repositories',
+    probe: 'the catalogue of each repository can be read',
+    retry: 'transient',
+  };
+}
+
+function alterStep(node: string, server: ServerObservation, changes: Readonly<Record<string, string>>): Step {
+  const shown = Object.entries(changes).map(([name, value]) => `${name}: ${server.settings[name] || '(empty)'} → ${value}`);
+  return {
+    ...base('alter-system', 'write', `Set on ${node}: ${shown.join('; ')}`, 'PostgreSQL hands its WAL to the engine, at the latest after archive_timeout'),
+    kind: 'alter-system',
+    probe: 'pg_settings shows them',
+    node,
+    settings: changes,
+  };
+}
+
+function reloadStep(node: string): Step {
+  return { ...base('reload-configuration', 'write', `Reload the configuration of ${node}`, 'settings take effect'), kind: 'reload-configuration', probe: 'pg_settings shows them', node };
+}
+
+function restartStep(primary: NodeObservation & { readonly server: ServerObservation }): Step {
+  const { node, server } = primary;
+  return {
+    ...base('restart-server', 'destructive', `Restart ${node.name}`, 'archive_mode takes effect at a start only'),
+    kind: 'restart-server',
+    probe: 'archive_mode is on and nothing waits for a restart',
+    node: node.name,
+    dataDirectory: server.dataDirectory,
+    postgresMajor: server.postgresMajor,
+    service: node.service,
+  };
+}
+
+function checkStep(node: string): Step {
+  return {
+    ...base('check-archiving', 'read', 'Have one WAL segment archived and find it in every repository', 'archiving is proven, not assumed'),
+    kind: 'check-archiving',
+    probe: 'the engine finds the segment',
+    timeoutMs: 3 * MINUTE_MS,
+    retry: 'transient',
+    node,
+  };
+}
+
+function base(id: string, effect: StepBase['effect'], title: string, reason: string): Omit<StepBase, 'probe'> {
+  return { id, effect, title, reason, timeoutMs: 5 * MINUTE_MS, retry: 'never', onFailure: 'stop' };
+}
