@@ -1,0 +1,47 @@
+import type { LabDescription } from './description.ts';
+import type { LabLayout } from './layout.ts';
+import { SUPERUSER } from './layout.ts';
+
+export const LAB_CLUSTER = 'lab';
+
+/** The text of the lab's configuration file. Secrets are references to files. */
+export async function labConfigText(lab: LabDescription, layout: LabLayout, pgbackrestCommand: string): Promise<string> {
+  const { stringify } = await import('yaml');
+  const nodes = [lab.primary, ...lab.standbys].map((node) => ({
+    name: node.name,
+    url: `postgresql://${SUPERUSER}:\${file:${layout.superuserPassword}}@127.0.0.1:${node.port}/postgres`,
+    dataDirectory: node.dataDirectory,
+    socketDirectory: node.socketDirectory,
+    port: node.port,
+  }));
+  const cluster = {
+    postgresqlBinDirectory: lab.postgresqlBinDirectory,
+    pgbackrest: { command: pgbackrestCommand, lockPath: `${layout.pgbackrest}/lock`, spoolPath: `${layout.pgbackrest}/spool` },
+    nodes,
+    repositories: [{ name: 'local', kind: 'local', path: layout.repository }, ...s3Repository(lab)],
+  };
+  const comment = '# The lab of spoke-backup: disposable, gone with `spoke-backup lab down`.\n';
+  return comment + stringify({ stateDirectory: lab.stateDirectory, clusters: { [LAB_CLUSTER]: cluster } }, { lineWidth: 0 });
+}
+
+function s3Repository(lab: LabDescription): readonly object[] {
+  const { s3 } = lab;
+  if (s3 === undefined) return [];
+  const { hostname, port } = new URL(s3.endpoint);
+  return [
+    {
+      name: 's3',
+      kind: 's3',
+      bucket: s3.bucket,
+      endpoint: hostname,
+      ...(port !== '' && { port: Number(port) }),
+      region: s3.region,
+      pathPrefix: s3.pathPrefix,
+      uriStyle: 'path',
+      ...(s3.caFile !== undefined && { caFile: s3.caFile }),
+      accessKey: `\${file:${s3.accessKeyFile}}`,
+      secretKey: `\${file:${s3.secretKeyFile}}`,
+      checksums: 'when_required',
+    },
+  ];
+}
