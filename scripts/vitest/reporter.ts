@@ -38,7 +38,8 @@ export default class SummaryReporter implements Reporter {
     const passed = tests.filter((test) => test.result().state === 'passed').length;
     const failures = [...modules.flatMap(failuresOf), ...unhandled.map(unhandledFailure), ...(await leftovers())];
 
-    for (const test of skipped) print(`skipped: ${whySkipped(test)} (${pathOf(test.module)} > ${test.fullName})`);
+    for (const test of skipped.filter(isMeantToBeSkipped))
+      print(`skipped: ${whySkipped(test)} (${pathOf(test.module)} > ${test.fullName})`);
     for (const failure of failures) this.#printFailure(failure);
     if (failures.length > 0) process.exitCode = 1;
     if (tests.length === 0 && failures.length === 0) print('no test was found');
@@ -77,6 +78,12 @@ async function leftovers(): Promise<Failure[]> {
   const processes = await processesLeftBelow(root, 3_000);
   killAll(processes);
   return processes.map(({ pid, command }) => ({ where: `process ${pid} was left running: ${command}`, errors: [] }));
+}
+
+/** Not so where it was left out because a hook before it failed. */
+function isMeantToBeSkipped(test: TestCase): boolean {
+  const result = test.result();
+  return test.options.mode !== 'run' || (result.state === 'skipped' && result.note !== undefined);
 }
 
 function whySkipped(test: TestCase): string {
