@@ -1,11 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from './file-error.ts';
 
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
+
+/**
+ * As root, gives an open file to the owner of the directory it lies in: who owns the state directory reads everything in it,
+ * whoever ran this program.
+ */
+export async function inheritOwner(handle: FileHandle, directory: string): Promise<void> {
+  if (process.geteuid?.() !== 0) return;
+  const [own, { uid, gid }] = [await handle.stat(), await stat(directory)];
+  if (own.uid !== uid || own.gid !== gid) await handle.chown(uid, gid);
+}
 
 /** Makes the names in a directory durable. */
 export async function syncDirectory(path: string): Promise<void> {
@@ -28,6 +38,12 @@ export async function makeDirectory(path: string): Promise<void> {
     await makeDirectory(path);
     return;
   }
+  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    await inheritOwner(handle, dirname(path));
+  } finally {
+    await handle.close();
+  }
   await syncDirectory(dirname(path));
 }
 
@@ -36,6 +52,7 @@ export async function writeTemporary(directory: string, content: string): Promis
   const path = join(directory, `.${process.pid}-${randomBytes(8).toString('hex')}.tmp`);
   const handle = await open(path, 'wx', FILE_MODE);
   try {
+    await inheritOwner(handle, directory);
     await handle.writeFile(content, 'utf8');
     await handle.sync();
   } catch (thrown) {

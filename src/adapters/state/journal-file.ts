@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Instant } from '../../domain/time/instant.ts';
 import type { JournalEntry } from '../../ports/run-store.ts';
-import { syncDirectory } from './durable.ts';
+import { inheritOwner, syncDirectory } from './durable.ts';
 import { entryOfLine } from './run-json.ts';
 
 const NEWLINE = 0x0a;
@@ -14,9 +14,10 @@ const CHUNK_BYTES = 64 * 1024;
  * off first. Where the line cannot be written whole, what was written of it is taken back.
  */
 export async function appendLine(path: string, line: string): Promise<void> {
-  const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+  const handle = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
     const { size } = await handle.stat();
+    if (size === 0) await inheritOwner(handle, dirname(path));
     const end = await endOfLastLine(handle, size);
     if (end < size) await handle.truncate(end);
     try {

@@ -1,12 +1,11 @@
-import type { Instant } from '../../domain/time/instant.ts';
+import { formatInstantIso, type Instant } from '../../domain/time/instant.ts';
 import type { RunId, RunVerb } from '../../ports/run-store.ts';
-import { instantToText } from './instant-text.ts';
 
 const RUN_ID = /^\d{8}T\d{6}Z-[a-z][a-z-]{0,31}-[a-z0-9]{1,16}$/;
 
 /** For example `20261122T211628Z-restore-k3f9`. `randomSuffix` is what makes two runs of one second differ. */
 export function newRunId(verb: RunVerb, now: Instant, randomSuffix: string): RunId {
-  const seconds = instantToText(now).slice(0, 19).replaceAll(/[-:]/g, '');
+  const seconds = formatInstantIso(now).slice(0, 19).replaceAll(/[-:]/g, '');
   const text = `${seconds}Z-${verb}-${randomSuffix}`;
   if (!isRunId(text)) throw new RangeError(`not a run id: "${text}"`);
   return text;

@@ -1,5 +1,6 @@
+import { formatInstantIso } from '../../domain/time/instant.ts';
 import type { JournalEntry, RunHeader } from '../../ports/run-store.ts';
-import { instantOfText, instantToText } from './instant-text.ts';
+import { instantOfText } from './instant-text.ts';
 import { isRunId } from './run-id.ts';
 
 /** Of header.json, for readers of other versions. */
@@ -17,7 +18,7 @@ const ENTRY_FIELDS: Readonly<Record<JournalEntry['kind'], Readonly<Record<string
 };
 
 export function headerToText(header: RunHeader): string {
-  return `${stringify({ schema: SCHEMA, ...header, startedAt: instantToText(header.startedAt) }, 2)}\n`;
+  return `${stringify({ schema: SCHEMA, ...header, startedAt: formatInstantIso(header.startedAt) }, 2)}\n`;
 }
 
 /** Undefined where the text is not a header. */
@@ -33,7 +34,7 @@ export function headerOfText(text: string): RunHeader | undefined {
 
 /** One line, its newline included. A bigint inside a detail or result is written as its decimal digits. */
 export function entryToLine(entry: JournalEntry): string {
-  return `${stringify({ ...entry, at: instantToText(entry.at) })}\n`;
+  return `${stringify({ ...entry, at: formatInstantIso(entry.at) })}\n`;
 }
 
 /** Undefined where the line is not an entry, or of a kind that this version does not know. */

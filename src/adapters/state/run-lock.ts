@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { link, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { formatInstantIso } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
 import type { LockHolder, RunLock } from '../../ports/run-store.ts';
 import { makeDirectory, removeIfThere, syncDirectory, writeTemporary } from './durable.ts';
 import { errnoOf, translating } from './file-error.ts';
-import { instantOfText, instantToText } from './instant-text.ts';
 import { type ProcessIdentity, isStillThere, ownIdentity } from './process-identity.ts';
 
 /** The content of a lock file. `token` is unique to one taking of the lock. */
@@ -42,13 +42,16 @@ export function createRunLock(stateDirectory: string): RunLock {
 
 /** Readable, and different for different keys. */
 function lockFileName(key: string): string {
-  const readable = key.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(-40).replace(/^-+/, '');
+  const readable = key
+    .replaceAll(/[^A-Za-z0-9_-]+/g, '-')
+    .slice(-40)
+    .replace(/^-+/, '');
   return `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.lock`;
 }
 
 async function recordFor(key: string, holder: LockHolder): Promise<LockRecord> {
   const { runId, host, since } = holder;
-  return { ...(await ownIdentity()), token: randomBytes(16).toString('hex'), key, runId, host, since: instantToText(since) };
+  return { ...(await ownIdentity()), token: randomBytes(16).toString('hex'), key, runId, host, since: formatInstantIso(since) };
 }
 
 /** Throws LOCKED. The guard of a take-over is taken in the same way, so that a taker who dies in between blocks nobody. */
@@ -125,11 +128,10 @@ function tokenOf(found: FoundLock): string {
 }
 
 function locked(path: string, found: LockRecord, here: LockRecord): SpokeError {
-  const holder = { runId: found.runId, pid: found.pid, host: found.host, since: instantOfText(found.since) };
   const message = `${here.key} is in use by the run ${found.runId} (pid ${found.pid} on ${found.host}, since ${found.since}).`;
   const canBeSeen = found.host === here.host && found.pidNamespace === here.pidNamespace;
   return new SpokeError('LOCKED', message, {
-    details: { ...holder, since: found.since, lockFile: path },
+    details: { runId: found.runId, pid: found.pid, host: found.host, since: found.since, lockFile: path },
     hint: canBeSeen
       ? `Wait for that run to end, or look at it: spoke-backup runs show ${found.runId}`
       : `Whether that run still lives cannot be seen from here. Once you know that it does not: rm ${path}`,

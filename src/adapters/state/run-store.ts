@@ -24,7 +24,9 @@ export function createRunStore(stateDirectory: string): RunReader & RunWriter {
     create: (header) => translating(`write the run ${header.runId}`, () => createRun(runs, header)),
     append(runId, entry) {
       const before = appending.get(runId) ?? Promise.resolve();
-      const after = before.catch(() => undefined).then(() => translating(`write to the journal of ${runId}`, () => appendEntry(runs, runId, entry)));
+      const after = before
+        .catch(() => undefined)
+        .then(() => translating(`write to the journal of ${runId}`, () => appendEntry(runs, runId, entry)));
       appending.set(runId, after);
       return after;
     },
@@ -34,8 +36,12 @@ export function createRunStore(stateDirectory: string): RunReader & RunWriter {
 async function listRuns(runs: string): Promise<readonly StoredRun[]> {
   const names = (await ifThere(readdir(runs))) ?? [];
   const newestFirst = names.filter(isRunId).sort((left, right) => (left < right ? 1 : -1));
-  const found = await Promise.all(newestFirst.map((runId) => loadRun(runs, runId)));
-  return found.filter((run) => run !== undefined);
+  const found: StoredRun[] = [];
+  for (const runId of newestFirst) {
+    const run = await loadRun(runs, runId);
+    if (run !== undefined) found.push(run);
+  }
+  return found;
 }
 
 async function readRun(runs: string, runId: RunId): Promise<StoredRun> {
@@ -67,6 +73,7 @@ async function createRun(runs: string, header: RunHeader): Promise<void> {
     throw thrown;
   }
   await syncDirectory(directory);
+  await syncDirectory(runs);
 }
 
 async function appendEntry(runs: string, runId: RunId, entry: JournalEntry): Promise<void> {
