@@ -110,7 +110,9 @@ export async function replaceFile(
 }
 
 function notADirectory(path: string): SpokeError {
-  return new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${path} is no directory (a symbolic link is not followed here).`, { details: { path } });
+  return new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${path} is no directory (a symbolic link is not followed here).`, {
+    details: { path },
+  });
 }
 
 function foreignDirectory(path: string, owner: FileOwner): SpokeError {

@@ -8,7 +8,10 @@ export function identityOf(stats: { readonly dev: bigint; readonly ino: bigint }
 }
 
 /** What is at `path` itself, symbolic links not followed. */
-export type FoundDirectory = { readonly kind: 'absent' } | { readonly kind: 'directory'; readonly identity: string } | { readonly kind: 'other' };
+export type FoundDirectory =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'directory'; readonly identity: string }
+  | { readonly kind: 'other' };
 
 export async function lookAt(path: string): Promise<FoundDirectory> {
   const stats = await translating(`look at ${path}`, () => ifPresent(lstat(path, { bigint: true })));

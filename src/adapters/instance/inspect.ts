@@ -15,6 +15,8 @@ import { findRunningServer } from './running-server.ts';
 import { currentUser, ownerOf } from './users.ts';
 
 const CONTROLDATA_TIMEOUT_MS = 10_000;
+/** Of a running server the file can be read half written. */
+const CONTROLDATA_ATTEMPTS = 3;
 
 export interface InspectionTools {
   readonly runner: ProcessRunner;
@@ -30,7 +32,8 @@ export async function inspectDirectory(path: string, tools: InspectionTools, con
   const base = { path: asked, realPath, isSymbolicLink, ...around };
   const stats = await statOrHidden(realPath);
   if (stats === 'hidden') return { ...base, ...NOTHING, kind: 'other', forbidden: hiddenReason(realPath) };
-  if (stats === undefined) return { ...base, ...NOTHING, kind: isSymbolicLink ? 'not a directory' : 'absent', ...(await forbiddenBy(realPath)) };
+  if (stats === undefined)
+    return { ...base, ...NOTHING, kind: isSymbolicLink ? 'not a directory' : 'absent', ...(await forbiddenBy(realPath)) };
   const found = {
     ...base,
     identity: identityOf(stats),
@@ -125,14 +128,16 @@ async function readControlData(
   if ((await ifPresent(lstat(join(realPath, 'global', 'pg_control')))) === undefined) return undefined;
   const installation = await tools.findInstallation(major, context);
   if (installation === undefined) return undefined;
-  const result = await tools.runner.run({
-    file: join(installation.binDirectory, 'pg_controldata'),
-    argv: ['-D', realPath],
-    signal: context.signal,
-    timeoutMs: CONTROLDATA_TIMEOUT_MS,
-  });
-  if (result.exitCode !== 0 || hasDamagedControlFile(result.stdout + result.stderrTail)) return undefined;
-  return parseControlData(result.stdout);
+  for (let attempt = 1; attempt <= CONTROLDATA_ATTEMPTS; attempt += 1) {
+    const result = await tools.runner.run({
+      file: join(installation.binDirectory, 'pg_controldata'),
+      argv: ['-D', realPath],
+      signal: context.signal,
+      timeoutMs: CONTROLDATA_TIMEOUT_MS,
+    });
+    if (result.exitCode === 0 && !hasDamagedControlFile(result.stdout + result.stderrTail)) return parseControlData(result.stdout);
+  }
+  return undefined;
 }
 
 async function readTablespaces(realPath: string): Promise<DirectoryFacts['tablespaces']> {

@@ -6,7 +6,9 @@ import { ifReadable } from './file-error.ts';
 export function parseMountPoints(mountinfo: string): readonly string[] {
   return mountinfo.split('\n').flatMap((line) => {
     const point = line.split(' ')[4];
-    return point === undefined ? [] : [point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))];
+    return point === undefined
+      ? []
+      : [point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))];
   });
 }
 

@@ -17,7 +17,8 @@ export function serverArguments(start: ServerStart): readonly string[] {
 }
 
 function assignment(name: string, value: string): string {
-  if (!SETTING_NAME.test(name) || value.includes('\0')) throw new SpokeError('USAGE', `"${name}" cannot be given to postgres as a setting.`);
+  if (!SETTING_NAME.test(name) || value.includes('\0'))
+    throw new SpokeError('USAGE', `"${name}" cannot be given to postgres as a setting.`);
   return `${name}=${value}`;
 }
 

@@ -37,7 +37,7 @@ export async function startServer(start: ServerStart, runner: ProcessRunner, con
   if (found.kind === 'directory') await requireNotRunning(dataDirectory, found.identity, runner);
   const log = await openLog(start);
   try {
-    const child = await spawnServer(start, log);
+    const child = await spawnServer(start, log, runner);
     const end = watch(child);
     await waitUntilAlive(child, end, { start, dataDirectory, context });
     child.unref();
@@ -56,8 +56,8 @@ async function openLog(start: ServerStart): Promise<FileHandle> {
   });
 }
 
-async function spawnServer(start: ServerStart, log: FileHandle): Promise<ChildProcess> {
-  const command = await asUser(start.owner, join(start.binDirectory, 'postgres'), serverArguments(start));
+async function spawnServer(start: ServerStart, log: FileHandle, runner: ProcessRunner): Promise<ChildProcess> {
+  const command = await asUser(start.owner, join(start.binDirectory, 'postgres'), serverArguments(start), runner);
   return spawn(command.file, command.argv, {
     ...command.credentials,
     cwd: '/',

@@ -34,7 +34,8 @@ export async function stopServer(server: ServerStop, runner: ProcessRunner, cont
   const deadline = performance.now() + timeoutMs;
   const running = await findRunningServer({ realPath, identity }, runner);
   if (running === undefined) return;
-  const complaint = running.evidence === 'postmaster.pid' ? await pgCtlStop(server, timeoutMs, runner, context) : signalServer(server, running);
+  const complaint =
+    running.evidence === 'postmaster.pid' ? await pgCtlStop(server, timeoutMs, runner, context) : signalServer(server, running);
   for (;;) {
     const left = await findRunningServer({ realPath, identity }, runner);
     if (left === undefined) return;
@@ -46,7 +47,12 @@ export async function stopServer(server: ServerStop, runner: ProcessRunner, cont
 }
 
 /** What pg_ctl complained of; undefined where it was content. */
-async function pgCtlStop(server: ServerStop, timeoutMs: number, runner: ProcessRunner, context: OperationContext): Promise<string | undefined> {
+async function pgCtlStop(
+  server: ServerStop,
+  timeoutMs: number,
+  runner: ProcessRunner,
+  context: OperationContext,
+): Promise<string | undefined> {
   const seconds = Math.max(1, Math.ceil(timeoutMs / 1000));
   const result = await runner.run({
     file: join(server.binDirectory, 'pg_ctl'),

@@ -44,20 +44,28 @@ export function translatePostgresError(thrown: unknown, circumstances: FailureCi
     const code = circumstances.writing ? 'TIMED_OUT' : 'POSTGRES_UNAVAILABLE';
     return new SpokeError(code, `${where}: no answer within ${circumstances.timeoutMs} ms.`, { details, cause: thrown });
   }
-  const options = { details, cause: thrown, ...hintFor(sqlState, target) };
+  const options = { details, cause: thrown, ...hintFor(sqlState, target, messageOf(thrown)) };
   const message = `${where}: ${messageOf(thrown)}`;
   if (sqlState === undefined || UNAVAILABLE_STATES.test(sqlState)) return new SpokeError('POSTGRES_UNAVAILABLE', message, options);
   return new SpokeError('POSTGRES_FAILED', `${message} (SQLSTATE ${sqlState})`, options);
 }
 
-function hintFor(sqlState: string | undefined, target: ConnectionTarget): { hint?: string } {
+function hintFor(sqlState: string | undefined, target: ConnectionTarget, message: string): { hint?: string } {
   if (sqlState?.startsWith('28')) return { hint: 'Check user and password in the configuration, and pg_hba.conf on the server.' };
   if (sqlState === '3D000') return { hint: 'Name an existing database in the URL, for example: postgres' };
   if (sqlState === '57P03') return { hint: 'The server is starting or stopping. Wait, then try again.' };
   if (sqlState === '53300') return { hint: 'The server has no connection left. Raise max_connections, or end idle sessions.' };
   if (sqlState === INSUFFICIENT_PRIVILEGE)
-    return { hint: `Grant the right named above to that role, as a superuser: GRANT ... TO "${target.user.replaceAll('"', '""')}"` };
+    return { hint: `As a superuser: ${grantFor(message)} TO "${target.user.replaceAll('"', '""')}"` };
   return {};
+}
+
+/** The statement that gives the right that PostgreSQL missed. */
+function grantFor(message: string): string {
+  const routine = /permission denied for function (\w+)/.exec(message)?.[1];
+  if (routine !== undefined) return `GRANT EXECUTE ON FUNCTION ${routine}`;
+  const parameter = /permission denied to set parameter "([^"]+)"/.exec(message)?.[1];
+  return parameter === undefined ? 'GRANT the right named above' : `GRANT ALTER SYSTEM ON PARAMETER ${parameter}`;
 }
 
 function messageOf(thrown: unknown): string {

@@ -2,7 +2,13 @@ import { SpokeError } from '../../errors.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import { parseSystemIdentifier } from '../../domain/postgres/system-identifier.ts';
 import { timelineIdOf } from '../../domain/postgres/timeline.ts';
-import type { ArchiverStatistics, PostgresReader, RecoveryState, ReplicationConnection, ServerObservation } from '../../ports/postgres-server.ts';
+import type {
+  ArchiverStatistics,
+  PostgresReader,
+  RecoveryState,
+  ReplicationConnection,
+  ServerObservation,
+} from '../../ports/postgres-server.ts';
 import { sqlStateOf } from './postgres-error.ts';
 import { booleanOf, onlyRow, optionalInstant, optionalLsn, optionalText, textOf } from './row.ts';
 import { type Session, type TextRow, withSession } from './session.ts';

@@ -23,6 +23,8 @@ interface SessionOptions {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 1_000;
+/** setTimeout takes no more. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const APPLICATION_NAME = 'spoke-backup';
 const INVALID_CATALOG_NAME = '3D000';
 
@@ -45,7 +47,7 @@ export async function withSession<T>(
     socket?.destroy();
   };
   const onAbort = () => stop('aborted');
-  const timer = setTimeout(stop, timeoutMs, 'deadline');
+  const timer = setTimeout(stop, Math.min(timeoutMs, MAX_TIMER_MS), 'deadline');
   context.signal.addEventListener('abort', onAbort, { once: true });
   if (context.signal.aborted) stop('aborted');
   const openSocket = () => {
@@ -60,7 +62,7 @@ export async function withSession<T>(
     client = await connectSomehow(target, address.kind, Math.min(timeoutMs, CONNECT_TIMEOUT_MS), openSocket);
     connected = true;
     const session = sessionOf(client);
-    await session.query(`SET statement_timeout = ${Math.ceil(timeoutMs)}`);
+    await session.query(`SET statement_timeout = ${Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS)}`);
     return await use(session, timeoutMs);
   } catch (thrown) {
     const writing = options.writing && connected;
