@@ -8,8 +8,21 @@ export interface LabContext {
   readonly signal: AbortSignal;
   /** One line of progress or a notice, for people. */
   readonly report: (line: string) => void;
-  /** The environment variables that say where caches are and which S3 server to use. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The variables that say where caches are, which proxy and which S3 server to use; our own where not given. */
+  readonly environment?: Environment;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export function environmentOf(context: Pick<LabContext, 'environment'>): Environment {
+  return context.environment ?? process.env;
+}
+
+/** Throws CANCELLED, or the signal's reason where that is an error of ours. */
+export function throwIfCancelled(signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  if (signal.reason instanceof SpokeError) throw signal.reason;
+  throw new SpokeError('CANCELLED', 'The lab was cancelled.', { hint: 'spoke-backup lab up', cause: signal.reason });
 }
 
 type ToolRequest = Omit<ProcessRequest, 'signal' | 'timeoutMs'> & { readonly timeoutMs?: number };
@@ -28,7 +41,7 @@ export async function runTool(context: LabContext, request: ToolRequest): Promis
 
 const POLL_MS = 25;
 
-/** Resolves with the first value of `probe` that is not undefined; throws TIMED_OUT, and the signal's reason when it aborts. */
+/** Resolves with the first value of `probe` that is not undefined; throws TIMED_OUT, CANCELLED when the signal aborts. */
 export async function waitUntil<T>(
   what: string,
   timeoutMs: number,
@@ -37,7 +50,7 @@ export async function waitUntil<T>(
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    signal.throwIfAborted();
+    throwIfCancelled(signal);
     const value = await probe();
     if (value !== undefined) return value;
     if (performance.now() > deadline) throw new SpokeError('TIMED_OUT', `Waited ${Math.round(timeoutMs / 1000)} s in vain until ${what}.`);

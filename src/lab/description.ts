@@ -104,15 +104,20 @@ export async function requireLab(directory: string): Promise<LabFile> {
 }
 
 /** The labs of this user that were made without naming a directory. */
-export async function findLabs(): Promise<readonly string[]> {
+async function findLabs(): Promise<readonly string[]> {
   const base = await realpath(tmpdir());
-  const names = (await readdir(base)).filter((name) => name.startsWith(LAB_DIRECTORY_PREFIX)).sort();
-  const labs: string[] = [];
-  for (const name of names) {
-    const file = await readLabFile(join(base, name)).catch(() => undefined);
-    if (file !== undefined) labs.push(join(base, name));
-  }
-  return labs;
+  const paths = (await readdir(base)).filter((name) => name.startsWith(LAB_DIRECTORY_PREFIX)).map((name) => join(base, name));
+  const files = await Promise.all(paths.map((path) => readLabFile(path).catch(() => undefined)));
+  return files.flatMap((file) => (file === undefined ? [] : [file.directory]));
+}
+
+/** The directory of the lab that is meant where none is named. Throws USAGE where there is none, or more than one. */
+export async function findOnlyLab(): Promise<string> {
+  const labs = await findLabs();
+  const [only] = labs;
+  if (only !== undefined && labs.length === 1) return only;
+  if (only === undefined) throw new SpokeError('USAGE', `There is no lab below ${tmpdir()}.`, { hint: 'Make one: spoke-backup lab up' });
+  throw new SpokeError('USAGE', `There are ${labs.length} labs: ${labs.join(', ')}`, { hint: `Name the one that is meant: --dir ${only}` });
 }
 
 function notALab(path: string, why: string): SpokeError {

@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { SpokeError } from '../errors.ts';
-import { waitUntil, type LabContext } from './context.ts';
+import { throwIfCancelled, waitUntil, type LabContext } from './context.ts';
 import { readLabFile, type LabFile, type LabS3 } from './description.ts';
 import { findLabProcesses, type LabProcess } from './lab-processes.ts';
 import { readStartIdentity } from './process-table.ts';
@@ -61,7 +61,7 @@ async function stopServers(directory: string, ended: Set<number>, context: LabDo
     if (living.length === 0) return;
     for (const server of living) await end(server, signal, ended);
     await waitUntil('the servers are down', timeoutMs, context.signal, () => noneAlive(servers)).catch((thrown: unknown) => {
-      context.signal.throwIfAborted();
+      throwIfCancelled(context.signal);
       context.report(`lab: ${signal} did not stop every server: ${String(thrown)}`);
     });
   }
@@ -111,7 +111,7 @@ async function emptyExternal(s3: LabS3, context: LabDownContext): Promise<void> 
     const removed = await emptyPrefix(connection, `${s3.pathPrefix.slice(1)}/`, context.signal);
     context.report(`lab: removed ${removed} objects below ${s3.pathPrefix} of ${s3.bucket}`);
   } catch (thrown) {
-    context.signal.throwIfAborted();
+    throwIfCancelled(context.signal);
     context.report(`lab: objects below ${s3.pathPrefix} of ${s3.bucket} may be left: ${String(thrown)}`);
   }
 }

@@ -1,13 +1,14 @@
 import { basename, sep } from 'node:path';
 import { isAlive, LAB_MARK, readDaemonRecords } from './daemon.ts';
-import { listProcesses, type ProcessFacts } from './process-table.ts';
+import type { ProcessFacts } from './process-facts.ts';
+import { listProcesses } from './process-table.ts';
 
 /** A living process of a lab. */
 export interface LabProcess {
   readonly pid: number;
   readonly startIdentity: string;
-  /** server: a postmaster; other: anything else. */
-  readonly kind: 'server' | 'other';
+  /** server: a postmaster; worker: what a postmaster has forked; other: anything else. */
+  readonly kind: 'server' | 'worker' | 'other';
   /** As the lab wrote it down, else the name of the program. */
   readonly name: string;
 }
@@ -24,19 +25,25 @@ export async function findLabProcesses(directory: string): Promise<readonly LabP
   const found = (await listProcesses()).filter(
     (each) => each.pid !== process.pid && (recorded.has(each.pid) || belongsTo(directory, each)),
   );
-  const pids = new Set(found.map((each) => each.pid));
+  const postgres = new Set(found.filter(isPostgres).map((each) => each.pid));
   return found.map((each) => ({
     pid: each.pid,
     startIdentity: each.startIdentity,
-    kind: isPostgres(each) && !pids.has(each.parentPid) ? 'server' : 'other',
+    kind: kindOf(each, postgres),
     name: recorded.get(each.pid) ?? programOf(each),
   }));
 }
 
+function kindOf(each: ProcessFacts, postgres: ReadonlySet<number>): LabProcess['kind'] {
+  if (!isPostgres(each)) return 'other';
+  return postgres.has(each.parentPid) ? 'worker' : 'server';
+}
+
 function belongsTo(directory: string, each: ProcessFacts): boolean {
   if (each.environment.includes(`${LAB_MARK}=${directory}`)) return true;
-  if (isPostgres(each)) return isWithin(directory, each.workingDirectory);
-  return programOf(each) === 'pgbackrest' && each.argv.some((argument) => isWithin(directory, argument.replace(/^--[\w-]+=/, '')));
+  if (isPostgres(each) && each.workingDirectory !== undefined) return isWithin(directory, each.workingDirectory);
+  const names = each.argv.map((argument) => argument.replace(/^--[\w-]+=/, ''));
+  return ['postgres', 'pgbackrest'].includes(programOf(each)) && names.some((name) => isWithin(directory, name));
 }
 
 function isPostgres(each: ProcessFacts): boolean {
@@ -48,6 +55,6 @@ function programOf(each: ProcessFacts): string {
   return basename((each.executable ?? '').replace(/ \(deleted\)$/, ''));
 }
 
-function isWithin(directory: string, path: string | undefined): boolean {
-  return path !== undefined && (path === directory || path.startsWith(directory + sep));
+function isWithin(directory: string, path: string): boolean {
+  return path === directory || path.startsWith(directory + sep);
 }

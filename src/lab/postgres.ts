@@ -50,6 +50,8 @@ function nodeSettings(node: LabNode): string {
     unix_socket_directories: node.socketDirectory,
     wal_level: 'replica',
     wal_log_hints: 'on',
+    // What recovery compares with a target time can then be asked for, row by row.
+    track_commit_timestamp: 'on',
     // Takes a restart to change; with an empty command WAL is kept until there is one.
     archive_mode: 'on',
     archive_command: '',

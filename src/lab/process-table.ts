@@ -1,23 +1,22 @@
+import { existsSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import type { ProcessFacts } from './process-facts.ts';
+import { listByPs } from './ps.ts';
 
-/** One living process, as far as we may look at it. */
-export interface ProcessFacts {
-  readonly pid: number;
-  readonly parentPid: number;
-  /** Tells it from a later process with the same pid. */
-  readonly startIdentity: string;
-  /** Path of the program; undefined where we may not see it. */
-  readonly executable?: string;
-  readonly workingDirectory?: string;
-  readonly argv: readonly string[];
-  readonly environment: readonly string[];
-}
+const HAS_PROC = existsSync('/proc/self/stat');
 
-/** All processes that live now, dead ones that nobody has collected left out. Reads /proc. */
+/** All processes that live now, dead ones that nobody has collected left out. Reads /proc, or asks ps where there is none. */
 export async function listProcesses(): Promise<readonly ProcessFacts[]> {
+  if (!HAS_PROC) return listByPs();
   const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const all = await Promise.all(names.map((name) => readProcess(Number(name))));
   return all.filter((each) => each !== undefined);
+}
+
+/** undefined where the process is gone, or dead and not yet collected by its parent. */
+export async function readStartIdentity(pid: number): Promise<string | undefined> {
+  if (!HAS_PROC) return (await listByPs(pid))[0]?.startIdentity;
+  return (await readStatus(pid))?.startIdentity;
 }
 
 async function readProcess(pid: number): Promise<ProcessFacts | undefined> {
@@ -37,11 +36,6 @@ async function readProcess(pid: number): Promise<ProcessFacts | undefined> {
     ...(executable !== undefined && { executable }),
     ...(workingDirectory !== undefined && { workingDirectory }),
   };
-}
-
-/** undefined where the process is gone, or dead and not yet collected by its parent. */
-export async function readStartIdentity(pid: number): Promise<string | undefined> {
-  return (await readStatus(pid))?.startIdentity;
 }
 
 let bootId: Promise<string> | undefined;

@@ -18,7 +18,7 @@ export interface LabStatus {
   readonly nodes: readonly LabNodeStatus[];
   /** Absent without an S3 repository. */
   readonly s3?: { readonly endpoint: string; readonly description: string; readonly listening: boolean };
-  /** Everything that `labDown` would end. */
+  /** What `labDown` would end; of servers the postmasters only. */
   readonly processes: readonly { readonly pid: number; readonly name: string }[];
   /** Daemons that were started and have ended since. */
   readonly ended: readonly string[];
@@ -36,7 +36,7 @@ export async function labStatus(directory: string): Promise<LabStatus> {
     state: lab.state,
     nodes: await Promise.all([lab.primary, ...lab.standbys].map(nodeStatus)),
     ...(lab.s3 !== undefined && { s3: await s3Status(lab.s3) }),
-    processes: processes.map(({ pid, name }) => ({ pid, name })),
+    processes: processes.filter((each) => each.kind !== 'worker').map(({ pid, name }) => ({ pid, name })),
     ended: records.filter((_, index) => alive[index] === false).map((record) => record.name),
   };
 }

@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { SpokeError } from '../errors.ts';
 import type { InstanceReader, PostgresInstallation } from '../ports/instance.ts';
 import { labConfigText } from './config-file.ts';
-import { runTool, type LabContext } from './context.ts';
+import { environmentOf, runTool, type LabContext } from './context.ts';
 import type { Account } from './daemon.ts';
 import { LAB_DIRECTORY_PREFIX, writeLabFile, type LabDescription, type LabFile, type LabNode, type LabS3 } from './description.ts';
 import { labDown } from './down.ts';
@@ -141,7 +141,7 @@ async function chooseDirectory(wanted: string | undefined): Promise<string> {
 }
 
 function externalS3(layout: LabLayout, context: LabContext): LabS3 | undefined {
-  const server = externalServer(context.environment);
+  const server = externalServer(environmentOf(context));
   if (server === undefined) return undefined;
   return s3Description(layout, server, `/${LAB_DIRECTORY_PREFIX}${randomBytes(8).toString('hex')}`);
 }

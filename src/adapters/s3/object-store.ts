@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type * as SdkModule from '@aws-sdk/client-s3';
+import { SpokeError } from '../../errors.ts';
 import { translateS3Error } from './s3-error.ts';
 
 /** How to reach one bucket. The keys are never printed. */
@@ -21,7 +22,7 @@ export interface StoredObject {
   readonly sizeBytes: number;
 }
 
-/** One bucket. Every method throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED, or the signal's reason. */
+/** One bucket. Every method throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED, or CANCELLED. */
 export interface ObjectStore {
   /** Idempotent: one's own bucket of that name is as good as a new one. */
   createBucket(signal: AbortSignal): Promise<void>;
@@ -66,7 +67,7 @@ function bucketOf(sdk: Sdk, client: SdkModule.S3Client, connection: ObjectStoreC
   const Bucket = connection.bucket;
   const guarded = <T>(signal: AbortSignal, work: (options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> =>
     work({ abortSignal: signal }).catch((cause: unknown) => {
-      signal.throwIfAborted();
+      if (signal.aborted) throw cancellation(signal);
       throw translateS3Error(cause, connection.endpoint, Bucket);
     });
   const list = async (prefix: string, options: { abortSignal: AbortSignal }): Promise<readonly StoredObject[]> => {
@@ -100,6 +101,11 @@ function bucketOf(sdk: Sdk, client: SdkModule.S3Client, connection: ObjectStoreC
       }),
     close: () => client.destroy(),
   };
+}
+
+function cancellation(signal: AbortSignal): SpokeError {
+  if (signal.reason instanceof SpokeError) return signal.reason;
+  return new SpokeError('CANCELLED', 'The request to the object store was cancelled.', { cause: signal.reason });
 }
 
 async function createBucket(sdk: Sdk, client: SdkModule.S3Client, Bucket: string, options: { abortSignal: AbortSignal }): Promise<void> {

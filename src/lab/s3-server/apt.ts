@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runTool, type LabContext } from '../context.ts';
+import { environmentOf, runTool, type LabContext } from '../context.ts';
 
 /** apt with lists, caches and package state of its own: it sees only one suite of Debian, and changes nothing on the machine. */
 export interface PrivateApt {
@@ -29,7 +29,7 @@ export async function openApt(directory: string, source: AptSource, context: Lab
   await writeFile(join(directory, 'apt.conf'), aptConfiguration(directory));
   const environment: Record<string, string> = {};
   for (const name of HANDED_ON) {
-    const value = context.environment[name];
+    const value = environmentOf(context)[name];
     if (value !== undefined) environment[name] = value;
   }
   const apt = { directory, environment };

@@ -1,8 +1,8 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { asSpokeError, SpokeError } from '../../errors.ts';
-import { runTool, type LabContext } from '../context.ts';
+import { environmentOf, runTool, throwIfCancelled, type Environment, type LabContext } from '../context.ts';
 import { describePackages, downloadPackages, openApt, resolveClosure, type PackageFacts } from './apt.ts';
 import { debianKeyring, debianMirrors } from './debian-mirror.ts';
 
@@ -34,14 +34,14 @@ export function cephCommand(install: CephInstall, program: CephProgram): { reado
 }
 
 /** ${XDG_CACHE_HOME:-~/.cache}/spoke-backup/s3-server */
-export function s3ServerCache(environment: LabContext['environment']): string {
+export function s3ServerCache(environment: Environment): string {
   const base = environment['XDG_CACHE_HOME'] ?? join(environment['HOME'] ?? homedir(), '.cache');
   return join(base, 'spoke-backup', 's3-server');
 }
 
 /** Takes Ceph from the cache, or else fetches it (about 125 MB) with this machine's apt. Needs no root. Throws TOOL_MISSING where it cannot be had. */
 export async function ensureCeph(context: LabContext): Promise<CephInstall> {
-  const cache = s3ServerCache(context.environment);
+  const cache = s3ServerCache(environmentOf(context));
   for (const suite of SUITES) {
     const install = await openInstall(join(cache, `ceph-${suite}-${process.arch}`));
     if (install !== undefined) return install;
@@ -66,26 +66,42 @@ export async function fetchCeph(cache: string, context: LabContext): Promise<Cep
       }
     }
   } catch (thrown) {
-    context.signal.throwIfAborted();
-    failures.push(asSpokeError(thrown).message);
+    throwIfCancelled(context.signal);
+    const error = asSpokeError(thrown);
+    failures.push(`${error.message} ${error.hint}`);
   }
   throw new SpokeError('TOOL_MISSING', `The lab's S3 server could not be fetched with apt:\n${failures.join('\n')}`, {
     hint: 'Name an S3 server with SPOKE_LAB_S3_ENDPOINT, _BUCKET, _ACCESS_KEY, _SECRET_KEY (_REGION, _CA_FILE), or: spoke-backup lab up --no-s3',
   });
 }
 
+const WORK_PREFIX = '.fetch-';
+
 type Source = Parameters<typeof openApt>[1];
 
 async function tryFetch(cache: string, source: Source, context: LabContext): Promise<{ install?: CephInstall; reason?: string }> {
   await mkdir(cache, { recursive: true });
-  const work = await mkdtemp(join(cache, '.fetch-'));
+  await removeAbandoned(cache);
+  const work = await mkdtemp(join(cache, WORK_PREFIX));
   try {
     return { install: await fetchInto(work, cache, source, context) };
   } catch (thrown) {
-    context.signal.throwIfAborted();
+    throwIfCancelled(context.signal);
     return { reason: asSpokeError(thrown).message };
   } finally {
     await rm(work, { recursive: true, force: true });
+  }
+}
+
+const ABANDONED_AFTER_MS = 3_600_000;
+
+/** What a fetch that was killed left behind. */
+async function removeAbandoned(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    const path = join(cache, name);
+    if (name.startsWith(WORK_PREFIX) && Date.now() - (await stat(path)).mtimeMs > ABANDONED_AFTER_MS) {
+      await rm(path, { recursive: true, force: true });
+    }
   }
 }
 

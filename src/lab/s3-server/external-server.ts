@@ -1,12 +1,12 @@
 import { SpokeError } from '../../errors.ts';
-import type { LabContext } from '../context.ts';
+import type { Environment } from '../context.ts';
 import type { S3Server } from './s3-server.ts';
 
 /**
  * The server that SPOKE_LAB_S3_ENDPOINT, _BUCKET, _ACCESS_KEY and _SECRET_KEY name (and, optional, _REGION and _CA_FILE);
  * undefined where the first is not set. Throws USAGE where one of the others is missing.
  */
-export function externalServer(environment: LabContext['environment']): S3Server | undefined {
+export function externalServer(environment: Environment): S3Server | undefined {
   const variable = (name: string): string | undefined => environment[`SPOKE_LAB_S3_${name}`];
   const endpoint = variable('ENDPOINT');
   if (endpoint === undefined || endpoint === '') return undefined;

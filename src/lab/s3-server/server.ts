@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { openObjectStore, type ObjectStore, type ObjectStoreConnection } from '../../adapters/s3/object-store.ts';
 import { SpokeError } from '../../errors.ts';
-import { waitUntil, type LabContext } from '../context.ts';
+import { environmentOf, waitUntil, type LabContext } from '../context.ts';
 import { assertAlive, readDaemonRecords } from '../daemon.ts';
 import { ensureCeph } from './ceph-install.ts';
 import { startCeph } from './ceph-start.ts';
@@ -23,7 +23,7 @@ const BUCKET = 'spoke-lab';
 
 /** Starts one, or takes the one that SPOKE_LAB_S3_ENDPOINT names; the bucket is there when this resolves. */
 export async function startS3Server(place: S3Place, context: LabContext): Promise<S3Server> {
-  const server = externalServer(context.environment) ?? (await startCephServer(place, context));
+  const server = externalServer(environmentOf(context)) ?? (await startCephServer(place, context));
   context.report(`S3 server: ${server.description}, ${server.endpoint}`);
   return server;
 }
