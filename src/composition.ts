@@ -144,3 +144,8 @@ async function repositorySettings(repository: RepositoryConfig, secrets: SecretC
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
 }
+
+/** What the lab needs to know of this machine. */
+export function labInstances(): ReadPorts['instance'] {
+  return createInstanceReader({ runner: createProcessRunner() });
+}

@@ -72,7 +72,7 @@ export type Step = StepBase &
     | {
         readonly kind: 'restart-server';
         readonly node: string;
-        readonly dataDirectory: string;
+        readonly dataDirectory: string | undefined;
         readonly postgresMajor: number;
         readonly service: ServiceManager;
       }

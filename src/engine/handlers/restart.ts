@@ -17,7 +17,7 @@ export function restartHandlers(ports: HandlerPorts): HandlersOf<'restart-server
 function restartCommand({ service, dataDirectory }: StepOf<'restart-server'>): string[] {
   switch (service.manager) {
     case 'pg_ctl':
-      return ['pg_ctl', 'restart', '-D', dataDirectory, '-m', 'fast'];
+      return ['pg_ctl', 'restart', '-D', dataDirectory ?? '(unknown)', '-m', 'fast'];
     case 'pg_ctlcluster':
       return ['pg_ctlcluster', service.version, service.clusterName, 'restart'];
     case 'systemd':
@@ -30,6 +30,10 @@ async function restart(ports: HandlerPorts, step: StepOf<'restart-server'>, cont
     await ports.services.restartService(step.service, context);
     return {};
   }
+  if (step.dataDirectory === undefined)
+    throw new SpokeError('REFUSED_PRECONDITION', `the data directory of ${step.node} is not known, so pg_ctl cannot restart it`, {
+      hint: 'Add dataDirectory to that node in the configuration, or restart the server yourself.',
+    });
   const found = await ports.instance.inspectDirectory(step.dataDirectory, context);
   const { running, owner } = found;
   if (running?.port === undefined || owner === undefined)

@@ -133,7 +133,7 @@ function restartStep(primary: NodeObservation & { readonly server: ServerObserva
     kind: 'restart-server',
     probe: 'archive_mode is on and nothing waits for a restart',
     node: node.name,
-    dataDirectory: server.dataDirectory,
+    dataDirectory: server.dataDirectory ?? node.dataDirectory,
     postgresMajor: server.postgresMajor,
     service: node.service,
   };
