@@ -38,7 +38,9 @@ function messageOf(issue: z.core.$ZodRawIssue): string {
     case 'invalid_type':
       return issue.input === undefined ? 'is missing' : `must be ${expectation(issue.expected)}, not ${kindOf(issue.input)}`;
     case 'invalid_value':
-      return issue.input === undefined ? 'is missing' : `must be one of ${issue.values.map(String).join(', ')}`;
+      return issue.input === undefined
+        ? 'is missing'
+        : `must be ${issue.values.length > 1 ? 'one of ' : ''}${issue.values.map(String).join(', ')}`;
     case 'too_small':
       return issue.origin === 'array' ? `must have at least ${issue.minimum}` : `must be at least ${issue.minimum}`;
     case 'too_big':

@@ -43,16 +43,16 @@ const serviceVersion = z.union([z.string(), z.number()], { error: 'must be a ver
 const service = z.discriminatedUnion(
   'manager',
   [
-    z.strictObject({ manager: z.literal('pg_ctl') }),
+    z.strictObject({ manager: z.literal('pg_ctl').describe('The server is started by hand, or by us.') }),
     z.strictObject({
-      manager: z.literal('pg_ctlcluster'),
+      manager: z.literal('pg_ctlcluster').describe("Debian's wrapper of pg_ctl."),
       version: serviceVersion
         .refine((version) => /^\d{1,2}(\.\d{1,2})?$/.test(version), { error: 'must be a version, such as 15' })
         .describe('Major version of PostgreSQL, as pg_lsclusters prints it.'),
       clusterName: name.describe('The name of the cluster as pg_lsclusters prints it.'),
     }),
     z.strictObject({
-      manager: z.literal('systemd'),
+      manager: z.literal('systemd').describe('A unit of systemd.'),
       unit: z
         .string()
         .regex(patterns.UNIT_PATTERN, { error: 'must be the name of a systemd unit, such as postgresql@15-main.service' })

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Alias, Document, Node, YAMLMap } from 'yaml';
 
 /** Counted from 1. */
@@ -34,12 +34,17 @@ export interface YamlSource {
   locateNearest(path: ConfigPath): Position;
 }
 
+/** The position of an offset of the text. */
+type PositionOf = (offset: number | undefined) => Position;
+
 const MAX_NODES = 50_000;
 const REFUSED_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
+const NO_ANCHOR = 'an alias (*name) without an anchor (&name) before it; a value that begins with * must stand in quotes';
+
 /** What the parser's codes mean. Its own messages are not shown because some quote the text. */
 const SYNTAX_PROBLEMS: Readonly<Record<string, string>> = {
-  BAD_ALIAS: 'an alias (*name) without an anchor (&name) before it; a value that begins with * must stand in quotes',
+  BAD_ALIAS: NO_ANCHOR,
   BAD_DQ_ESCAPE: 'an unknown escape in double quotes; use single quotes for text with backslashes',
   BAD_INDENT: 'wrong indentation',
   BAD_SCALAR_START: 'a value that begins with a reserved character must stand in quotes',
@@ -47,6 +52,7 @@ const SYNTAX_PROBLEMS: Readonly<Record<string, string>> = {
   MISSING_CHAR: 'a character is missing here: a closing quote or bracket, a comma, or the colon after a key',
   MULTILINE_IMPLICIT_KEY: 'a key must stand on one line; is the colon missing?',
   MULTIPLE_DOCS: 'the file must be one document, without ---',
+  RESOURCE_EXHAUSTION: 'nested too deeply',
   TAB_AS_INDENT: 'indentation by tabs; use spaces',
   TAG_RESOLVE_FAILED: 'a tag (!name) that is not known; a value that begins with ! must stand in quotes',
 };
@@ -77,12 +83,7 @@ export function parseYaml(text: string): YamlSource {
   };
 }
 
-function readDocument(
-  text: string,
-  lines: LineCounter,
-  at: (offset: number | undefined) => Position,
-  root: Marker,
-): { tree: unknown; problems: Problem[] } {
+function readDocument(text: string, lines: LineCounter, at: PositionOf, root: Marker): { tree: unknown; problems: Problem[] } {
   let document: Document.Parsed;
   try {
     document = parseDocument(text, { lineCounter: lines, prettyErrors: false, merge: true, uniqueKeys: false });
@@ -95,20 +96,35 @@ function readDocument(
     position: at(fault.pos[0]),
   }));
   if (problems.length > 0) return { tree: undefined, problems };
-  const walker = new Walker(document, at, problems);
+  const walker = new Walker(collectAnchors(document, at, problems), at, problems);
   return { tree: walker.read(document.contents, [], root), problems };
+}
+
+/** In one pass: the parser's own look-up would pass over the whole document for each alias. */
+function collectAnchors(document: Document.Parsed, at: PositionOf, problems: Problem[]): ReadonlyMap<string, Node> {
+  const anchors = new Map<string, Node>();
+  visit(document, {
+    Value(_key, node) {
+      if (node.anchor === undefined) return;
+      if (anchors.has(node.anchor)) {
+        problems.push({ path: [], message: 'an anchor (&name) that is there twice', position: at(node.range?.[0]) });
+      }
+      anchors.set(node.anchor, node);
+    },
+  });
+  return anchors;
 }
 
 /** Turns nodes into plain data and notes where each stands. */
 class Walker {
   #nodes = 0;
   readonly #open = new Set<Node>();
-  readonly #document: Document.Parsed;
-  readonly #at: (offset: number | undefined) => Position;
+  readonly #anchors: ReadonlyMap<string, Node>;
+  readonly #at: PositionOf;
   readonly #problems: Problem[];
 
-  constructor(document: Document.Parsed, at: (offset: number | undefined) => Position, problems: Problem[]) {
-    this.#document = document;
+  constructor(anchors: ReadonlyMap<string, Node>, at: PositionOf, problems: Problem[]) {
+    this.#anchors = anchors;
     this.#at = at;
     this.#problems = problems;
   }
@@ -119,12 +135,7 @@ class Walker {
     if (this.#nodes === MAX_NODES) this.#problem(path, `more than ${MAX_NODES} values (do aliases multiply?)`, node);
     if (this.#nodes >= MAX_NODES) return null;
     if (isScalar(node)) return node.value;
-    const target = isAlias(node) ? this.#resolve(node) : node;
-    if (target === undefined || this.#open.has(target)) {
-      this.#problem(path, 'an alias to something around it', node);
-      return null;
-    }
-    if (isAlias(node)) return this.read(target, path, marker);
+    if (isAlias(node)) return this.read(this.#resolve(node, path), path, marker);
     this.#open.add(node);
     try {
       if (isSeq(node)) return node.items.map((item, index) => this.#child(item as Node | null, index, path, marker, undefined));
@@ -135,8 +146,14 @@ class Walker {
     }
   }
 
-  #resolve(alias: Alias): Node | undefined {
-    return alias.resolve(this.#document);
+  /** What the alias stands for; undefined, with a problem, where there is nothing or it would never end. */
+  #resolve(alias: Alias, path: ConfigPath): Node | undefined {
+    const target = this.#anchors.get(alias.source);
+    const isBefore = (target?.range?.[0] ?? 0) < (alias.range?.[0] ?? 0);
+    if (target !== undefined && isBefore && !this.#open.has(target)) return target;
+    const problem = target !== undefined && isBefore ? 'an alias to something around it' : NO_ANCHOR;
+    this.#problem(path, problem, alias);
+    return undefined;
   }
 
   #child(node: Node | null, key: string | number, path: ConfigPath, marker: Marker, keyNode: Node | undefined): unknown {
@@ -171,7 +188,7 @@ class Walker {
 
   /** `<<: *anchor`: what is there already wins. */
   #merge(node: Node, path: ConfigPath, marker: Marker, result: Record<string, unknown>): void {
-    const target = isAlias(node) ? this.#resolve(node) : node;
+    const target = isAlias(node) ? this.#resolve(node, path) : node;
     const maps = isSeq(target) ? (target.items as Node[]) : target === undefined ? [] : [target];
     for (const item of maps) {
       const source: Marker = { position: marker.position, children: new Map() };
