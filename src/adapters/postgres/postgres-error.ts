@@ -57,6 +57,7 @@ function hintFor(sqlState: string | undefined, target: ConnectionTarget, message
   if (sqlState === '53300') return { hint: 'The server has no connection left. Raise max_connections, or end idle sessions.' };
   if (sqlState === INSUFFICIENT_PRIVILEGE)
     return { hint: `As a superuser: ${grantFor(message)} TO "${target.user.replaceAll('"', '""')}"` };
+  if (sqlState !== undefined) return { hint: 'Correct what the server complains of; its log holds the statement.' };
   return {};
 }
 
