@@ -1,0 +1,127 @@
+import type { RecoveryTarget } from '../../domain/recovery/target.ts';
+import { formatLsn } from '../../domain/postgres/lsn.ts';
+import { formatForPostgres } from '../../domain/time/instant.ts';
+import type { BackupRequest, RestoreRequest } from '../../ports/backup-engine.ts';
+import type { PgbackrestSettings } from './settings.ts';
+
+/** The annotation by which a run recognises its backup. */
+export const RUN_ANNOTATION = 'spoke-run';
+/** Read by commands that must not need, or leave, a file with secrets. */
+const CONFIGURATION_ON_STDIN = '/dev/stdin';
+const XID_MODULUS = 0x1_0000_0000n;
+
+/** Everything that is logged goes to stderr, of which the tail is kept and each line is seen. */
+const LOG_TO_STDERR = ['--log-level-console=off', '--log-level-stderr=detail'];
+const QUIET = ['--log-level-console=off', '--log-level-stderr=error', '--log-level-file=off'];
+
+function common(settings: PgbackrestSettings, configFile: string): string[] {
+  return [`--config=${configFile}`, `--stanza=${settings.stanza}`];
+}
+
+export function infoArguments(settings: PgbackrestSettings, repository: number, label?: string): string[] {
+  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, `--repo=${repository}`, '--output=json', ...(label === undefined ? [] : [`--set=${label}`]), 'info'];
+}
+
+export function repoListArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {
+  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, `--repo=${repository}`, '--recurse', '--output=json', 'repo-ls', path];
+}
+
+export function repoGetArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {
+  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, `--repo=${repository}`, 'repo-get', path];
+}
+
+export function verifyArguments(settings: PgbackrestSettings, repository: number): string[] {
+  return [...common(settings, settings.configFile), ...LOG_TO_STDERR, `--repo=${repository}`, '--output=text', '--verbose', 'verify'];
+}
+
+export function stanzaCreateArguments(settings: PgbackrestSettings): string[] {
+  return [...common(settings, settings.configFile), ...LOG_TO_STDERR, 'stanza-create'];
+}
+
+export function checkArguments(settings: PgbackrestSettings): string[] {
+  return [...common(settings, settings.configFile), ...LOG_TO_STDERR, 'check'];
+}
+
+export function backupArguments(settings: PgbackrestSettings, repository: number, request: BackupRequest): string[] {
+  return [
+    ...common(settings, settings.configFile),
+    ...LOG_TO_STDERR,
+    `--repo=${repository}`,
+    `--type=${request.type}`,
+    `--annotation=${RUN_ANNOTATION}=${request.runId}`,
+    'backup',
+  ];
+}
+
+export function restoreArguments(settings: PgbackrestSettings, repository: number, request: RestoreRequest): string[] {
+  return [
+    ...common(settings, settings.configFile),
+    ...LOG_TO_STDERR,
+    '--log-level-file=off',
+    `--repo=${repository}`,
+    `--set=${request.label}`,
+    `--pg1-path=${request.dataDirectory}`,
+    // Restore empties the archive folder below the spool path, and newer versions take a lock: neither may be production's.
+    `--spool-path=${request.workDirectory}/spool`,
+    `--lock-path=${request.workDirectory}/lock`,
+    ...targetArguments(request),
+    ...request.tablespaceMap.map(({ oid, location }) => `--tablespace-map=${oid}=${location}`),
+    `--recovery-option=restore_command=${restoreCommand(settings, repository, request.dataDirectory)}`,
+    ...(request.resume ? ['--delta'] : []),
+    'restore',
+  ];
+}
+
+/** Synchronous, so that it needs neither spool nor lock; only the repository that was chosen, so that its window is what counts. */
+function restoreCommand(settings: PgbackrestSettings, repository: number, dataDirectory: string): string {
+  const argv = [
+    settings.command,
+    ...common(settings, settings.configFile),
+    `--repo=${repository}`,
+    `--pg1-path=${dataDirectory}`,
+    '--no-archive-async',
+    ...QUIET,
+    'archive-get',
+  ];
+  return `${argv.map(shellWord).join(' ')} %f "%p"`;
+}
+
+/** The archive_command of PostgreSQL. `pg1-path` has to be the server's own directory: it is the one that the settings name. */
+export function archiveCommand(settings: PgbackrestSettings): string {
+  return `${[settings.command, ...common(settings, settings.configFile), 'archive-push'].map(shellWord).join(' ')} %p`;
+}
+
+/** PostgreSQL hands these commands to a shell and reads `%` as the beginning of a placeholder. */
+function shellWord(word: string): string {
+  const escaped = word.replaceAll('%', '%%');
+  return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `'${escaped.replaceAll("'", `'\\''`)}'`;
+}
+
+function targetArguments({ target, timeline, targetAction }: RestoreRequest): string[] {
+  const type = { time: 'time', lsn: 'lsn', xid: 'xid', name: 'name', immediate: 'immediate', latest: 'default' }[target.kind];
+  const value = targetValue(target);
+  const exclusive = 'inclusive' in target && !target.inclusive;
+  return [
+    `--type=${type}`,
+    ...(value === undefined ? [] : [`--target=${value}`]),
+    ...(exclusive ? ['--target-exclusive'] : []),
+    ...(target.kind === 'latest' ? [] : [`--target-action=${targetAction}`]),
+    `--target-timeline=${timeline}`,
+  ];
+}
+
+function targetValue(target: RecoveryTarget): string | undefined {
+  switch (target.kind) {
+    case 'time':
+      return formatForPostgres(target.time);
+    case 'lsn':
+      return formatLsn(target.lsn);
+    case 'xid':
+      return String(target.xid % XID_MODULUS);
+    case 'name':
+      return target.name;
+    case 'immediate':
+    case 'latest':
+      return undefined;
+  }
+}

@@ -1,0 +1,34 @@
+import { SpokeError } from '../../errors.ts';
+
+/** What a pgBackRest version brings that we depend on or work around, newest last. Read from its release notes. */
+const VERSIONS = [
+  { version: '2.45', newestPostgres: 15 },
+  { version: '2.46', newestPostgres: 16 },
+  { version: '2.53.1', newestPostgres: 17 },
+  { version: '2.55.0', newestPostgres: 18 },
+] as const;
+
+const OLDEST = VERSIONS[0].version;
+
+/** Compares by number, part by part: `2.53.1` is newer than `2.53`. */
+export function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((version) => version.replace(/dev$/, '').split('.').map(Number));
+  for (let part = 0; part < 3; part += 1) {
+    const difference = (left?.[part] ?? 0) - (right?.[part] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** Reads what `pgbackrest version` prints. Throws TOOL_UNSUPPORTED for what is older than 2.45 or not pgBackRest at all. */
+export function readVersion(printed: string): string {
+  const version = /^pgBackRest (\d+\.\d+(?:\.\d+)?(?:dev)?)\s*$/m.exec(printed)?.[1];
+  if (version === undefined) throw new SpokeError('TOOL_UNSUPPORTED', `this is no pgBackRest: it calls itself "${printed.trim().slice(0, 80)}"`);
+  if (compareVersions(version, OLDEST) < 0) throw new SpokeError('TOOL_UNSUPPORTED', `pgBackRest ${version} is too old: ${OLDEST} or later is needed`, { details: { version } });
+  return version;
+}
+
+/** The newest major version of PostgreSQL that a pgBackRest can back up, as far as is known. */
+export function newestPostgres(version: string): number {
+  return VERSIONS.findLast((entry) => compareVersions(version, entry.version) >= 0)?.newestPostgres ?? VERSIONS[0].newestPostgres;
+}
