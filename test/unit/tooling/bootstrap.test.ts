@@ -21,13 +21,12 @@ describe('scripts/bootstrap.sh', () => {
     cpSync(join(repository, 'scripts/bootstrap.sh'), join(checkout, 'scripts/bootstrap.sh'));
     cpSync(join(repository, 'scripts/node24'), join(checkout, 'scripts/node24'));
     writeFileSync(join(checkout, 'package-lock.json'), '{"name": "one"}');
-    mkdirSync(join(checkout, 'node_modules'));
     mkdirSync(join(checkout, 'tools/node'), { recursive: true });
     mkdirSync(path);
     writeFileSync(calls, '');
     for (const tool of plainTools) symlinkSync(whereIs(tool), join(path, tool));
     program('node', 'echo 24');
-    program('npm', 'exit 0');
+    program('npm', 'mkdir -p node_modules');
     program('id', 'echo 1000');
   });
   afterEach(() => rmSync(checkout, { recursive: true, force: true }));
@@ -44,7 +43,7 @@ describe('scripts/bootstrap.sh', () => {
     program('node', 'echo 20');
     program(
       'npm',
-      `case $PWD in */tools/node) mkdir -p '${ownNode()}'; printf '#!/bin/sh\\necho v24.0.0\\n' >'${ownNode()}/node'; chmod +x '${ownNode()}/node' ;; esac`,
+      `case $PWD in */tools/node) mkdir -p '${ownNode()}'; printf '#!/bin/sh\\necho v24.0.0\\n' >'${ownNode()}/node'; chmod +x '${ownNode()}/node' ;; *) mkdir node_modules ;; esac`,
     );
     const first = bootstrap('node');
     expect(first).toMatchObject({ status: 0 });
