@@ -2,7 +2,7 @@ import type { LabDescription } from './description.ts';
 import type { LabLayout } from './layout.ts';
 import { SUPERUSER } from './layout.ts';
 
-export const LAB_CLUSTER = 'lab';
+const LAB_CLUSTER = 'lab';
 
 /** The text of the lab's configuration file. Secrets are references to files. */
 export async function labConfigText(lab: LabDescription, layout: LabLayout, pgbackrestCommand: string): Promise<string> {

@@ -6,7 +6,7 @@ import { requireLab, type LabDescription } from './description.ts';
 import { SUPERUSER } from './layout.ts';
 
 /** What a command in the lab gets over its usual environment: the programs of PostgreSQL, our configuration, the primary. */
-export function labEnvironment(lab: LabDescription, environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+function labEnvironment(lab: LabDescription, environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return {
     PATH: [lab.postgresqlBinDirectory, environment['PATH'] ?? ''].join(delimiter),
     SPOKE_BACKUP_CONFIG: lab.config,

@@ -18,7 +18,7 @@ export interface LabPostgres {
 const START_TIMEOUT_MS = 60_000;
 const STREAMING_TIMEOUT_MS = 60_000;
 const NODE_SETTINGS = 'spoke-lab.conf';
-export const TABLESPACE = 'lab_tablespace';
+const TABLESPACE = 'lab_tablespace';
 
 /**
  * initdb. Passwords by TCP (scram), none on the unix socket, whose directory is open to its owner only.
@@ -133,7 +133,7 @@ export async function waitForStreaming(
 }
 
 /** Runs SQL as superuser by the unix socket and returns what psql prints, unaligned. */
-export async function query(postgres: LabPostgres, node: LabNode, sql: string, context: LabContext): Promise<string> {
+async function query(postgres: LabPostgres, node: LabNode, sql: string, context: LabContext): Promise<string> {
   const connection = [`--host=${node.socketDirectory}`, `--port=${node.port}`, `--username=${SUPERUSER}`, '--dbname=postgres'];
   const options = ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align', '--set=ON_ERROR_STOP=1', '--file=-'];
   const { stdout } = await runTool(context, { ...requestOf(postgres, 'psql', [...connection, ...options]), input: sql });

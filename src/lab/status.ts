@@ -4,7 +4,7 @@ import { isAlive, readDaemonRecords } from './daemon.ts';
 import { requireLab, type LabFile, type LabNode } from './description.ts';
 import { findLabProcesses } from './lab-processes.ts';
 
-export interface LabNodeStatus {
+interface LabNodeStatus {
   readonly name: string;
   readonly port: number;
   /** Whether somebody listens on its unix socket. */

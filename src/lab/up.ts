@@ -70,10 +70,7 @@ interface LabPlan {
 const MAX_NODES = 5;
 
 async function planLab(options: LabUpOptions, context: LabUpContext): Promise<LabPlan> {
-  const count = options.nodes ?? 3;
-  if (!Number.isInteger(count) || count < 1 || count > MAX_NODES)
-    throw new SpokeError('USAGE', `A lab has 1 to ${MAX_NODES} nodes, not ${count}.`);
-  const walSegmentSizeMb = options.walSegmentSizeMb ?? 16;
+  const { count, walSegmentSizeMb } = checkedSizes(options);
   const wantsS3 = options.s3 ?? true;
   const pgbackrestCommand = options.pgbackrestCommand ?? 'pgbackrest';
   const account = await serverAccount(context);
@@ -100,6 +97,18 @@ async function planLab(options: LabUpOptions, context: LabUpContext): Promise<La
   };
   const postgres = { layout, binDirectory: installation.binDirectory, account, walSegmentSizeMb, tablespace: options.tablespace ?? false };
   return { layout, postgres, description, wantsS3, pgbackrestCommand };
+}
+
+/** initdb takes powers of two from 1 to 1024 as segment size. */
+function checkedSizes(options: LabUpOptions): { readonly count: number; readonly walSegmentSizeMb: number } {
+  const { nodes: count = 3, walSegmentSizeMb = 16 } = options;
+  if (!Number.isInteger(count) || count < 1 || count > MAX_NODES) {
+    throw new SpokeError('USAGE', `A lab has 1 to ${MAX_NODES} nodes, not ${count}.`);
+  }
+  if (!Number.isInteger(Math.log2(walSegmentSizeMb)) || walSegmentSizeMb < 1 || walSegmentSizeMb > 1024) {
+    throw new SpokeError('USAGE', `A WAL segment has 1, 2, 4 … 1024 MB, not ${walSegmentSizeMb}.`);
+  }
+  return { count, walSegmentSizeMb };
 }
 
 /** PostgreSQL refuses to run as root: as root the servers run as the user that its packages make. */

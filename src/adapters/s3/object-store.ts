@@ -17,7 +17,7 @@ export interface ObjectStoreConnection {
   readonly timeoutMs?: number;
 }
 
-export interface StoredObject {
+interface StoredObject {
   readonly key: string;
   readonly sizeBytes: number;
 }

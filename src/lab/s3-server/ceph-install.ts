@@ -24,7 +24,7 @@ const SUITES = ['sid', 'trixie'] as const;
 const PROGRAM_PACKAGES = ['ceph-base', 'ceph-common', 'ceph-mon', 'ceph-osd', 'radosgw'];
 const LIBRARY_SECTIONS = new Set(['libs', 'oldlibs']);
 
-export const CEPH_PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'osdmaptool', 'ceph-authtool'] as const;
+const CEPH_PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'osdmaptool', 'ceph-authtool'] as const;
 export type CephProgram = (typeof CEPH_PROGRAMS)[number];
 
 /** The argv that runs one of its programs. */
@@ -34,7 +34,7 @@ export function cephCommand(install: CephInstall, program: CephProgram): { reado
 }
 
 /** ${XDG_CACHE_HOME:-~/.cache}/spoke-backup/s3-server */
-export function s3ServerCache(environment: Environment): string {
+function s3ServerCache(environment: Environment): string {
   const base = environment['XDG_CACHE_HOME'] ?? join(environment['HOME'] ?? homedir(), '.cache');
   return join(base, 'spoke-backup', 's3-server');
 }
@@ -50,7 +50,7 @@ export async function ensureCeph(context: LabContext): Promise<CephInstall> {
 }
 
 /** Fetches and unpacks Ceph into `cache`. */
-export async function fetchCeph(cache: string, context: LabContext): Promise<CephInstall> {
+async function fetchCeph(cache: string, context: LabContext): Promise<CephInstall> {
   const failures: string[] = [];
   try {
     const keyring = await debianKeyring();
