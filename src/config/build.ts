@@ -1,5 +1,5 @@
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
-import type { ClusterConfig, NodeConfig, ObjectivesConfig, PgbackrestConfig, RepositoryConfig } from './model.ts';
+import type { ClusterConfig, NodeConfig, RepositoryConfig } from './model.ts';
 import type { ClusterValues, NodeValues, RepositoryValues } from './schema.ts';
 import { SecretReference } from './secrets.ts';
 
@@ -18,12 +18,12 @@ export function buildCluster(name: string, values: ClusterValues): ClusterConfig
     engine: rest.engine,
     stanza: rest.stanza ?? name,
     ...defined({ osUser, postgresqlBinDirectory }),
-    pgbackrest: defined(rest.pgbackrest) as PgbackrestConfig,
+    pgbackrest: defined(rest.pgbackrest),
     nodes: rest.nodes.map(buildNode),
     repositories: rest.repositories.map((repository, index) => buildRepository(name, repository, index + 1)),
     archiving: rest.archiving,
     restore: rest.restore,
-    ...(objectives === undefined ? {} : { objectives: defined(objectives) as ObjectivesConfig }),
+    ...(objectives === undefined ? {} : { objectives: defined(objectives) }),
     schedules: rest.schedules,
   };
 }
@@ -31,7 +31,7 @@ export function buildCluster(name: string, values: ClusterValues): ClusterConfig
 function buildNode(values: NodeValues): NodeConfig {
   const { passwordFile, passwordCommand, ...rest } = values;
   const password = buildPassword(passwordFile, passwordCommand);
-  return defined({ ...rest, password }) as NodeConfig;
+  return defined({ ...rest, password });
 }
 
 function buildPassword(file: string | undefined, argv: readonly string[] | undefined): SecretReference | undefined {
@@ -41,6 +41,6 @@ function buildPassword(file: string | undefined, argv: readonly string[] | undef
 
 function buildRepository(cluster: string, values: RepositoryValues, index: number): RepositoryConfig {
   const name = values.name as RepositoryName;
-  if (values.kind === 'local') return defined({ ...values, name, index }) as RepositoryConfig;
-  return defined({ ...values, name, index, pathPrefix: values.pathPrefix ?? `/${cluster}` }) as RepositoryConfig;
+  if (values.kind === 'local') return defined({ ...values, name, index });
+  return defined({ ...values, name, index, pathPrefix: values.pathPrefix ?? `/${cluster}` });
 }

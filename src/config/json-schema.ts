@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import { toJSONSchema } from 'zod/mini';
 import { scheduleSchema } from './schedules.ts';
 import { configurationSchema } from './schema.ts';
 
@@ -10,5 +10,5 @@ import { configurationSchema } from './schema.ts';
 export function configurationJsonSchema(kind: 'configuration' | 'schedule' = 'configuration'): Record<string, unknown> {
   const schema = kind === 'configuration' ? configurationSchema : scheduleSchema;
   const title = kind === 'configuration' ? 'Configuration of spoke-backup' : 'Schedule of spoke-backup';
-  return { ...z.toJSONSchema(schema, { io: 'input', target: 'draft-7' }), title };
+  return { ...toJSONSchema(schema, { io: 'input', target: 'draft-7' }), title };
 }

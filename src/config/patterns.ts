@@ -10,9 +10,9 @@ export const STANZA_RULE = 'must be a name: letters, digits, -, _ and ., beginni
 export const PATH_PATTERN = /^(?!.*\/\/)\/(?:[^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f])?$/;
 export const PATH_RULE = 'must be an absolute path without line breaks, control characters, // or space at its end';
 
-/** What may stand behind `name=` in an ini file. */
-export const INI_VALUE_PATTERN = /^[^\u0000-\u001f\u007f]*$/;
-export const INI_VALUE_RULE = 'must be one line without control characters';
+/** What may stand behind `name=` in an ini file; space at its ends would be lost. */
+export const INI_VALUE_PATTERN = /^(?! )[^\u0000-\u001f\u007f]+(?<! )$/;
+export const INI_VALUE_RULE = 'must be one line without control characters, and without space at its ends';
 
 /** A program: an absolute path, or a name to look up in PATH; never an option. */
 export const COMMAND_PATTERN = /^(?:\/[^\u0000-\u001f\u007f]+|[A-Za-z0-9_][A-Za-z0-9._+-]*)$/;

@@ -1,10 +1,10 @@
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 import { nearestKey } from './nearest-key.ts';
 import type { ConfigPath, Problem } from './yaml-source.ts';
 import { printPath, quoteKey } from './yaml-source.ts';
 
 /** What the schema finds wrong with a value, each thing by itself and in our words; no message quotes a value. */
-export function problemsOfSchema<T>(schema: z.ZodType<T>, tree: unknown): { value?: T; problems: Problem[] } {
+export function problemsOfSchema<T>(schema: z.ZodMiniType<T>, tree: unknown): { value?: T; problems: Problem[] } {
   const knownKeys = new Map<string, readonly string[]>();
   const result = schema.safeParse(tree, {
     error: (issue) => {

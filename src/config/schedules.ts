@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { SpokeError } from '../errors.ts';
 import { checkCronExpression } from './cron-expression.ts';
 import { isTimezone, NAME_PATTERN, NAME_RULE, TIMEZONE_RULE } from './patterns.ts';
@@ -19,29 +19,33 @@ export interface ScheduleDefinition {
   readonly repositories: 'all' | readonly string[];
 }
 
+const cron = z.string().check(
+  z.overwrite((text) => text.trim().split(/\s+/).join(' ')),
+  z.superRefine((text, context) => {
+    const fault = checkCronExpression(text);
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: `must be a cron expression: ${fault}` });
+  }),
+);
+const timezone = z
+  .string()
+  .check(
+    z.refine(isTimezone, { error: TIMEZONE_RULE }),
+    z.describe('Zone in which cron is meant. In zones with summer time some hours come twice or not at all.'),
+  );
+const name = z.string().check(z.regex(NAME_PATTERN, { error: NAME_RULE }));
+const repositories = z
+  .union([z.literal('all'), z.array(name).check(z.minLength(1))], {
+    error: 'must be all, or a list of names of repositories',
+  })
+  .check(z.describe('Where to: all, or a list of names.'));
+
 /** The schema of a schedule file. */
 export const scheduleSchema = z.strictObject({
-  cron: z
-    .string()
-    .transform((text) => text.trim().split(/\s+/).join(' '))
-    .superRefine((text, context) => {
-      const fault = checkCronExpression(text);
-      if (fault !== undefined) context.addIssue({ code: 'custom', message: `must be a cron expression: ${fault}` });
-    })
-    .describe('When: minute, hour, day of the month, month, day of the week.'),
-  timezone: z
-    .string()
-    .refine(isTimezone, { error: TIMEZONE_RULE })
-    .default('Etc/UTC')
-    .describe('Zone in which cron is meant. In zones with summer time some hours come twice or not at all.'),
-  kind: z.literal('backup').describe('What is done.'),
-  type: z.enum(['full', 'diff', 'incr']).describe('Type of the backup.'),
-  repositories: z
-    .union([z.literal('all'), z.array(z.string().regex(NAME_PATTERN, { error: NAME_RULE })).min(1)], {
-      error: 'must be all, or a list of names of repositories',
-    })
-    .default('all')
-    .describe('Where to: all, or a list of names.'),
+  cron: cron.check(z.describe('When: minute, hour, day of the month, month, day of the week.')),
+  timezone: z._default(timezone, 'Etc/UTC'),
+  kind: z.literal('backup').check(z.describe('What is done.')),
+  type: z.enum(['full', 'diff', 'incr']).check(z.describe('Type of the backup.')),
+  repositories: z._default(repositories, 'all'),
 });
 
 /** Where schedules are looked for by name. */

@@ -1,4 +1,5 @@
-import { inspect } from 'node:util';
+/** Node's name for how an object shows itself; by the registry of symbols, so that `node:util` need not be loaded. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /** Where a secret is kept. */
 export type SecretSource =
@@ -41,7 +42,7 @@ export class SecretReference {
     return this.describe();
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return this.describe();
   }
 }
@@ -71,7 +72,7 @@ export class SecretText {
     return this.describe();
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return this.describe();
   }
 }

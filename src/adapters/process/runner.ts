@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { ProcessRequest, ProcessResult, ProcessRunner } from '../../ports/process-runner.ts';
+import { anonymousFile } from './anonymous-file.ts';
 import { terminateGroup } from './group.ts';
 import { type Launch, launchOf } from './launch.ts';
 import { createBoundedBuffer, createLineSplitter, createTailBuffer } from './output.ts';
@@ -41,7 +42,7 @@ export function createProcessRunner(options: { readonly graceMs?: number } = {})
 
 async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: number): Promise<ProcessResult> {
   const startedAt = performance.now();
-  const child = await spawn(launch, request.input);
+  const child = await spawn(launch, request);
   const groupId = child.process.pid;
   if (groupId === undefined) throw await spawnFailure(request, child);
   const guard = guardGroup(groupId);
@@ -68,20 +69,26 @@ async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: numbe
   }
 }
 
-async function spawn(launch: Launch, input: string | undefined): Promise<Child> {
-  const { execa } = await import('execa');
-  const started = execa(launch.file, [...launch.argv], {
-    cwd: launch.cwd,
-    env: launch.environment,
-    extendEnv: false,
-    detached: true,
-    cleanup: false,
-    buffer: false,
-    reject: false,
-    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
-    ...(launch.uid !== undefined && launch.gid !== undefined && { uid: launch.uid, gid: launch.gid }),
-  });
-  return { process: started.nodeChildProcess, settled: started };
+async function spawn(launch: Launch, { input, user }: ProcessRequest): Promise<Child> {
+  const file = input === undefined ? undefined : await anonymousFile(input, user);
+  try {
+    const { execa } = await import('execa');
+    const started = execa(launch.file, [...launch.argv], {
+      cwd: launch.cwd,
+      env: launch.environment,
+      extendEnv: false,
+      detached: true,
+      cleanup: false,
+      buffer: false,
+      reject: false,
+      // execa's types know only the standard file descriptors by number; it takes any.
+      stdin: (file?.fd ?? 'ignore') as 'ignore',
+      ...(launch.uid !== undefined && launch.gid !== undefined && { uid: launch.uid, gid: launch.gid }),
+    });
+    return { process: started.nodeChildProcess, settled: started };
+  } finally {
+    await file?.close();
+  }
 }
 
 /** The leader's exit itself: its pipes may stay open longer, in the hands of what it started. */

@@ -118,7 +118,7 @@ function round(seconds: number): number {
 /** The result for people, with what to do next. */
 export function renderRestoreResult(result: RestoreResult, timezone: string | undefined): string {
   const { reached, durations } = result;
-  const instant = reached.time === null ? undefined : parsePostgresTimestamp(reached.time);
+  const instant = reached.time === null ? undefined : parsePostgresTimestamp(reached.time.replace('T', ' ').replace('Z', '+00'));
   const time = instant === undefined ? 'no commit was replayed' : `last commit ${formatInstantUtc(instant)}${timezone === undefined ? '' : ` (${formatInstantLocal(instant, timezone)})`}`;
   return [
     `restored ${result.cluster} from ${result.backup.label} (${result.backup.type}, repository ${result.backup.repository})`,

@@ -135,7 +135,7 @@ export async function connectAsSuperuser(
 ): Promise<{ address: ServerAddress; state: RecoveryState }> {
   let last: unknown;
   for (const user of superusers) {
-    const address: ServerAddress = { kind: 'socket', ...at, user };
+    const address: ServerAddress = { kind: 'socket', socketDirectory: at.socketDirectory, port: at.port, user };
     try {
       return { address, state: await ports.postgres.observeRecovery(address, context) };
     } catch (thrown) {
