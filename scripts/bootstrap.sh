@@ -78,8 +78,9 @@ get_packages() {
   installed="$root/node_modules/.spoke-backup-lock"
   cmp -s "$root/package-lock.json" "$installed" && return 0
   say "installing the npm packages that package-lock.json names into node_modules"
-  # By the machine's own npm and Node: the lockfile decides what is installed.
-  (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  # Not `npm ci`: it refuses where the registry lacks a package for another kind of machine, which nobody here needs.
+  # By the machine's own npm and Node: the lockfile decides the versions, and stays as it is.
+  (cd "$root" && npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null)
   cp "$root/package-lock.json" "$installed"
 }
 

@@ -17,6 +17,18 @@ describe('the committed files', () => {
     expect(guilty).toEqual([]);
   });
 
+  it('lock what package.json asks for', () => {
+    for (const folder of ['.', 'tools/node']) {
+      const asked = JSON.parse(readFileSync(join(repository, folder, 'package.json'), 'utf8')) as Record<string, unknown>;
+      const locked = JSON.parse(readFileSync(join(repository, folder, 'package-lock.json'), 'utf8')) as {
+        packages: { '': Record<string, unknown> };
+      };
+      for (const kind of ['dependencies', 'devDependencies', 'optionalDependencies', 'engines']) {
+        expect(locked.packages[''][kind], `${folder} ${kind}`).toEqual(asked[kind]);
+      }
+    }
+  });
+
   it('pin every package by its checksum, whatever registry it comes from', () => {
     for (const lockfile of ['package-lock.json', 'tools/node/package-lock.json']) {
       const { packages } = JSON.parse(readFileSync(join(repository, lockfile), 'utf8')) as {
