@@ -1,6 +1,5 @@
 import { formatBytes } from '../../domain/bytes.ts';
 import { describeTarget } from '../../domain/recovery/describe-target.ts';
-import { estimateRestoreSeconds } from '../../domain/recovery/estimate.ts';
 import { formatDuration } from '../../domain/time/duration.ts';
 import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant, parsePostgresTimestamp, secondsBetween } from '../../domain/time/instant.ts';
 import type { StepHandlers } from '../../engine/step-handler.ts';
@@ -40,7 +39,7 @@ export function intentToJson(intent: RestoreIntent) {
     walSegments: first?.walSegments ?? 0,
     walBytes: Number(first?.walBytes ?? 0),
     databaseBytes: Number(first?.databaseBytes ?? 0),
-    estimatedSeconds: estimateOf(intent),
+    estimatedSeconds: first?.estimatedSeconds ?? 0,
     dataDirectory: intent.dataDirectory,
     oldDataDirectory: intent.oldDataDirectory,
     alternatives: intent.candidates.slice(1).map(({ label, repository, type }) => ({ label, repository, type })),
@@ -61,11 +60,6 @@ function targetToShow(intent: RestoreIntent): Record<string, unknown> {
   }
 }
 
-function estimateOf(intent: RestoreIntent): number {
-  const [first] = intent.candidates;
-  return estimateRestoreSeconds(BigInt(first?.databaseBytes ?? 0), BigInt(first?.walBytes ?? 0));
-}
-
 /** The plan for people: what, from where, how long, over what; then every step. */
 export function renderRestorePlan(intent: RestoreIntent, plan: Plan, handlers: StepHandlers, at: { now: Instant; timezone: string | undefined }): string {
   const [first, ...others] = intent.candidates;
@@ -75,7 +69,7 @@ export function renderRestorePlan(intent: RestoreIntent, plan: Plan, handlers: S
     `restore ${intent.cluster} to ${describeTarget(target)}${local}`,
     `  backup     ${first?.label ?? '?'} (${first?.type ?? '?'}) from repository ${first?.repository ?? '?'}, ${formatBytes(BigInt(first?.databaseBytes ?? 0))}`,
     `  replay     about ${first?.walSegments ?? 0} WAL segments, ${formatBytes(BigInt(first?.walBytes ?? 0))}`,
-    `  estimated  ${formatDuration(estimateOf(intent))} (at assumed rates: nothing has been measured here yet)`,
+    `  estimated  ${formatDuration(first?.estimatedSeconds ?? 0)} (at assumed rates: nothing has been measured here yet)`,
     `  into       ${intent.dataDirectory}${intent.oldDataDirectory === null ? '' : `; what is there now is kept as ${intent.oldDataDirectory}`}`,
     ...(others.length === 0 ? [] : [`  otherwise  ${others.slice(0, 3).map((one) => `${one.label} from ${one.repository}`).join(', ')}`]),
     '',

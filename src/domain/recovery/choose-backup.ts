@@ -4,6 +4,7 @@ import type { Lsn } from '../postgres/lsn.ts';
 import { type TimelineId, timelineIdOf } from '../postgres/timeline.ts';
 import { type Assessment, assessBackup, gapText, type Reach } from './assess-backup.ts';
 import { divergenceBefore } from './divergence.ts';
+import { estimateRestoreSeconds } from './estimate.ts';
 import { refuseRestore, refuseDivergence, refuseFuture } from './refuse-restore.ts';
 import type { BackupCandidate, RestoreChoice, RestoreChoiceRequest } from './restore-choice.ts';
 import { walPath } from './timeline-path.ts';
@@ -16,8 +17,7 @@ export type { BackupCandidate, ChoiceRefusal, RestoreChoice, RestoreChoiceReques
  *
  * A backup serves where its chain is whole, its WAL is there from its start to its stop, it lies on the way of the wanted
  * timeline, it ended before a time or LSN that is asked for, and WAL without a hole reaches from it to there. The best of
- * each repository comes first, the one with the least WAL to replay before the others, a local repository before S3 where
- * they are equal; then the older ones, which are for the case that a better one fails. For `latest` it comes first how
+ * each repository comes first, the one that is estimated to take the least time (copy and replay) before the others; then the older ones, which are for the case that a better one fails. For `latest` it comes first how
  * far the WAL reaches. A backup with page checksum failures serves only where there is no other or it is named.
  */
 export function chooseBackup(snapshots: readonly RepositorySnapshot[], request: RestoreChoiceRequest): RestoreChoice {
@@ -110,22 +110,20 @@ function reasonsFor(backup: BaseBackup, { wal, time, isLive }: Reach, { target, 
 }
 
 function inOrder(candidates: readonly Ranked[], { target }: RestoreChoiceRequest): readonly Ranked[] {
-  const byWal = candidates.toSorted(
-    (left, right) => compare(left.candidate.walBytes, right.candidate.walBytes) || placeOf(left) - placeOf(right),
-  );
-  const rank = new Map(byWal.map((one) => [one, rankInRepository(one, byWal)]));
-  return byWal.toSorted((left, right) => {
+  const byTime = candidates.toSorted((left, right) => secondsOf(left) - secondsOf(right) || compare(left.candidate.walBytes, right.candidate.walBytes));
+  const rank = new Map(byTime.map((one) => [one, rankInRepository(one, byTime)]));
+  return byTime.toSorted((left, right) => {
     const byReach = target.kind === 'latest' ? compare(right.reach.lsn, left.reach.lsn) : 0;
     return byReach || (rank.get(left) ?? 0) - (rank.get(right) ?? 0);
   });
 }
 
-function rankInRepository(one: Ranked, byWal: readonly Ranked[]): number {
-  return byWal.filter((other) => other.candidate.repository === one.candidate.repository).indexOf(one);
+function rankInRepository(one: Ranked, byTime: readonly Ranked[]): number {
+  return byTime.filter((other) => other.candidate.repository === one.candidate.repository).indexOf(one);
 }
 
-function placeOf({ kind }: Ranked): number {
-  return kind === 'local' ? 0 : 1;
+function secondsOf({ candidate, kind }: Ranked): number {
+  return estimateRestoreSeconds(kind, candidate.backup.databaseBytes, candidate.walBytes);
 }
 
 function compare(left: bigint, right: bigint): number {

@@ -1,9 +1,12 @@
-/** Rates assumed until a cluster's own restores have been measured: slow enough for modest disks. */
-export const ASSUMED_COPY_BYTES_PER_SECOND = 100 * 1024 * 1024;
-export const ASSUMED_REPLAY_BYTES_PER_SECOND = 40 * 1024 * 1024;
-const START_AND_CHECK_SECONDS = 5;
+const MEBIBYTE = 1024 * 1024;
 
-/** How long a restore will take, in seconds, at the assumed rates. */
-export function estimateRestoreSeconds(databaseBytes: bigint, walBytes: bigint): number {
-  return Number(databaseBytes) / ASSUMED_COPY_BYTES_PER_SECOND + Number(walBytes) / ASSUMED_REPLAY_BYTES_PER_SECOND + START_AND_CHECK_SECONDS;
+/** Rates assumed until a cluster's own restores have been measured: slow enough for modest disks and links. Bytes per second. */
+const ASSUMED_COPY_RATE = { local: 100 * MEBIBYTE, s3: 30 * MEBIBYTE } as const;
+const ASSUMED_REPLAY_RATE = { local: 40 * MEBIBYTE, s3: 25 * MEBIBYTE } as const;
+/** What every restore takes beside: connections, starts, checks; more where each file is a request over a network. */
+const OVERHEAD_SECONDS = { local: 5, s3: 15 } as const;
+
+/** How long a restore from such a repository will take, in seconds, at the assumed rates. */
+export function estimateRestoreSeconds(kind: 'local' | 's3', databaseBytes: bigint, walBytes: bigint): number {
+  return Number(databaseBytes) / ASSUMED_COPY_RATE[kind] + Number(walBytes) / ASSUMED_REPLAY_RATE[kind] + OVERHEAD_SECONDS[kind];
 }

@@ -1,5 +1,6 @@
 import { SpokeError } from '../../errors.ts';
 import type { BackupCandidate } from '../../domain/recovery/choose-backup.ts';
+import { estimateRestoreSeconds } from '../../domain/recovery/estimate.ts';
 import { contiguousWalFrom } from '../../domain/recovery/timeline-path.ts';
 import { historyOf } from '../../domain/postgres/timeline-history.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
@@ -74,12 +75,17 @@ function pin(candidate: BackupCandidate, world: RestoreWorld): PinnedCandidate {
     repository: candidate.repository,
     label: candidate.label,
     type: candidate.backup.type,
+    estimatedSeconds: estimateRestoreSeconds(kindOf(candidate, world), candidate.backup.databaseBytes, candidate.walBytes),
     walSegments: candidate.segmentCount,
     walBytes: String(candidate.walBytes),
     databaseBytes: String(candidate.backup.databaseBytes),
     ...archiveEndOf(candidate, world),
     reasons: candidate.reasons,
   };
+}
+
+function kindOf(candidate: BackupCandidate, world: RestoreWorld): 'local' | 's3' {
+  return world.repositories.snapshots.find((snapshot) => snapshot.repository === candidate.repository)?.kind ?? 's3';
 }
 
 /** How far the archive was seen to reach without a gap: the start of its last segment, and that segment's name. */
@@ -122,6 +128,9 @@ function warningsOf(request: RestoreRequest, world: RestoreWorld, candidate: Bac
     ...(node !== undefined && standbys.length > 0
       ? [`afterwards ${standbys.join(' and ')} follow another history and have to be seeded again`]
       : []),
+    ...(node?.directory?.running === undefined
+      ? []
+      : [`what ${node.node.name} commits from now on is not in the restored data; it stays in the old data directory`]),
     ...links.map((link) => `${link.path} was a symbolic link to ${link.destination}; it becomes part of the data directory`),
     ...(request.destination.kind === 'directory'
       ? ['archiving stays off in the restored copy, so that it cannot write into the archive of its original']

@@ -11,6 +11,8 @@ export interface PinnedCandidate {
   readonly repository: RepositoryName;
   readonly label: BackupLabel;
   readonly type: 'full' | 'diff' | 'incr';
+  /** By the rates that are assumed so far. */
+  readonly estimatedSeconds: number;
   readonly walSegments: number;
   readonly walBytes: string;
   readonly databaseBytes: string;
