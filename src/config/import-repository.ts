@@ -4,7 +4,7 @@ import type { ImportOptions } from './import-options.ts';
 export type ImportedRepository = Record<string, unknown>;
 
 /** pgBackRest keeps by count what we keep by days: until somebody decides, nothing may expire. */
-export const KEEP_EVERYTHING_DAYS = 36_500;
+const KEEP_EVERYTHING_DAYS = 36_500;
 
 /** The repository of that number; undefined, with a warning, where we have no such kind. */
 export function importRepository(options: ImportOptions, number: number): ImportedRepository | undefined {

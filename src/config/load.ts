@@ -11,12 +11,12 @@ import { configurationSchema } from './schema.ts';
 import type { Problem, YamlSource } from './yaml-source.ts';
 import { parseYaml, printPath } from './yaml-source.ts';
 
-export const DEFAULT_CONFIGURATION_PATH = '/etc/spoke-backup/config.yaml';
+const DEFAULT_CONFIGURATION_PATH = '/etc/spoke-backup/config.yaml';
 
 /** Settings that may come from elsewhere than the file. */
 export type OverridableKey = 'stateDirectory' | 'timezone';
 
-export const OVERRIDES: Readonly<Record<OverridableKey, { variable: string; flag: string }>> = {
+const OVERRIDES: Readonly<Record<OverridableKey, { variable: string; flag: string }>> = {
   stateDirectory: { variable: 'SPOKE_BACKUP_STATE_DIRECTORY', flag: '--state-directory' },
   timezone: { variable: 'SPOKE_BACKUP_TIMEZONE', flag: '--timezone' },
 };
@@ -30,7 +30,7 @@ export interface LoadOptions {
 }
 
 /** An override that was used, and where it came from. */
-export interface Override {
+interface Override {
   readonly value: string;
   /** `flag --timezone` or `environment SPOKE_BACKUP_TIMEZONE`. */
   readonly origin: string;
@@ -51,7 +51,7 @@ export async function loadConfiguration(options: LoadOptions): Promise<Configura
 /** As loadConfiguration, with the origins. */
 export async function loadConfigurationWithSource(options: LoadOptions): Promise<LoadedConfiguration> {
   const path = configurationPath(options);
-  const text = await readConfigurationText(path);
+  const text = readConfigurationText(path);
   if (text === undefined) {
     const message = `there is no configuration file ${path} (${whyThisPath(options)})`;
     throw new SpokeError('CONFIG_NOT_FOUND', message, { details: { path } });
@@ -60,7 +60,7 @@ export async function loadConfigurationWithSource(options: LoadOptions): Promise
 }
 
 /** The absolute path of the file that would be read. */
-export function configurationPath(options: LoadOptions): string {
+function configurationPath(options: LoadOptions): string {
   return resolve(options.path ?? (options.environment['SPOKE_BACKUP_CONFIG'] || DEFAULT_CONFIGURATION_PATH));
 }
 

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+// Synchronous: for one small file that everything waits for, that takes half the time.
+import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { SpokeError } from '../errors.ts';
 
 const MAX_FILE_BYTES = 256 * 1024;
@@ -8,25 +8,25 @@ const MAX_FILE_BYTES = 256 * 1024;
  * The text of a file that configures us; undefined where there is no file of that name.
  * Throws CONFIG_INVALID where it cannot be read, is larger than 256 KiB, or is not UTF-8.
  */
-export async function readConfigurationText(path: string): Promise<string | undefined> {
-  let file: Awaited<ReturnType<typeof open>>;
+export function readConfigurationText(path: string): string | undefined {
+  let file: number;
   try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (thrown) {
     const code: unknown = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw unreadable(path, String(code), thrown);
   }
   try {
-    const stats = await file.stat();
+    const stats = fstatSync(file);
     if (!stats.isFile()) throw unreadable(path, 'it is not a file');
     if (stats.size > MAX_FILE_BYTES) throw unreadable(path, `it is larger than ${MAX_FILE_BYTES} bytes`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(await file.readFile());
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
   } catch (thrown) {
     if (thrown instanceof SpokeError) throw thrown;
     throw unreadable(path, thrown instanceof TypeError ? 'it is not UTF-8 text' : 'reading failed', thrown);
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 

@@ -65,7 +65,7 @@ export async function loadSchedule(name: string, location: ScheduleLocation): Pr
     ? [name]
     : [join(location.configurationPath, '..', 'schedules'), location.shippedDirectory].map((folder) => join(folder, `${name}.yaml`));
   for (const path of paths) {
-    const text = await readConfigurationText(path);
+    const text = readConfigurationText(path);
     if (text !== undefined) return { path, definition: parseSchedule(path, text) };
   }
   throw new SpokeError('CONFIG_NOT_FOUND', `there is no schedule ${name}: looked for ${paths.join(' and ')}`, {

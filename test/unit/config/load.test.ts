@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadConfiguration } from '../../../src/config/load.ts';
-import { clusterYaml, errorOf, parse, parseCluster, rejectionOf, temporaryDirectory, temporaryFile } from './helpers.ts';
+import { errorOf, parse, parseCluster, rejectionOf, temporaryDirectory, temporaryFile } from './helpers.ts';
 
 const S3 = `repositories:
   - name: s3
