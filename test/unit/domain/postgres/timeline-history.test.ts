@@ -13,21 +13,11 @@ import {
   timelineSpans,
   type TimelineHistory,
 } from '../../../../src/domain/postgres/timeline-history.ts';
+import { timelineByBruteForce } from '../recovery/world.ts';
 
 const tli = timelineIdOf;
 // As PostgreSQL 15 wrote it after two recoveries: to a time, then along timeline 2 to an LSN before timeline 2 began.
 const WRITTEN_BY_POSTGRES = '1\t0/3000270\tbefore 2026-11-22 22:03:55.874856+00\n\n\n2\t0/3000208\tafter LSN 0/30001C8\n\n';
-
-/** PostgreSQL's own way (tliOfPointInHistory): entries newest first, each from its parent's switch to its own. */
-function asPostgresSearches(history: TimelineHistory, lsn: bigint): number {
-  const entries = [...history.ancestors.map((fork) => ({ timeline: fork.timeline, end: fork.switchLsn as bigint })), { timeline: history.timeline, end: undefined }];
-  const found = entries
-    .map((entry, index) => ({ ...entry, begin: entries[index - 1]?.end }))
-    .toReversed()
-    .find(({ begin, end }) => (begin === undefined || begin <= lsn) && (end === undefined || lsn < end));
-  if (found === undefined) throw new Error('timeline history was not contiguous');
-  return found.timeline;
-}
 
 const history = fc
   .array(fc.record({ step: fc.integer({ min: 1, max: 3 }), switchLsn: fc.bigInt({ min: 1n, max: 200n }), reason: fc.constantFrom('', 'no recovery target specified', 'before 2026-11-22 22:03:55.874856+00') }), { maxLength: 6 })
@@ -90,7 +80,7 @@ describe('a timeline history', () => {
   it('tells the timeline of a byte as PostgreSQL does', () => {
     fc.assert(
       fc.property(history, fc.bigInt({ min: 0n, max: 220n }), (one, lsn) => {
-        expect(timelineAt(one, lsnOf(lsn))).toBe(asPostgresSearches(one, lsn));
+        expect(timelineAt(one, lsnOf(lsn))).toBe(timelineByBruteForce(one, lsn));
       }),
     );
   });

@@ -4,7 +4,7 @@ import { type ArchivedSegment, walRangesOf } from '../../../../src/domain/catalo
 import { type Lsn, lsnOf } from '../../../../src/domain/postgres/lsn.ts';
 import { parseSystemIdentifier } from '../../../../src/domain/postgres/system-identifier.ts';
 import { type TimelineId, timelineIdOf } from '../../../../src/domain/postgres/timeline.ts';
-import { parseTimelineHistory, type TimelineHistory } from '../../../../src/domain/postgres/timeline-history.ts';
+import { parseTimelineHistory, type TimelineHistory, timelineSpans } from '../../../../src/domain/postgres/timeline-history.ts';
 import { instantOfSeconds, type Instant } from '../../../../src/domain/time/instant.ts';
 
 /** A small world: segments of 1 MiB, second 0 at 2026-11-22 12:00:00 UTC, segment n archived at second 10 n + 10. */
@@ -101,4 +101,41 @@ export function snapshot(options: {
       histories: options.histories ?? [],
     },
   };
+}
+
+/**
+ * How far PostgreSQL would get from `start`, worked out segment by segment: it reads each from the newest timeline of the
+ * history that began in it or before, and a timeline's bytes count up to where the history leaves it.
+ * `present` holds `timeline/segment`; `lastHolder` is the timeline that the last segment was read from.
+ */
+export function replayByBruteForce(present: ReadonlySet<string>, followed: TimelineHistory, start: Lsn): { endLsn: bigint; lastHolder?: number } {
+  const size = BigInt(SEGMENT_SIZE_BYTES);
+  const newestFirst = timelineSpans(followed).toReversed();
+  let endLsn: bigint = start;
+  let lastHolder: number | undefined;
+  for (let segment = start / size; segment < 60n; segment++) {
+    const began = newestFirst.filter((span) => span.beginLsn / size <= segment);
+    const holder = began.find((span) => present.has(`${span.timeline}/${segment}`));
+    const segmentEnd = (segment + 1n) * size;
+    const end = holder === undefined ? 0n : holder.endLsn === undefined || holder.endLsn > segmentEnd ? segmentEnd : holder.endLsn;
+    if (holder === undefined || end <= endLsn) break;
+    endLsn = end;
+    lastHolder = holder.timeline;
+    if (end !== segmentEnd) break;
+  }
+  return lastHolder === undefined ? { endLsn } : { endLsn, lastHolder };
+}
+
+/** PostgreSQL's own way to tell the timeline of a byte (tliOfPointInHistory): newest first, each from its parent's switch to its own. */
+export function timelineByBruteForce(followed: TimelineHistory, lsn: bigint): number {
+  const entries = [
+    ...followed.ancestors.map((fork) => ({ timeline: fork.timeline as number, end: fork.switchLsn as bigint | undefined })),
+    { timeline: followed.timeline as number, end: undefined },
+  ];
+  const found = entries
+    .map((entry, index) => ({ ...entry, begin: entries[index - 1]?.end }))
+    .toReversed()
+    .find(({ begin, end }) => (begin === undefined || begin <= lsn) && (end === undefined || lsn < end));
+  if (found === undefined) throw new Error('timeline history was not contiguous');
+  return found.timeline;
 }
