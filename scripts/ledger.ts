@@ -56,7 +56,7 @@ export class Ledger {
     const n = this.#next;
     await this.#client.query('BEGIN');
     const inserted = await this.#client.query<{ xid: string }>(
-      `INSERT INTO ${TABLE} VALUES ($1, repeat(md5($1::text), 8)) RETURNING pg_current_xact_id()::text AS xid`,
+      `INSERT INTO ${TABLE} VALUES ($1::bigint, repeat(md5($1::bigint::text), 8)) RETURNING pg_current_xact_id()::text AS xid`,
       [n],
     );
     if (tablespaceTable !== undefined) await this.#client.query(`INSERT INTO ${tablespaceTable} VALUES ($1)`, [n]);

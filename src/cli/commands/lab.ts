@@ -1,9 +1,6 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { tmpdir } from 'node:os';
 import { createProcessRunner, labInstances } from '../../composition.ts';
 import { SpokeError } from '../../errors.ts';
-import { LAB_DIRECTORY_PREFIX, type LabDescription } from '../../lab/description.ts';
+import { findOnlyLab, type LabDescription } from '../../lab/description.ts';
 import { Output } from '../output.ts';
 import type { CommandContext } from '../program.ts';
 
@@ -57,7 +54,7 @@ function renderLab(lab: LabDescription): string {
 /** `spoke-backup lab down` */
 export async function labDownCommand(options: LabOptions, context: CommandContext): Promise<void> {
   const { labDown } = await import('../../lab/down.ts');
-  const directory = options.dir ?? (await onlyLab());
+  const directory = options.dir ?? (await findOnlyLab());
   const result = await labDown(directory, { signal: context.signal, report: (line) => context.output.say(line) });
   context.output.result({ ...result }, () => (result.existed ? `${directory} is gone, ${result.endedProcesses} processes ended` : `there is no lab in ${directory}`));
 }
@@ -65,7 +62,7 @@ export async function labDownCommand(options: LabOptions, context: CommandContex
 /** `spoke-backup lab status` */
 export async function labStatusCommand(options: LabOptions, context: CommandContext): Promise<void> {
   const { labStatus } = await import('../../lab/status.ts');
-  const status = await labStatus(options.dir ?? (await onlyLab()));
+  const status = await labStatus(options.dir ?? (await findOnlyLab()));
   context.output.result({ ...status }, () =>
     [
       `lab in ${status.directory}: ${status.state}`,
@@ -78,12 +75,5 @@ export async function labStatusCommand(options: LabOptions, context: CommandCont
 /** `spoke-backup lab exec` */
 export async function labExecCommand(command: readonly string[], options: LabOptions, context: CommandContext): Promise<void> {
   const { labExec } = await import('../../lab/exec.ts');
-  context.output.exitCode = await labExec(options.dir ?? (await onlyLab()), command);
-}
-
-async function onlyLab(): Promise<string> {
-  const found = (await readdir(tmpdir())).filter((name) => name.startsWith(LAB_DIRECTORY_PREFIX)).map((name) => join(tmpdir(), name));
-  const [only] = found;
-  if (only !== undefined && found.length === 1) return only;
-  throw new SpokeError('USAGE', found.length === 0 ? `there is no lab below ${tmpdir()}` : `there are ${found.length} labs: ${found.join(', ')}`, { hint: 'Name it: --dir <path>' });
+  context.output.exitCode = await labExec(options.dir ?? (await findOnlyLab()), command);
 }

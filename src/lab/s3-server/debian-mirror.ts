@@ -2,12 +2,12 @@ import { access } from 'node:fs/promises';
 import { SpokeError } from '../../errors.ts';
 import type { LabContext } from '../context.ts';
 
-/** Debian's own, where this machine's apt names no mirror of Debian (Ubuntu, say). */
-const PUBLIC_MIRROR = 'https://deb.debian.org/debian';
+/** Names a mirror of Debian where this machine's apt names none (Ubuntu, say). */
+const MIRROR_VARIABLE = 'SPOKE_LAB_DEBIAN_MIRROR';
 
 const KEYRINGS = ['/usr/share/keyrings/debian-archive-keyring.gpg', '/usr/share/keyrings/debian-archive-keyring.pgp'];
 
-/** The mirrors to ask, best first: the one that this machine's apt uses, then the public one. */
+/** The mirrors to ask, best first: the one that was named, then the one that this machine's apt uses. Throws TOOL_MISSING where there is neither. */
 export async function debianMirrors(context: LabContext): Promise<readonly string[]> {
   const result = await context.processes.run({
     file: 'apt-get',
@@ -16,7 +16,12 @@ export async function debianMirrors(context: LabContext): Promise<readonly strin
     timeoutMs: 60_000,
   });
   const own = result.exitCode === 0 ? parseIndexTargets(result.stdout) : [];
-  return [...new Set([...own.slice(0, 1), PUBLIC_MIRROR])];
+  const named = context.environment?.[MIRROR_VARIABLE];
+  const mirrors = [...new Set([...(named === undefined || named === '' ? [] : [named]), ...own.slice(0, 1)])];
+  if (mirrors.length > 0) return mirrors;
+  throw new SpokeError('TOOL_MISSING', "This machine's apt knows no mirror of Debian to fetch the lab's S3 server from.", {
+    hint: `Name one: ${MIRROR_VARIABLE}=<url of a Debian mirror>, or an S3 endpoint of your own by SPOKE_LAB_S3_ENDPOINT, or: spoke-backup lab up --no-s3`,
+  });
 }
 
 /**
