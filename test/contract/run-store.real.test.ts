@@ -239,7 +239,7 @@ describe('a lock on disk', () => {
     await expect(createRunLock(state).acquire('main', holderOf(RUN))).rejects.toMatchObject({ code: 'LOCKED' });
   });
 
-  it.each(['', '{', '{"pid":1}', '\0\0\0\0'])('that was left holding %j by a crash of the machine is taken over', async (content) => {
+  it.each(['', '{', '\0\0\0\0'])('that was left holding %j by a crash of the machine is taken over', async (content) => {
     const state = stateDirectory();
     await (await createRunLock(state).acquire('main', holderOf(RUN))).release();
     const held = await createRunLock(state).acquire('main', holderOf(RUN));
@@ -248,6 +248,17 @@ describe('a lock on disk', () => {
     writeFileSync(path, content);
     await (await createRunLock(state).acquire('main', holderOf(RUN))).release();
     expect(existsSync(path)).toBe(false);
+  });
+
+  it('in a form that a later version may have is respected', async () => {
+    const state = stateDirectory();
+    await takenBy(state);
+    const path = lockFileOf(state);
+    writeFileSync(path, '{"schema":2,"holder":{"pid":1}}');
+    await expect(createRunLock(state).acquire('main', holderOf(RUN))).rejects.toMatchObject({
+      code: 'LOCKED',
+      details: { lockFile: path },
+    });
   });
 
   it('that its holder left behind goes to exactly one of several processes that take it over at once', async () => {

@@ -17,7 +17,7 @@ interface LockRecord extends ProcessIdentity {
   readonly since: string;
 }
 
-/** What the lock file was found to hold; a file that cannot be read can only stem from a crash of the machine. */
+/** What the lock file was found to hold. A file that is no JSON at all can only stem from a crash of the machine: it was linked whole. */
 type FoundLock = LockRecord | 'unreadable';
 
 /**
@@ -109,11 +109,20 @@ async function readLock(path: string): Promise<FoundLock | undefined> {
     if (errnoOf(thrown) === 'ENOENT') return undefined;
     throw thrown;
   }
+  const value = parsed(text);
+  if (value === undefined) return 'unreadable';
+  if (isLockRecord(value)) return value;
+  throw new SpokeError('LOCKED', `The lock ${path} is held by something that this version does not know.`, {
+    details: { lockFile: path },
+    hint: `Once you know that nothing runs on that cluster: rm ${path}`,
+  });
+}
+
+function parsed(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return isLockRecord(value) ? value : 'unreadable';
+    return JSON.parse(text);
   } catch {
-    return 'unreadable';
+    return undefined;
   }
 }
 
