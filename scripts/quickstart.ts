@@ -28,13 +28,14 @@ async function main(): Promise<void> {
   const startedMs = performance.now();
   say('A primary, two standbys, a local and an S3 repository');
   const lab = await spoke<Lab>(['lab', 'up']);
+  let told: Awaited<ReturnType<typeof story>>;
   try {
     process.env['SPOKE_BACKUP_CONFIG'] = lab.config;
-    const { before, restored, numbers, targetText } = await story(lab);
-    summary({ before, restored, numbers, targetText, seconds: (performance.now() - startedMs) / 1000 });
+    told = await story(lab);
   } finally {
     await spoke(['lab', 'down', '--dir', lab.directory]);
   }
+  summary({ ...told, seconds: (performance.now() - startedMs) / 1000 });
 }
 
 async function story(lab: Lab) {

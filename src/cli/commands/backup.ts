@@ -28,7 +28,7 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
   if (refusal !== undefined) throw refusal;
   if (options.dryRun === true) {
     const plan = planBackup(intent, facts, runId);
-    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () => renderPlan(plan, session.handlers));
+    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () => renderPlan(plan, session.handlers, { full: true }));
     return;
   }
   await runBackup(newRunHeader(session, 'backup', intent, context.version, runId), session, context);

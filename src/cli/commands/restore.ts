@@ -24,7 +24,11 @@ export async function restoreCommand(options: RestoreOptions, context: CommandCo
   const facts = await observeRestore(intent, { header, entries: [] }, session.ports, operation);
   const plan = planRestore(intent, facts, runId);
   const now = session.ports.clock.now();
-  const shown = renderRestorePlan(intent, plan, session.handlers, { now, timezone: session.configuration.timezone });
+  const shown = renderRestorePlan(intent, plan, session.handlers, {
+    now,
+    timezone: session.configuration.timezone,
+    full: options.dryRun === true || context.output.verbose,
+  });
   if (options.dryRun === true) {
     context.output.result({ dryRun: true, ...intentToJson(intent), plan: planToJson(plan, session.handlers) }, () => shown);
     return;

@@ -16,10 +16,10 @@ export async function setupArchivingCommand(options: ChangingOptions, context: C
   const header = newRunHeader(session, 'setup-archiving', intent, context.version, runId);
   const plan = workflow.plan(intent, await workflow.observe(intent, { header, entries: [] }, { signal: context.signal }), runId);
   if (options.dryRun === true) {
-    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () => renderPlan(plan, session.handlers));
+    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () => renderPlan(plan, session.handlers, { full: true }));
     return;
   }
-  context.output.say(renderPlan(plan, session.handlers));
+  context.output.say(renderPlan(plan, session.handlers, { full: true }));
   if (interruptsService(plan)) await requireConfirmation('Restarting the primary', session.cluster.name, options, context.output, context.signal);
   await runSetupArchiving(header, session, context);
 }

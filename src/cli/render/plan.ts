@@ -8,15 +8,14 @@ export function previewStep<S extends Step>(step: S, handlers: StepHandlers): re
   return handler.preview(step as unknown as StepOf<S['kind']>);
 }
 
-/** Every step with its effect, reason and exact commands. */
-export function renderPlan(plan: Plan, handlers: StepHandlers): string {
-  const steps = plan.steps.map((step, index) =>
-    [
-      `${String(index + 1).padStart(2)}. [${step.effect}] ${step.title}`,
-      `      because ${step.reason}`,
-      ...previewStep(step, handlers).map((command) => `      $ ${command.argv.map(quoteForShowing).join(' ')}`),
-    ].join('\n'),
-  );
+/** Every step with its effect; in full with its reason and exact commands. */
+export function renderPlan(plan: Plan, handlers: StepHandlers, { full }: { readonly full: boolean }): string {
+  const steps = plan.steps.map((step, index) => {
+    const line = `${String(index + 1).padStart(2)}. [${step.effect}] ${step.title}`;
+    if (!full) return line;
+    const commands = previewStep(step, handlers).map((command) => `      $ ${command.argv.map(quoteForShowing).join(' ')}`);
+    return [line, `      because ${step.reason}`, ...commands].join('\n');
+  });
   return [...steps, ...plan.warnings.map((warning) => `    note: ${warning}`)].join('\n');
 }
 

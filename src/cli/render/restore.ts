@@ -61,7 +61,7 @@ function targetToShow(intent: RestoreIntent): Record<string, unknown> {
 }
 
 /** The plan for people: what, from where, how long, over what; then every step. */
-export function renderRestorePlan(intent: RestoreIntent, plan: Plan, handlers: StepHandlers, at: { now: Instant; timezone: string | undefined }): string {
+export function renderRestorePlan(intent: RestoreIntent, plan: Plan, handlers: StepHandlers, at: { now: Instant; timezone: string | undefined; full: boolean }): string {
   const [first, ...others] = intent.candidates;
   const target = targetFromJson(intent.target);
   const local = target.kind !== 'time' ? '' : ` (${at.timezone === undefined ? '' : `${formatInstantLocal(target.time, at.timezone)}, `}${formatAge(target.time, at.now)})`;
@@ -74,7 +74,7 @@ export function renderRestorePlan(intent: RestoreIntent, plan: Plan, handlers: S
     ...(others.length === 0 ? [] : [`  otherwise  ${others.slice(0, 3).map((one) => `${one.label} from ${one.repository}`).join(', ')}`]),
     '',
   ];
-  return `${lines.join('\n')}\n${renderPlan(plan, handlers)}`;
+  return `${lines.join('\n')}\n${renderPlan(plan, handlers, at)}`;
 }
 
 /** Puts the result together from the journal. */

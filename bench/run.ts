@@ -1,0 +1,201 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { compare, type Comparison, type Measured } from './compare.ts';
+import { describeMachine, readResults, writeResults } from './report.ts';
+
+const exec = promisify(execFile);
+const root = join(import.meta.dirname, '..');
+const cli = join(root, 'bin/spoke-backup');
+const results = join(import.meta.dirname, 'results');
+
+interface Lab {
+  readonly directory: string;
+  readonly config: string;
+  readonly stateDirectory: string;
+  readonly primary: { readonly dataDirectory: string; readonly port: number; readonly socketDirectory: string };
+  readonly postgresqlBinDirectory: string;
+  readonly postgresVersion: string;
+  readonly pgbackrestVersion: string;
+  readonly osUser: string;
+}
+
+interface Options {
+  readonly only: readonly string[];
+  readonly scale: number;
+  readonly repetitions: number;
+}
+
+/** `npm run bench -- [--only backup,restore,version,backups] [--scale 100] [--repetitions 7]` */
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  const lab = JSON.parse((await run(cli, ['lab', 'up', '--nodes', '1', '--no-s3', '--json'])).stdout) as Lab;
+  try {
+    process.env['SPOKE_BACKUP_CONFIG'] = lab.config;
+    const measured = await measureAll(lab, options);
+    const kept = readResults(results).filter((earlier) => !measured.some((one) => one.name === earlier.name));
+    writeResults(results, describeMachine({ postgres: lab.postgresVersion, pgbackrest: lab.pgbackrestVersion }), [...kept, ...measured]);
+    for (const { name, ratio, goal, met } of measured) say(`${met ? 'met' : 'NOT MET'}: ${name}: ${ratio.toFixed(3)} (goal ${goal})`);
+  } finally {
+    await run(cli, ['lab', 'down', '--dir', lab.directory]);
+  }
+}
+
+async function measureAll(lab: Lab, { only, scale, repetitions }: Options): Promise<readonly Measured[]> {
+  const measured: Measured[] = [];
+  const measure = async (name: string, times: number, make: () => Promise<Comparison>) => {
+    if (only.length > 0 && !only.includes(name)) return;
+    measured.push(await compare(await make(), times, say));
+  };
+  await measure('version', 41, async () => versionComparison());
+  await measure('backups', 25, () => backupsComparison(lab));
+  if (only.length === 0 || only.includes('backup') || only.includes('restore')) await fill(lab, scale);
+  await measure('backup', repetitions, async () => backupComparison(lab));
+  await measure('restore', repetitions, () => restoreComparison(lab));
+  return measured;
+}
+
+function versionComparison(): Comparison {
+  return {
+    name: 'version',
+    goal: 1.2,
+    ours: { what: '`bin/spoke-backup --version`', run: () => seconds(() => run(cli, ['--version'])) },
+    bare: { what: '`node -e 0`', run: () => seconds(() => run(process.execPath, ['-e', '0'])) },
+  };
+}
+
+async function backupsComparison(lab: Lab): Promise<Comparison> {
+  await run(cli, ['backup', '--type', 'full']);
+  return {
+    name: 'backups',
+    goal: 1.5,
+    ours: { what: '`bin/spoke-backup backups --json`', run: () => seconds(() => run(cli, ['backups', '--json'])) },
+    bare: {
+      what: '`pgbackrest info --output=json`, then `node -e 0`',
+      run: () =>
+        seconds(async () => {
+          await asOwner(lab, 'pgbackrest', [...pgbackrest(lab), '--output=json', 'info']);
+          await run(process.execPath, ['-e', '0']);
+        }),
+    },
+  };
+}
+
+function backupComparison(lab: Lab): Comparison {
+  return {
+    name: 'backup',
+    goal: 1.05,
+    ours: { what: '`bin/spoke-backup backup --type full --repo local`, 1.5 GB of pgbench data', run: () => seconds(() => run(cli, ['backup', '--type', 'full', '--repo', 'local', '--quiet'])) },
+    bare: { what: '`pgbackrest --type=full backup` with the same configuration file', run: () => seconds(() => asOwner(lab, 'pgbackrest', [...pgbackrest(lab), '--repo=1', '--type=full', 'backup'])) },
+  };
+}
+
+/** A backup, then WAL to replay, then a target with a commit after it. */
+async function restoreComparison(lab: Lab): Promise<Comparison> {
+  await run(cli, ['backup', '--type', 'full', '--quiet']);
+  await asOwner(lab, join(lab.postgresqlBinDirectory, 'pgbench'), [...connection(lab), '-n', '-c', '4', '-t', '25000', 'postgres']);
+  const target = (await psql(lab, 'SELECT clock_timestamp()')).trim();
+  await psql(lab, 'SELECT pg_current_xact_id()');
+  await psql(lab, 'SELECT pg_switch_wal()');
+  await run(cli, ['setup', 'archiving']);
+  return {
+    name: 'restore',
+    goal: 1.05,
+    ours: { what: '`bin/spoke-backup restore --to <time>` to a server that accepts writes', run: (repetition) => restoreOurs(lab, target, repetition) },
+    bare: {
+      what: '`pgbackrest restore --type=time --target-action=promote`, `pg_ctl start`, and waiting until it accepts writes',
+      run: (repetition) => restoreBare(lab, target, repetition),
+    },
+  };
+}
+
+async function restoreOurs(lab: Lab, target: string, repetition: number): Promise<number> {
+  const directory = join(lab.directory, 'restored', `ours-${repetition}`);
+  makeParent(lab);
+  const took = await seconds(() => run(cli, ['restore', '--to', target, '--data-directory', directory, '--quiet', '--json']));
+  await stopAndRemove(lab, directory);
+  return took;
+}
+
+async function restoreBare(lab: Lab, target: string, repetition: number): Promise<number> {
+  const directory = join(lab.directory, 'restored', `bare-${repetition}`);
+  makeParent(lab);
+  const took = await seconds(async () => {
+    await asOwner(lab, 'mkdir', ['-m', '0700', directory]);
+    await asOwner(lab, 'pgbackrest', [
+      ...pgbackrest(lab),
+      `--pg1-path=${directory}`,
+      `--spool-path=${directory}.spool`,
+      '--type=time',
+      `--target=${target}`,
+      '--target-action=promote',
+      '--archive-mode=off',
+      'restore',
+    ]);
+    const options = `-c port=${lab.primary.port + 1} -c unix_socket_directories=${lab.directory}/restored -c listen_addresses=''`;
+    await asOwner(lab, join(lab.postgresqlBinDirectory, 'pg_ctl'), ['start', '-w', '-t', '600', '-D', directory, '-l', `${directory}.log`, '-o', options]);
+    while ((await psqlAt(lab, `${lab.directory}/restored`, lab.primary.port + 1, 'SELECT pg_is_in_recovery()')).trim() !== 'f') await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+  await stopAndRemove(lab, directory);
+  return took;
+}
+
+function makeParent(lab: Lab): void {
+  const parent = join(lab.directory, 'restored');
+  mkdirSync(parent, { recursive: true, mode: 0o777 });
+  if (process.getuid?.() === 0) void execFile('chown', [lab.osUser, parent]);
+}
+
+async function stopAndRemove(lab: Lab, directory: string): Promise<void> {
+  await asOwner(lab, join(lab.postgresqlBinDirectory, 'pg_ctl'), ['stop', '-m', 'immediate', '-D', directory]);
+  for (const path of [directory, `${directory}.socket`, `${directory}.spool`]) rmSync(path, { recursive: true, force: true });
+}
+
+async function fill(lab: Lab, scale: number): Promise<void> {
+  say(`filling: pgbench scale ${scale}, about ${(scale * 15) / 1000} GB`);
+  await asOwner(lab, join(lab.postgresqlBinDirectory, 'pgbench'), [...connection(lab), '-i', '-q', '-s', String(scale), 'postgres']);
+  await psql(lab, 'CHECKPOINT');
+}
+
+function pgbackrest(lab: Lab): string[] {
+  return [`--config=${lab.stateDirectory}/pgbackrest/lab/pgbackrest.conf`, '--stanza=lab'];
+}
+
+function connection(lab: Lab): string[] {
+  return ['-h', lab.primary.socketDirectory, '-p', String(lab.primary.port), '-U', 'postgres'];
+}
+
+function psql(lab: Lab, statement: string): Promise<string> {
+  return psqlAt(lab, lab.primary.socketDirectory, lab.primary.port, statement);
+}
+
+async function psqlAt(lab: Lab, host: string, port: number, statement: string): Promise<string> {
+  return (await asOwner(lab, join(lab.postgresqlBinDirectory, 'psql'), ['-h', host, '-p', String(port), '-U', 'postgres', '-At', '-c', statement, 'postgres'])).stdout;
+}
+
+/** As the servers' user, where we are root: setpriv as our own program does it, so that neither side pays for a switch that the other does not. */
+function asOwner(lab: Lab, file: string, argv: readonly string[]) {
+  return process.getuid?.() === 0 ? run('setpriv', [`--reuid=${lab.osUser}`, '--regid', lab.osUser, '--init-groups', '--', file, ...argv]) : run(file, argv);
+}
+
+function run(file: string, argv: readonly string[]): Promise<{ stdout: string }> {
+  return exec(file, argv, { cwd: '/', maxBuffer: 64 * 1024 * 1024 });
+}
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return (performance.now() - startedMs) / 1000;
+}
+
+function readOptions(argv: readonly string[]): Options {
+  const value = (name: string) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : undefined);
+  return { only: value('--only')?.split(',') ?? [], scale: Number(value('--scale') ?? 100), repetitions: Number(value('--repetitions') ?? 7) };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+await main();
