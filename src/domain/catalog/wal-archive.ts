@@ -44,8 +44,7 @@ export function walRangesOf(segments: Iterable<ArchivedSegment>): WalRange[] {
     ranges.push(last.archivedAt === undefined ? range : { ...range, lastArchivedAt: last.archivedAt });
   };
   for (const segment of sorted) {
-    const continues =
-      last !== undefined && segment.timeline === last.timeline && segment.segmentNumber <= last.segmentNumber + 1n;
+    const continues = last !== undefined && segment.timeline === last.timeline && segment.segmentNumber <= last.segmentNumber + 1n;
     if (!continues) {
       close();
       first = segment;

@@ -33,8 +33,7 @@ export function parseWalSegmentName(name: string, segmentSizeBytes: number): { t
   const segmentsPerXlogId = segmentsPerXlogIdOf(segmentSizeBytes);
   const high = BigInt(`0x${name.slice(8, 16)}`);
   const low = BigInt(`0x${name.slice(16)}`);
-  if (low >= segmentsPerXlogId)
-    throw new RangeError(`WAL segment name ${name} does not fit a segment size of ${segmentSizeBytes} bytes`);
+  if (low >= segmentsPerXlogId) throw new RangeError(`WAL segment name ${name} does not fit a segment size of ${segmentSizeBytes} bytes`);
   return { timeline: timelineIdOf(Number.parseInt(name.slice(0, 8), 16)), segmentNumber: high * segmentsPerXlogId + low };
 }
 

@@ -11,7 +11,7 @@ import { earliestTargetTime, historyForBackup, isOfListedGeneration, isOnPath, m
 /** Why a backup does not serve a request. */
 export type ProblemKind = 'generation' | 'excluded' | 'damaged' | 'timeline' | 'ends after target' | 'wal ends before target';
 
-export interface Problem {
+interface Problem {
   readonly kind: ProblemKind;
   /** Goes on after "backup X in repository Y". */
   readonly why: string;
@@ -109,7 +109,10 @@ function problemOfTarget(backup: BaseBackup, reach: Reach, { target, liveEnd }: 
   if (target.kind === 'time') {
     const earliest = earliestTargetTime(backup);
     if (target.time < earliest)
-      return { kind: 'ends after target', why: `ended at ${formatInstantUtc(backup.stopTime)} and serves instants from ${formatInstantUtc(earliest)} on` };
+      return {
+        kind: 'ends after target',
+        why: `ended at ${formatInstantUtc(backup.stopTime)} and serves instants from ${formatInstantUtc(earliest)} on`,
+      };
     if (reach.time !== undefined && reach.time < target.time) return { kind: 'wal ends before target', why: walEnd(reach) };
   }
   if (target.kind === 'lsn') {

@@ -69,7 +69,11 @@ function withoutNeedlessPageErrors(serving: readonly Serving[], request: Restore
   return request.label !== undefined || clean.length === 0 ? serving : clean;
 }
 
-function candidateOf({ backup, snapshot, reach }: Serving, snapshots: readonly RepositorySnapshot[], request: RestoreChoiceRequest): BackupCandidate {
+function candidateOf(
+  { backup, snapshot, reach }: Serving,
+  snapshots: readonly RepositorySnapshot[],
+  request: RestoreChoiceRequest,
+): BackupCandidate {
   const endLsn = replayEnd(backup, reach, snapshots, request);
   const pieces = walPath(reach.history, backup.startLsn, endLsn, reach.segmentSizeBytes);
   const segmentCount = pieces.reduce((sum, piece) => sum + (piece.lastSegment - piece.firstSegment + 1n), 0n);
@@ -96,13 +100,20 @@ function replayEnd(backup: BaseBackup, reach: Reach, snapshots: readonly Reposit
     .reduce((end, other) => (other.startLsn < end ? other.startLsn : end), reach.lsn);
 }
 
-function reasonsFor(backup: BaseBackup, { wal, time, isLive }: Reach, { target, label, timeline }: RestoreChoiceRequest): readonly string[] {
+function reasonsFor(
+  backup: BaseBackup,
+  { wal, time, isLive }: Reach,
+  { target, label, timeline }: RestoreChoiceRequest,
+): readonly string[] {
   const reasons: string[] = [];
   if (label !== undefined) reasons.push('it was named');
   if (target.kind === 'time' || target.kind === 'lsn') reasons.push('it ended before the target and its WAL reaches there without a gap');
-  else if (target.kind === 'xid' || target.kind === 'name') reasons.push('nothing tells where the target lies: it is found only if it comes after this backup');
-  if (target.kind === 'time' && time === undefined) reasons.push('the repository does not tell how old its WAL is: whether it reaches the target shows in replay');
-  if (target.kind === 'latest' && wal.gap !== undefined) reasons.push(`recovery will end before the end of the archive: ${gapText(wal.gap)}`);
+  else if (target.kind === 'xid' || target.kind === 'name')
+    reasons.push('nothing tells where the target lies: it is found only if it comes after this backup');
+  if (target.kind === 'time' && time === undefined)
+    reasons.push('the repository does not tell how old its WAL is: whether it reaches the target shows in replay');
+  if (target.kind === 'latest' && wal.gap !== undefined)
+    reasons.push(`recovery will end before the end of the archive: ${gapText(wal.gap)}`);
   if (isLive && target.kind !== 'immediate') reasons.push('the WAL of the running primary is counted in');
   if (timeline === 'current') reasons.push(`it stays on timeline ${backup.timeline}`);
   if (backup.hasPageErrors) reasons.push('page checksum failures were found when it was taken: some of its pages are damaged');
@@ -110,7 +121,9 @@ function reasonsFor(backup: BaseBackup, { wal, time, isLive }: Reach, { target, 
 }
 
 function inOrder(candidates: readonly Ranked[], { target }: RestoreChoiceRequest): readonly Ranked[] {
-  const byTime = candidates.toSorted((left, right) => secondsOf(left) - secondsOf(right) || compare(left.candidate.walBytes, right.candidate.walBytes));
+  const byTime = candidates.toSorted(
+    (left, right) => secondsOf(left) - secondsOf(right) || compare(left.candidate.walBytes, right.candidate.walBytes),
+  );
   const rank = new Map(byTime.map((one) => [one, rankInRepository(one, byTime)]));
   return byTime.toSorted((left, right) => {
     const byReach = target.kind === 'latest' ? compare(right.reach.lsn, left.reach.lsn) : 0;

@@ -42,7 +42,7 @@ export function divergenceBefore(serving: readonly Serving[], request: RestoreCh
 }
 
 /** The position where two histories part; undefined where they are the same. */
-export function partingLsn(left: TimelineHistory, right: TimelineHistory): Lsn | undefined {
+function partingLsn(left: TimelineHistory, right: TimelineHistory): Lsn | undefined {
   const rightSpans = timelineSpans(right);
   for (const [index, span] of timelineSpans(left).entries()) {
     const other = rightSpans[index];
@@ -73,7 +73,10 @@ function furthestWal(snapshot: RepositorySnapshot, history: TimelineHistory): Co
   return snapshot.backups
     .filter((backup) => isOnPath(backup, history))
     .map((backup) => contiguousWalFrom(archive, history, backup.startLsn))
-    .reduce<ContiguousWal | undefined>((furthest, wal) => (furthest === undefined || wal.endLsn > furthest.endLsn ? wal : furthest), undefined);
+    .reduce<ContiguousWal | undefined>(
+      (furthest, wal) => (furthest === undefined || wal.endLsn > furthest.endLsn ? wal : furthest),
+      undefined,
+    );
 }
 
 /** A rest of the fork's own segment proves nothing of a time: a server that was shut down archives it whole. */
@@ -91,7 +94,7 @@ function isBeforeFork(
   histories: readonly TimelineHistory[],
   { target }: RestoreChoiceRequest,
 ): boolean {
-  if (target.kind === 'lsn') return target.lsn < lsn;
+  if (target.kind === 'lsn') return target.inclusive ? target.lsn < lsn : target.lsn <= lsn;
   if (target.kind !== 'time') return false;
   const forkTimes = histories.flatMap((history) => history.ancestors.filter((fork) => fork.switchLsn === lsn)).map(timeOf);
   if (forkTimes.some((time) => time !== undefined && target.time < time)) return true;

@@ -37,8 +37,17 @@ export function judgeRecovery(target: RecoveryTarget, evidence: RecoveryEvidence
 
 function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
   if (log.beforeConsistency)
-    return { kind: 'failed', code: 'TARGET_BEFORE_WINDOW', message: `${describeTarget(target)} lies before the end of the backup: the copy is not consistent there` };
-  if (!log.endedBeforeTarget) return { kind: 'failed', code: 'POSTGRES_FAILED', message: `the restored server ended while it replayed: ${log.fatal ?? 'its log says nothing'}` };
+    return {
+      kind: 'failed',
+      code: 'TARGET_BEFORE_WINDOW',
+      message: `${describeTarget(target)} lies before the end of the backup: the copy is not consistent there`,
+    };
+  if (!log.endedBeforeTarget)
+    return {
+      kind: 'failed',
+      code: 'POSTGRES_FAILED',
+      message: `the restored server ended while it replayed: ${log.fatal ?? 'its log says nothing'}`,
+    };
   if (log.fetchError !== undefined)
     return { kind: 'failed', code: 'REPOSITORY_UNAVAILABLE', message: `WAL could not be fetched from the repository: ${log.fetchError}` };
   const last = log.lastCompletedTransactionTime;
@@ -54,7 +63,8 @@ function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
 }
 
 function judgeLatest({ state, log, leastLsn }: RecoveryEvidence): RecoveryVerdict {
-  if (state?.inRecovery !== false) return { kind: 'failed', code: 'VERIFICATION_FAILED', message: 'the server paused although it was to replay to the end' };
+  if (state?.inRecovery !== false)
+    return { kind: 'failed', code: 'VERIFICATION_FAILED', message: 'the server paused although it was to replay to the end' };
   const end = log.redoDoneLsn;
   if (leastLsn !== undefined && (end === undefined || end < leastLsn))
     return {
@@ -67,7 +77,12 @@ function judgeLatest({ state, log, leastLsn }: RecoveryEvidence): RecoveryVerdic
 
 function judgeStop(target: RecoveryTarget, { state, log }: RecoveryEvidence): RecoveryVerdict {
   const { stopped } = log;
-  if (stopped === undefined) return { kind: 'failed', code: 'VERIFICATION_FAILED', message: `the server stopped replay without saying that it reached ${describeTarget(target)}` };
+  if (stopped === undefined)
+    return {
+      kind: 'failed',
+      code: 'VERIFICATION_FAILED',
+      message: `the server stopped replay without saying that it reached ${describeTarget(target)}`,
+    };
   const last = state?.lastReplayedCommitTime;
   if (target.kind === 'time' && last !== undefined && (target.inclusive ? last > target.time : last >= target.time))
     return {

@@ -57,7 +57,10 @@ function couldServe({ backup }: Assessment, { target }: RestoreChoiceRequest): b
 }
 
 function noBackup(snapshots: readonly RepositorySnapshot[], { repository, label }: RestoreChoiceRequest): string {
-  const where = repository === undefined ? `any repository (${snapshots.map((one) => one.repository).join(', ') || 'none was read'})` : `repository ${repository}`;
+  const where =
+    repository === undefined
+      ? `any repository (${snapshots.map((one) => one.repository).join(', ') || 'none was read'})`
+      : `repository ${repository}`;
   return label === undefined ? `there is no backup in ${where}` : `there is no backup ${label} in ${where}`;
 }
 
@@ -72,7 +75,13 @@ function refuseBeyondWal(
   const nearest = [...nearestBefore(tooShort, request), ...after];
   const target = describeTarget(request.target);
   if (gap === undefined && after.length === 0)
-    return refusal('TARGET_AFTER_WINDOW', `${target} lies after the end of the archived WAL${told(nearest, 'before')}`, nearest, all, request);
+    return refusal(
+      'TARGET_AFTER_WINDOW',
+      `${target} lies after the end of the archived WAL${told(nearest, 'before')}`,
+      nearest,
+      all,
+      request,
+    );
   const missing = gap === undefined ? '' : ` (${gapText(gap)})`;
   const message = `${target} lies in a gap of the archived WAL${missing}${told(nearest, 'before')}${told(nearest, 'after')}`;
   return refusal('TARGET_IN_GAP', message, nearest, all, request);
@@ -89,7 +98,12 @@ function refuseBeforeBackup(tooLate: readonly Assessment[], all: readonly Assess
   return refusal('TARGET_BEFORE_WINDOW', message, nearest, all, request);
 }
 
-function plainly(code: ChoiceRefusalCode, found: readonly Assessment[], all: readonly Assessment[], request: RestoreChoiceRequest): ChoiceRefusal {
+function plainly(
+  code: ChoiceRefusalCode,
+  found: readonly Assessment[],
+  all: readonly Assessment[],
+  request: RestoreChoiceRequest,
+): ChoiceRefusal {
   const newest = found.reduce((one, other) => (other.backup.stopLsn > one.backup.stopLsn ? other : one));
   const others = found.length === 1 ? '' : `, nor does any of ${found.length - 1} others`;
   const message = `no backup serves ${describeTarget(request.target)}: ${newest.backup.label} in repository ${newest.snapshot.repository} ${newest.problem?.why ?? 'does not'}${others}`;
@@ -136,7 +150,13 @@ function refusal(
     backup: backup.label,
     why: problem?.why ?? null,
   }));
-  return { kind: 'refused', code, message, nearest, details: { target: describeTarget(request.target), timeline: request.timeline, backups: problems } };
+  return {
+    kind: 'refused',
+    code,
+    message,
+    nearest,
+    details: { target: describeTarget(request.target), timeline: request.timeline, backups: problems },
+  };
 }
 
 function latest<T extends bigint>(values: readonly T[]): T | undefined {

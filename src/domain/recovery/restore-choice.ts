@@ -17,7 +17,7 @@ export interface RestoreChoiceRequest {
   readonly excluded: readonly { readonly repository: RepositoryName; readonly label: BackupLabel }[];
 }
 
-export interface LiveWalEnd {
+interface LiveWalEnd {
   readonly lsn: Lsn;
   readonly timeline: TimelineId;
   /** By the server's clock. */
@@ -56,7 +56,7 @@ export interface NearestTarget {
 }
 
 /** Plain JSON values. */
-export type ChoiceDetails = Readonly<Record<string, unknown>>;
+type ChoiceDetails = Readonly<Record<string, unknown>>;
 
 export interface ChoiceRefusal {
   readonly kind: 'refused';

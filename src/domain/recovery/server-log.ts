@@ -4,7 +4,7 @@ import { isWalSegmentName, type WalSegmentName } from '../postgres/wal-segment.t
 import { type Instant, parsePostgresTimestamp } from '../time/instant.ts';
 
 /** Where replay stopped, and at what, in PostgreSQL's words. */
-export interface RecoveryStop {
+interface RecoveryStop {
   /** Whether the record that it stopped at was replayed (`after`) or not. */
   readonly side: 'before' | 'after';
   readonly what: 'commit' | 'abort' | 'lsn' | 'name' | 'immediate';

@@ -2,13 +2,7 @@ import { nextArchivedSegment, rangeContaining, type WalArchive } from '../catalo
 import type { Lsn } from '../postgres/lsn.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import { type TimelineHistory, type TimelineSpan, timelineAt, timelineSpans } from '../postgres/timeline-history.ts';
-import {
-  segmentNumberBefore,
-  segmentNumberOf,
-  segmentStartLsn,
-  type WalSegmentName,
-  walSegmentName,
-} from '../postgres/wal-segment.ts';
+import { segmentNumberBefore, segmentNumberOf, segmentStartLsn, type WalSegmentName, walSegmentName } from '../postgres/wal-segment.ts';
 import type { Instant } from '../time/instant.ts';
 
 /** Consecutive segments of one timeline that replay along a history reads. */
@@ -103,7 +97,7 @@ function presentPart(archive: WalArchive, piece: OpenPiece): Reached | undefined
   const range = rangeContaining(archive, piece.timeline, piece.firstSegment);
   if (range === undefined) return undefined;
   const isCut = piece.lastSegment !== undefined && piece.lastSegment < range.lastSegment;
-  const lastSegment = isCut && piece.lastSegment !== undefined ? piece.lastSegment : range.lastSegment;
+  const lastSegment = isCut ? piece.lastSegment : range.lastSegment;
   const reached = {
     endLsn: segmentStartLsn(lastSegment + 1n, archive.segmentSizeBytes),
     endTimeline: piece.timeline,

@@ -73,7 +73,8 @@ export function formatInstantLocal(instant: Instant, timeZone: string): string {
   return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}:${parts.second} ${parts.timeZoneName}`;
 }
 
-const POSTGRES_TIMESTAMP = /^(\d{4,6}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?(?:([+-])(\d{2})(?::?(\d{2}))?(?::?(\d{2}))?| (?:UTC|GMT))$/;
+const POSTGRES_TIMESTAMP =
+  /^(\d{4,6}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?(?:([+-])(\d{2})(?::?(\d{2}))?(?::?(\d{2}))?| (?:UTC|GMT))$/;
 
 /**
  * Reads a timestamptz as PostgreSQL prints it: `2026-11-22 14:05:00.123456+00`, also with ` UTC` in place of the offset.

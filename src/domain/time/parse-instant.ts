@@ -20,7 +20,7 @@ export type ParsedInstant =
     }
   | RefusedInstant;
 
-export interface RefusedInstant {
+interface RefusedInstant {
   readonly kind: 'refused';
   readonly message: string;
   /** Texts that would be accepted. */
@@ -65,10 +65,13 @@ type Groups = Record<string, string | undefined>;
 function parseAgo(text: string, groups: Groups, options: ParseInstantOptions): ParsedInstant {
   const unit = groups.minusUnit ?? groups.unit ?? '';
   const seconds = UNIT_SECONDS.get(unit.toLowerCase());
-  if (seconds === undefined) return refused(`"${text}": "${unit}" is not a unit of time`, ['15 seconds ago', '15 minutes ago', '2 h ago', '-3d']);
+  if (seconds === undefined)
+    return refused(`"${text}": "${unit}" is not a unit of time`, ['15 seconds ago', '15 minutes ago', '2 h ago', '-3d']);
   const count = BigInt(groups.minus ?? groups.count ?? '0');
   const instant = addMicros(options.now, -count * seconds * 1_000_000n);
-  return instant < FIRST_INSTANT ? refused(`"${text}" is before the first year that PostgreSQL's ISO dates have`, []) : relative(instant, options);
+  return instant < FIRST_INSTANT
+    ? refused(`"${text}" is before the first year that PostgreSQL's ISO dates have`, [])
+    : relative(instant, options);
 }
 
 function parseDateTime(text: string, groups: Groups, options: ParseInstantOptions): ParsedInstant {
@@ -107,7 +110,10 @@ function inZone(text: string, local: Temporal.PlainDateTime, zone: string): Pars
   if (earlier.epochNanoseconds === later.epochNanoseconds) return exactly(earlier.toInstant());
   const isRepeated = earlier.toPlainDateTime().equals(local);
   const why = isRepeated ? 'comes twice' : 'is skipped';
-  return refused(`"${text}" ${why} in ${zone}, where the clock is put ${isRepeated ? 'back' : 'forward'}`, [withOffset(earlier), withOffset(later)]);
+  return refused(`"${text}" ${why} in ${zone}, where the clock is put ${isRepeated ? 'back' : 'forward'}`, [
+    withOffset(earlier),
+    withOffset(later),
+  ]);
 }
 
 function atOffset(text: string, local: Temporal.PlainDateTime, offset: string, zone: string | undefined): ParsedInstant {
@@ -117,7 +123,10 @@ function atOffset(text: string, local: Temporal.PlainDateTime, offset: string, z
   if (zone === undefined) return exactly(instant);
   const zoned = instant.toZonedDateTimeISO(zone);
   if (zoned.toPlainDateTime().equals(local)) return exactly(instant);
-  return refused(`"${text}" contradicts itself: the offset ${offset} is not that of ${zone} then`, [withOffset(zoned), withOffset(local.toZonedDateTime(zone))]);
+  return refused(`"${text}" contradicts itself: the offset ${offset} is not that of ${zone} then`, [
+    withOffset(zoned),
+    withOffset(local.toZonedDateTime(zone)),
+  ]);
 }
 
 /** Seconds east of Greenwich; undefined beyond what PostgreSQL takes (under 16 hours). */
@@ -158,7 +167,10 @@ function refuseWithoutZone(text: string, day: string, time: string, fraction: st
   const host = options.hostTimeZone;
   const read = host === undefined ? undefined : parseInstant(text, { ...options, timeZone: host });
   const asHost = read?.kind === 'instant' && host !== undefined ? [withOffset(zonedAt(read.instant, host))] : [];
-  return refused(`"${text}" names no offset and no time zone, and none is configured: it could mean a different instant in every zone`, [asUtc, ...asHost]);
+  return refused(`"${text}" names no offset and no time zone, and none is configured: it could mean a different instant in every zone`, [
+    asUtc,
+    ...asHost,
+  ]);
 }
 
 function relative(instant: Instant, options: ParseInstantOptions): ParsedInstant {

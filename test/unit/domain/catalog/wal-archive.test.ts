@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ArchivedSegment, nextArchivedSegment, rangeContaining, walRangesOf, type WalArchive } from '../../../../src/domain/catalog/wal-archive.ts';
+import {
+  type ArchivedSegment,
+  nextArchivedSegment,
+  rangeContaining,
+  walRangesOf,
+  type WalArchive,
+} from '../../../../src/domain/catalog/wal-archive.ts';
 import { timelineIdOf } from '../../../../src/domain/postgres/timeline.ts';
 import { instantOfSeconds } from '../../../../src/domain/time/instant.ts';
 

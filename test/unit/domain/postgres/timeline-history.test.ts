@@ -20,7 +20,14 @@ const tli = timelineIdOf;
 const WRITTEN_BY_POSTGRES = '1\t0/3000270\tbefore 2026-11-22 22:03:55.874856+00\n\n\n2\t0/3000208\tafter LSN 0/30001C8\n\n';
 
 const history = fc
-  .array(fc.record({ step: fc.integer({ min: 1, max: 3 }), switchLsn: fc.bigInt({ min: 1n, max: 200n }), reason: fc.constantFrom('', 'no recovery target specified', 'before 2026-11-22 22:03:55.874856+00') }), { maxLength: 6 })
+  .array(
+    fc.record({
+      step: fc.integer({ min: 1, max: 3 }),
+      switchLsn: fc.bigInt({ min: 1n, max: 200n }),
+      reason: fc.constantFrom('', 'no recovery target specified', 'before 2026-11-22 22:03:55.874856+00'),
+    }),
+    { maxLength: 6 },
+  )
   .map((steps): TimelineHistory => {
     let id = 0;
     const ancestors = steps.map(({ step, switchLsn, reason }) => {
@@ -42,7 +49,9 @@ describe('a timeline history', () => {
   });
 
   it('skips comments and empty lines, and a reason may be missing', () => {
-    expect(parseTimelineHistory('# made by hand\n\n  \n1\t0/5000000\n', tli(2)).ancestors).toEqual([{ timeline: 1, switchLsn: 0x5000000n, reason: '' }]);
+    expect(parseTimelineHistory('# made by hand\n\n  \n1\t0/5000000\n', tli(2)).ancestors).toEqual([
+      { timeline: 1, switchLsn: 0x5000000n, reason: '' },
+    ]);
   });
 
   it('comes back from its own text', () => {

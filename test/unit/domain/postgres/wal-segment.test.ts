@@ -80,13 +80,17 @@ describe('a WAL segment', () => {
     expect(parseWalSegmentName('000000010000000000000FFF', MIB).segmentNumber).toBe(0xfffn);
   });
 
-  it.each(['', '00000001000000000000000', '0000000100000000000000030', '00000001000000000000000g', '000000010000000000000003.partial', '00000001000000000000000a'])(
-    'is not what is named %j',
-    (name) => {
-      expect(isWalSegmentName(name)).toBe(false);
-      expect(() => parseWalSegmentName(name, 16 * MIB)).toThrow(RangeError);
-    },
-  );
+  it.each([
+    '',
+    '00000001000000000000000',
+    '0000000100000000000000030',
+    '00000001000000000000000g',
+    '000000010000000000000003.partial',
+    '00000001000000000000000a',
+  ])('is not what is named %j', (name) => {
+    expect(isWalSegmentName(name)).toBe(false);
+    expect(() => parseWalSegmentName(name, 16 * MIB)).toThrow(RangeError);
+  });
 
   it('has no timeline 0 and no number beyond 64 bits of WAL', () => {
     expect(() => parseWalSegmentName('000000000000000000000003', 16 * MIB)).toThrow(RangeError);

@@ -34,7 +34,9 @@ const world: fc.Arbitrary<World> = fc
       }),
       { maxLength: 6, selector: ({ segment }) => segment },
     ),
-    live: fc.option(fc.record({ segment: fc.integer({ min: SEGMENTS, max: SEGMENTS + 10 }), timeline: fc.nat({ max: 10 }) }), { nil: undefined }),
+    live: fc.option(fc.record({ segment: fc.integer({ min: SEGMENTS, max: SEGMENTS + 10 }), timeline: fc.nat({ max: 10 }) }), {
+      nil: undefined,
+    }),
   })
   .map(({ forks, missing, backups, live }) => {
     const histories: TimelineHistory[] = [{ timeline: tli(1), ancestors: [] }];
@@ -61,7 +63,9 @@ const world: fc.Arbitrary<World> = fc
   });
 
 const target: fc.Arbitrary<RecoveryTarget> = fc.oneof(
-  fc.bigInt({ min: 0n, max: 400_000_000n }).map((micros) => ({ kind: 'time' as const, time: (at(0) + micros) as ReturnType<typeof at>, inclusive: true })),
+  fc
+    .bigInt({ min: 0n, max: 400_000_000n })
+    .map((micros) => ({ kind: 'time' as const, time: (at(0) + micros) as ReturnType<typeof at>, inclusive: true })),
   fc.bigInt({ min: 0n, max: BigInt(SEGMENTS + 12) * SIZE }).map((lsn) => ({ kind: 'lsn' as const, lsn: lsnOf(lsn), inclusive: true })),
   fc.constantFrom({ kind: 'latest' as const }, { kind: 'immediate' as const }, { kind: 'name' as const, name: 'x' }),
 );
@@ -72,14 +76,19 @@ function choose(one: World, wanted: RecoveryTarget, timeline: RestoreChoiceReque
     return segments(segment, segment, id);
   });
   const repository = snapshot({ backups: one.backups, wal, histories: one.histories.filter((history) => history.timeline > 1) });
-  const liveEnd = one.live === undefined ? {} : { liveEnd: { lsn: lsnOf(BigInt(one.live.segment) * SIZE), timeline: tli(one.live.timeline), time: at(one.live.segment * 10) } };
+  const liveEnd =
+    one.live === undefined
+      ? {}
+      : { liveEnd: { lsn: lsnOf(BigInt(one.live.segment) * SIZE), timeline: tli(one.live.timeline), time: at(one.live.segment * 10) } };
   return chooseBackup([repository], { target: wanted, timeline, now: NOW, excluded: [], ...liveEnd });
 }
 
 /** Whether PostgreSQL, given this backup and this archive, would get to the target along the history, as far as one can know beforehand. */
 function servesByBruteForce(one: World, history: TimelineHistory, candidate: BaseBackup, wanted: RecoveryTarget): boolean {
   if (candidate.references.length > 0) return false;
-  const isOnWay = timelineByBruteForce(history, candidate.startLsn) === candidate.timeline && timelineByBruteForce(history, candidate.stopLsn - 1n) === candidate.timeline;
+  const isOnWay =
+    timelineByBruteForce(history, candidate.startLsn) === candidate.timeline &&
+    timelineByBruteForce(history, candidate.stopLsn - 1n) === candidate.timeline;
   const { endLsn, lastHolder } = replayByBruteForce(one.present, history, candidate.startLsn);
   if (!isOnWay || endLsn < candidate.stopLsn || lastHolder === undefined) return false;
   if (wanted.kind === 'time' && wanted.time < candidate.stopTime + 1_000_000n) return false;
@@ -148,7 +157,8 @@ describe('the choice of a backup, in any world', () => {
         const latest = choose(one, wanted, 'latest');
         const numbered = choose(one, wanted, tli(one.histories.length));
         if (latest.kind === 'refused' && latest.code === 'TARGET_TIMELINE') return;
-        const told = (choice: RestoreChoice) => (choice.kind === 'chosen' ? choice.candidates.map((candidate) => candidate.label) : choice.code);
+        const told = (choice: RestoreChoice) =>
+          choice.kind === 'chosen' ? choice.candidates.map((candidate) => candidate.label) : choice.code;
         expect(told(latest)).toEqual(told(numbered));
       }),
       { numRuns: 1000 },
@@ -163,7 +173,8 @@ describe('the choice of a backup, in any world', () => {
         if (choice.kind === 'chosen') return;
         expect(choice.message.length).toBeGreaterThan(20);
         for (const { time, lsn } of choice.nearest) {
-          const near: RecoveryTarget = time !== undefined ? { kind: 'time', time, inclusive: true } : { kind: 'lsn', lsn: lsn ?? lsnOf(0n), inclusive: true };
+          const near: RecoveryTarget =
+            time !== undefined ? { kind: 'time', time, inclusive: true } : { kind: 'lsn', lsn: lsn ?? lsnOf(0n), inclusive: true };
           expect(choose(one, near, timeline).kind).toBe('chosen');
         }
       }),
@@ -181,7 +192,8 @@ describe('the choice of a backup, in any world', () => {
         const repository = snapshot({ backups: one.backups, wal, histories: one.histories.filter((history) => history.timeline > 1) });
         for (const window of recoveryWindows(repository).windows) {
           const lsn = lsnOf(window.fromLsn + BigInt(Math.floor(Number(window.toLsn - window.fromLsn - 1n) * share)));
-          const ask = (wanted: RecoveryTarget) => chooseBackup([repository], { target: wanted, timeline: window.timeline, now: NOW, excluded: [] }).kind;
+          const ask = (wanted: RecoveryTarget) =>
+            chooseBackup([repository], { target: wanted, timeline: window.timeline, now: NOW, excluded: [] }).kind;
           expect(ask({ kind: 'lsn', lsn, inclusive: true })).toBe('chosen');
           if (window.to === undefined || window.to === window.from) continue;
           const time = (window.from + BigInt(Math.floor(Number(window.to - window.from) * share))) as typeof window.from;

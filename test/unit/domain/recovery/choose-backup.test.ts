@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { RepositorySnapshot } from '../../../../src/domain/catalog/repository-snapshot.ts';
-import { type ChoiceRefusal, chooseBackup, type RestoreChoice, type RestoreChoiceRequest } from '../../../../src/domain/recovery/choose-backup.ts';
+import {
+  type ChoiceRefusal,
+  chooseBackup,
+  type RestoreChoice,
+  type RestoreChoiceRequest,
+} from '../../../../src/domain/recovery/choose-backup.ts';
 import { type Instant, instantOfMicros } from '../../../../src/domain/time/instant.ts';
 import { at, backup, history, label, LOCAL, lsnIn, S3, segments, SEGMENT_SIZE_BYTES, snapshot, tli } from './world.ts';
 
@@ -52,7 +57,8 @@ describe('a restore to a time', () => {
     expect(refused(ask([plain], toTime(at(5))))).toMatchObject({
       code: 'TARGET_BEFORE_WINDOW',
       nearest: [{ time: at(31), side: 'after' }],
-      message: '2026-11-22 12:00:05 UTC lies before the end of the oldest backup that serves; after it the first that can be reached is 2026-11-22 12:00:31 UTC',
+      message:
+        '2026-11-22 12:00:05 UTC lies before the end of the oldest backup that serves; after it the first that can be reached is 2026-11-22 12:00:31 UTC',
     });
   });
 
@@ -135,25 +141,39 @@ describe('a restore to an LSN', () => {
   it('may be to the very end of a backup, not before it', () => {
     expect(chosen(ask([plain], toLsn(lsnIn(7, 256))))).toEqual(['local/B', 'local/A']);
     expect(chosen(ask([plain], toLsn(lsnIn(7, 255))))).toEqual(['local/A']);
-    expect(refused(ask([plain], toLsn(lsnIn(3, 255))))).toMatchObject({ code: 'TARGET_BEFORE_WINDOW', nearest: [{ lsn: lsnIn(3, 256), side: 'after' }] });
+    expect(refused(ask([plain], toLsn(lsnIn(3, 255))))).toMatchObject({
+      code: 'TARGET_BEFORE_WINDOW',
+      nearest: [{ lsn: lsnIn(3, 256), side: 'after' }],
+    });
   });
 
   it('must lie within the WAL that is there or that the running primary has', () => {
     expect(chosen(ask([plain], toLsn(lsnIn(11, 1_048_575))))).toEqual(['local/B', 'local/A']);
-    expect(refused(ask([plain], toLsn(lsnIn(12))))).toMatchObject({ code: 'TARGET_AFTER_WINDOW', nearest: [{ lsn: lsnIn(11, 1_048_575), side: 'before' }] });
+    expect(refused(ask([plain], toLsn(lsnIn(12))))).toMatchObject({
+      code: 'TARGET_AFTER_WINDOW',
+      nearest: [{ lsn: lsnIn(11, 1_048_575), side: 'before' }],
+    });
     const liveEnd = { lsn: lsnIn(15, 500), timeline: tli(1), time: at(200) };
     expect(chosen(ask([plain], { ...toLsn(lsnIn(15, 500)), liveEnd }))).toEqual(['local/B', 'local/A']);
     expect(chosen(ask([plain], { ...toLsn(lsnIn(15, 501)), liveEnd }))).toBe('TARGET_AFTER_WINDOW');
   });
 
   it('counts the WAL up to there', () => {
-    expect(ask([plain], toLsn(lsnIn(9)))).toMatchObject({ candidates: [{ label: 'B', segmentCount: 3 }, { label: 'A', segmentCount: 7 }] });
+    expect(ask([plain], toLsn(lsnIn(9)))).toMatchObject({
+      candidates: [
+        { label: 'B', segmentCount: 3 },
+        { label: 'A', segmentCount: 7 },
+      ],
+    });
   });
 });
 
 describe('a restore to a transaction, a restore point or the end', () => {
   it('offers every backup, newest first, for what cannot be placed beforehand', () => {
-    for (const target of [{ kind: 'xid', xid: 730n, inclusive: true }, { kind: 'name', name: 'x' }] as const)
+    for (const target of [
+      { kind: 'xid', xid: 730n, inclusive: true },
+      { kind: 'name', name: 'x' },
+    ] as const)
       expect(chosen(ask([plain], { target }))).toEqual(['local/B', 'local/A']);
   });
 
@@ -228,7 +248,9 @@ describe('a backup that is not to be trusted', () => {
     const without = snapshot({ backups: [backup('A', 2), backup('B', 6)], wal: [...segments(1, 6), ...segments(8, 11)] });
     expect(chosen(ask([without], toTime(at(65))))).toEqual(['local/A']);
     expect(chosen(ask([without], { target: { kind: 'immediate' } }))).toEqual(['local/A']);
-    expect(refused(ask([without], { target: { kind: 'immediate' }, label: label('B') })).message).toContain('lacks WAL between its own start and stop');
+    expect(refused(ask([without], { target: { kind: 'immediate' }, label: label('B') })).message).toContain(
+      'lacks WAL between its own start and stop',
+    );
   });
 
   it('is left out once it has failed; when all have, that is said', () => {
@@ -241,13 +263,19 @@ describe('a backup that is not to be trusted', () => {
 
   it('is not of this cluster generation', () => {
     const old = snapshot({ backups: [backup('A', 2, { systemIdentifier: '7300000000000000002' })], wal: segments(1, 11) });
-    expect(refused(ask([old], toTime(at(100))))).toMatchObject({ code: 'NO_BACKUP', message: expect.stringContaining('earlier generation') });
+    expect(refused(ask([old], toTime(at(100))))).toMatchObject({
+      code: 'NO_BACKUP',
+      message: expect.stringContaining('earlier generation'),
+    });
   });
 });
 
 describe('no backup at all', () => {
   it('is said with the repositories that were looked at', () => {
-    expect(refused(ask([snapshot({}), snapshot({ repository: S3 })], {}))).toMatchObject({ code: 'NO_BACKUP', message: 'there is no backup in any repository (local, s3)' });
+    expect(refused(ask([snapshot({}), snapshot({ repository: S3 })], {}))).toMatchObject({
+      code: 'NO_BACKUP',
+      message: 'there is no backup in any repository (local, s3)',
+    });
     expect(refused(ask([plain], { label: label('Z') })).message).toBe('there is no backup Z in any repository (local)');
     expect(refused(ask([plain], { repository: S3 })).message).toBe('there is no backup in repository s3');
   });
@@ -262,7 +290,12 @@ describe('timelines', () => {
   });
 
   it('are followed across a promotion', () => {
-    expect(ask([failedOver], toTime(at(100)))).toMatchObject({ candidates: [{ label: 'B', timeline: 2 }, { label: 'A', timeline: 2 }] });
+    expect(ask([failedOver], toTime(at(100)))).toMatchObject({
+      candidates: [
+        { label: 'B', timeline: 2 },
+        { label: 'A', timeline: 2 },
+      ],
+    });
     expect(chosen(ask([failedOver], toTime(at(60))))).toEqual(['local/A']);
   });
 
@@ -274,7 +307,8 @@ describe('timelines', () => {
   it('that a backup is not on are refused, with the fork', () => {
     expect(refused(ask([failedOver], { timeline: tli(1), label: label('B') }))).toMatchObject({
       code: 'TARGET_TIMELINE',
-      message: 'no backup serves the end of the archive: B in repository local was taken on timeline 2, from which timeline 1 does not descend',
+      message:
+        'no backup serves the end of the archive: B in repository local was taken on timeline 2, from which timeline 1 does not descend',
     });
     const late = snapshot({ backups: [backup('C', 6)], wal: [...segments(1, 9), ...segments(5, 9, 2)], histories: [second] });
     expect(refused(ask([late], {})).message).toBe(
@@ -303,7 +337,11 @@ describe('an instant that lies on two histories', () => {
   const recovered = (backups = [backup('A', 2)]) =>
     snapshot({
       backups,
-      wal: [...segments(1, 9), ...segments(5, 5, 2).map((one) => ({ ...one, archivedAt: at(110) })), ...segments(6, 9, 2).map((one) => ({ ...one, archivedAt: at(200) }))],
+      wal: [
+        ...segments(1, 9),
+        ...segments(5, 5, 2).map((one) => ({ ...one, archivedAt: at(110) })),
+        ...segments(6, 9, 2).map((one) => ({ ...one, archivedAt: at(200) })),
+      ],
       histories: [second],
     });
 
@@ -321,7 +359,10 @@ describe('an instant that lies on two histories', () => {
   it('is not one where it lies before the fork by what the history file says, or by a later backup', () => {
     expect(chosen(ask([recovered()], toTime(at(50))))).toEqual(['local/A']);
     const silent = { ...recovered([backup('A', 2), backup('B', 4, { length: 0 })]) };
-    const unnamed = { ...silent, walArchive: { ...silent.walArchive, histories: [history(2, '1\t0/500064\tafter transaction 730\n')] } } as RepositorySnapshot;
+    const unnamed = {
+      ...silent,
+      walArchive: { ...silent.walArchive, histories: [history(2, '1\t0/500064\tafter transaction 730\n')] },
+    } as RepositorySnapshot;
     expect(chosen(ask([unnamed], toTime(at(35))))).toEqual(['local/A']);
     expect(chosen(ask([unnamed], toTime(at(45))))).toBe('TARGET_TIMELINE');
   });
@@ -334,6 +375,9 @@ describe('an instant that lies on two histories', () => {
   it('is one of position where the LSN lies beyond the fork', () => {
     const toLsn = (lsn: ReturnType<typeof lsnIn>) => ({ target: { kind: 'lsn', lsn, inclusive: true } }) as const;
     expect(chosen(ask([recovered()], toLsn(lsnIn(7))))).toBe('TARGET_TIMELINE');
+    expect(chosen(ask([recovered()], toLsn(lsnIn(5, 99))))).toEqual(['local/A']);
+    expect(chosen(ask([recovered()], toLsn(lsnIn(5, 100))))).toBe('TARGET_TIMELINE');
+    expect(chosen(ask([recovered()], { target: { kind: 'lsn', lsn: lsnIn(5, 100), inclusive: false } }))).toEqual(['local/A']);
     expect(chosen(ask([recovered()], toLsn(lsnIn(5, 90))))).toEqual(['local/A']);
   });
 
@@ -350,6 +394,9 @@ describe('an instant that lies on two histories', () => {
 describe('the details of a refusal', () => {
   it('can be printed as JSON', () => {
     const choice = refused(ask([plain], toTime(instantOfMicros(0n))));
-    expect(JSON.parse(JSON.stringify(choice.details))).toMatchObject({ target: '1970-01-01 00:00:00 UTC', backups: [{ repository: 'local', backup: 'A' }, { backup: 'B' }] });
+    expect(JSON.parse(JSON.stringify(choice.details))).toMatchObject({
+      target: '1970-01-01 00:00:00 UTC',
+      backups: [{ repository: 'local', backup: 'A' }, { backup: 'B' }],
+    });
   });
 });

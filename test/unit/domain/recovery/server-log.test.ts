@@ -66,7 +66,10 @@ describe('the log of a recovery', () => {
     ['recovery stopping before abort of transaction 731, time 2026-11-22 22:03:55.883257+00', { side: 'before', what: 'abort', xid: 731n }],
     ['recovery stopping after WAL location (LSN) "0/30001C8"', { side: 'after', what: 'lsn', lsn: 0x30001c8n }],
     ['recovery stopping before WAL location (LSN) "16/B374D848"', { side: 'before', what: 'lsn', lsn: 0x16b374d848n }],
-    ['recovery stopping at restore point "my "point"", time 2026-11-22 22:03:55.89293+00', { side: 'after', what: 'name', name: 'my "point"' }],
+    [
+      'recovery stopping at restore point "my "point"", time 2026-11-22 22:03:55.89293+00',
+      { side: 'after', what: 'name', name: 'my "point"' },
+    ],
     ['recovery stopping after reaching consistency', { side: 'after', what: 'immediate' }],
   ])('understands %j', (message, stop) => {
     expect(readRecoveryLog(logged(message)).stopped).toMatchObject({ ...stop, line: message });
@@ -74,7 +77,11 @@ describe('the log of a recovery', () => {
 
   it('tells that WAL ended before the target, and why the server died', () => {
     const log = readRecoveryLog(ENDED_TOO_EARLY);
-    expect(log).toMatchObject({ endedBeforeTarget: true, beforeConsistency: false, fatal: 'recovery ended before configured recovery target was reached' });
+    expect(log).toMatchObject({
+      endedBeforeTarget: true,
+      beforeConsistency: false,
+      fatal: 'recovery ended before configured recovery target was reached',
+    });
     expect(log.stopped).toBeUndefined();
     expect(log.redoDoneLsn).toBe(0x4000090n);
   });
@@ -105,11 +112,19 @@ describe('the log of a recovery', () => {
   it('tells a fault of the fetch from a file that is not there', () => {
     const missing = "cp: cannot stat '/tmp/arch/000000010000000000000007': No such file or directory\n";
     expect(readRecoveryLog(missing + ENDED_TOO_EARLY).fetchError).toBeUndefined();
-    const unreachable = 'P00  ERROR: [049]: unable to connect to \'127.0.0.1:9000\': [111] Connection refused\n';
-    expect(readRecoveryLog(ENDED_TOO_EARLY + unreachable).fetchError).toBe("ERROR: [049]: unable to connect to '127.0.0.1:9000': [111] Connection refused");
-    expect(readRecoveryLog("ERROR: [031]: option 'spool-path' not valid without option 'archive-async'\n").fetchError).toMatch(/^ERROR: \[031\]/);
-    const killed = '2026-11-22 22:05:10.646 UTC [11260] FATAL:  could not restore file "00000002.history" from archive: child process exited with exit code 130\n';
-    expect(readRecoveryLog(killed)).toMatchObject({ fetchError: expect.stringContaining('exit code 130'), fatal: expect.stringContaining('exit code 130') });
+    const unreachable = "P00  ERROR: [049]: unable to connect to '127.0.0.1:9000': [111] Connection refused\n";
+    expect(readRecoveryLog(ENDED_TOO_EARLY + unreachable).fetchError).toBe(
+      "ERROR: [049]: unable to connect to '127.0.0.1:9000': [111] Connection refused",
+    );
+    expect(readRecoveryLog("ERROR: [031]: option 'spool-path' not valid without option 'archive-async'\n").fetchError).toMatch(
+      /^ERROR: \[031\]/,
+    );
+    const killed =
+      '2026-11-22 22:05:10.646 UTC [11260] FATAL:  could not restore file "00000002.history" from archive: child process exited with exit code 130\n';
+    expect(readRecoveryLog(killed)).toMatchObject({
+      fetchError: expect.stringContaining('exit code 130'),
+      fatal: expect.stringContaining('exit code 130'),
+    });
   });
 
   it('is understood with any log_line_prefix, and as PostgreSQL 13 and 14 word it', () => {
@@ -120,10 +135,20 @@ prefix with spaces LOG:  last completed transaction was at log time 2026-11-22 2
   });
 
   it('counts history files and segments fetched twice no further', () => {
-    const text = ['00000002.history', '000000010000000000000003', '000000020000000000000004', '000000020000000000000004', '00000003.history']
+    const text = [
+      '00000002.history',
+      '000000010000000000000003',
+      '000000020000000000000004',
+      '000000020000000000000004',
+      '00000003.history',
+    ]
       .map((name) => logged(`restored log file "${name}" from archive`))
       .join('');
-    expect(readRecoveryLog(text)).toMatchObject({ restoredSegments: 2, lastRestoredSegment: '000000020000000000000004', recoveredTimeline: 2 });
+    expect(readRecoveryLog(text)).toMatchObject({
+      restoredSegments: 2,
+      lastRestoredSegment: '000000020000000000000004',
+      recoveredTimeline: 2,
+    });
   });
 
   it('that is empty says nothing', () => {

@@ -26,8 +26,14 @@ describe('recovery settings', () => {
       recovery_target_lsn: '16/B374D848',
       recovery_target_inclusive: 'false',
     });
-    expect(recoverySettings({ kind: 'xid', xid: 4_294_968_025n, inclusive: true }, 'latest', options)).toMatchObject({ recovery_target_xid: '4294968025' });
-    expect(recoverySettings({ kind: 'name', name: "before 'it'" }, 'latest', options)).toEqual({ ...base, ...action, recovery_target_name: "before 'it'" });
+    expect(recoverySettings({ kind: 'xid', xid: 4_294_968_025n, inclusive: true }, 'latest', options)).toMatchObject({
+      recovery_target_xid: '4294968025',
+    });
+    expect(recoverySettings({ kind: 'name', name: "before 'it'" }, 'latest', options)).toEqual({
+      ...base,
+      ...action,
+      recovery_target_name: "before 'it'",
+    });
     expect(recoverySettings({ kind: 'immediate' }, 'latest', options)).toEqual({ ...base, ...action, recovery_target: 'immediate' });
   });
 

@@ -54,6 +54,14 @@ describe('the recovery windows of a repository', () => {
     expect(recoveryWindows(snapshot({ backups, wal: segments(1, 9) })).windows).toEqual([]);
   });
 
+  it('leave out a backup that began before the WAL that a shorter one needs', () => {
+    const backups = [backup('short', 6), backup('long', 2, { length: 6 })];
+    expect(recoveryWindows(snapshot({ backups, wal: segments(5, 11) })).windows.map((window) => window.backups)).toEqual([['short']]);
+    expect(recoveryWindows(snapshot({ backups, wal: segments(1, 11) })).windows.map((window) => window.backups)).toEqual([
+      ['short', 'long'],
+    ]);
+  });
+
   it('do not exist where the archive was not listed or holds nothing', () => {
     const { walArchive: _archive, ...unlisted } = snapshot({ backups: [backup('A', 2)] });
     expect(recoveryWindows(unlisted)).toEqual({ windows: [], gaps: [] });
@@ -66,13 +74,17 @@ describe('the recovery windows of a repository', () => {
   });
 
   it('never end before they begin, although the last segment may have come before the noted stop', () => {
-    const [window] = recoveryWindows(snapshot({ backups: [backup('A', 2)], wal: segments(2, 3).map((one) => ({ ...one, archivedAt: at(29) })) })).windows;
+    const [window] = recoveryWindows(
+      snapshot({ backups: [backup('A', 2)], wal: segments(2, 3).map((one) => ({ ...one, archivedAt: at(29) })) }),
+    ).windows;
     expect(window).toMatchObject({ from: at(31), to: at(31) });
   });
 
   it('follow the newest timeline across a fork', () => {
     const second = history(2, `1\t0/500064\tno recovery target specified\n`);
-    const { windows } = recoveryWindows(snapshot({ backups: [backup('A', 2)], wal: [...segments(1, 4), ...segments(5, 9, 2)], histories: [second] }));
+    const { windows } = recoveryWindows(
+      snapshot({ backups: [backup('A', 2)], wal: [...segments(1, 4), ...segments(5, 9, 2)], histories: [second] }),
+    );
     expect(windows).toHaveLength(1);
     expect(windows[0]).toMatchObject({ timeline: 2, backups: ['A'], toLsn: lsnIn(10) });
   });
@@ -107,7 +119,8 @@ describe('the recovery windows of a repository', () => {
         const restorable = starts.filter((start) => held.has(start) && held.has(start + 1)).map((start) => `at ${start}`);
         expect(windows.flatMap((window) => window.backups).toSorted()).toEqual(restorable.toSorted());
         for (const window of windows) {
-          for (let lsn = window.fromLsn; lsn < window.toLsn; lsn = (lsn + 1_048_576n) as typeof lsn) expect(held.has(Number(lsn / 1_048_576n))).toBe(true);
+          for (let lsn = window.fromLsn; lsn < window.toLsn; lsn = (lsn + 1_048_576n) as typeof lsn)
+            expect(held.has(Number(lsn / 1_048_576n))).toBe(true);
           expect(held.has(Number(window.toLsn / 1_048_576n))).toBe(false);
         }
         for (const [index, window] of windows.slice(1).entries()) expect(windows[index]?.toLsn ?? 0n).toBeLessThan(window.fromLsn);

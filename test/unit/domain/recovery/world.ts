@@ -9,7 +9,7 @@ import { instantOfSeconds, type Instant } from '../../../../src/domain/time/inst
 
 /** A small world: segments of 1 MiB, second 0 at 2026-11-22 12:00:00 UTC, segment n archived at second 10 n + 10. */
 export const SEGMENT_SIZE_BYTES = 1024 * 1024;
-export const SYSTEM = parseSystemIdentifier('7300000000000000001');
+const SYSTEM = parseSystemIdentifier('7300000000000000001');
 const NOON_SECONDS = 1_795_348_800;
 
 export function at(second: number): Instant {
@@ -108,7 +108,11 @@ export function snapshot(options: {
  * history that began in it or before, and a timeline's bytes count up to where the history leaves it.
  * `present` holds `timeline/segment`; `lastHolder` is the timeline that the last segment was read from.
  */
-export function replayByBruteForce(present: ReadonlySet<string>, followed: TimelineHistory, start: Lsn): { endLsn: bigint; lastHolder?: number } {
+export function replayByBruteForce(
+  present: ReadonlySet<string>,
+  followed: TimelineHistory,
+  start: Lsn,
+): { endLsn: bigint; lastHolder?: number } {
   const size = BigInt(SEGMENT_SIZE_BYTES);
   const newestFirst = timelineSpans(followed).toReversed();
   let endLsn: bigint = start;
@@ -129,7 +133,7 @@ export function replayByBruteForce(present: ReadonlySet<string>, followed: Timel
 /** PostgreSQL's own way to tell the timeline of a byte (tliOfPointInHistory): newest first, each from its parent's switch to its own. */
 export function timelineByBruteForce(followed: TimelineHistory, lsn: bigint): number {
   const entries = [
-    ...followed.ancestors.map((fork) => ({ timeline: fork.timeline as number, end: fork.switchLsn as bigint | undefined })),
+    ...followed.ancestors.map((fork) => ({ timeline: fork.timeline, end: fork.switchLsn })),
     { timeline: followed.timeline as number, end: undefined },
   ];
   const found = entries

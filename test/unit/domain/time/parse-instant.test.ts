@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatForPostgres, formatInstantIso, formatInstantUtc, instantOfMicros, instantOfSeconds } from '../../../../src/domain/time/instant.ts';
+import {
+  formatForPostgres,
+  formatInstantIso,
+  formatInstantUtc,
+  instantOfMicros,
+  instantOfSeconds,
+} from '../../../../src/domain/time/instant.ts';
 import { parseInstant, type ParseInstantOptions } from '../../../../src/domain/time/parse-instant.ts';
 
 // 2026-11-22 14:05:00 UTC, 15:05 in Paris.
@@ -94,7 +100,10 @@ describe('a wall clock time without offset or zone', () => {
 
   it('has suggestions that are themselves accepted', () => {
     for (const text of ['2026-10-25 02:30:00', '2026-03-29 02:30:00', '2026-11-22 10:00', 'nonsense']) {
-      const parsed = parseInstant(text, { now, ...(text.startsWith('2026-11') ? { hostTimeZone: 'Asia/Kolkata' } : { timeZone: 'Europe/Paris' }) });
+      const parsed = parseInstant(text, {
+        now,
+        ...(text.startsWith('2026-11') ? { hostTimeZone: 'Asia/Kolkata' } : { timeZone: 'Europe/Paris' }),
+      });
       if (parsed.kind !== 'refused') throw new Error(`${text} was accepted`);
       expect(parsed.suggestions.length).toBeGreaterThan(0);
       for (const suggestion of parsed.suggestions) expect(parseInstant(suggestion, nowhere).kind).toBe('instant');
