@@ -7,11 +7,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { DirectoryFacts, ServerStart } from '../../src/ports/instance.ts';
 import { instanceContract } from './instance.contract.ts';
 import { openWorkshop, type TestServer, type Workshop } from './instance-harness.ts';
+import { asRoot, withMounts } from './privileges.ts';
 
 const CHILD = fileURLToPath(new URL('./instance-child.ts', import.meta.url));
-const isRoot = process.geteuid?.() === 0;
-/** Mounts, other users and namespaces need root. */
-const asRoot = isRoot ? it : it.skip;
 
 instanceContract('this machine', async () => {
   const made = await openWorkshop();
@@ -130,9 +128,9 @@ describe('a running server is seen', () => {
     expect(inChild(asOwner(), 'inspect', server.dataDirectory)).toMatchObject({ running: { evidence: 'process', pid: server.pid } });
   });
 
-  asRoot('by its shared memory, when neither postmaster.pid nor its processes can be seen', async () => {
+  withMounts('by its shared memory, when neither postmaster.pid nor its processes can be seen', async () => {
     const server = await startedCopy();
-    const elsewhere = ['unshare', '--pid', '--fork', '--mount-proc', '--'];
+    const elsewhere = ['unshare', '--propagation', 'unchanged', '--pid', '--fork', '--mount-proc', '--'];
     expect(inChild(elsewhere, 'inspect', server.dataDirectory)).toMatchObject({ running: { evidence: 'shared memory' } });
     await unlink(join(server.dataDirectory, 'postmaster.pid'));
     expect(inChild(elsewhere, 'inspect', server.dataDirectory)).toMatchObject({ running: { evidence: 'shared memory' } });
@@ -142,9 +140,11 @@ describe('a running server is seen', () => {
 });
 
 describe('where processes cannot be looked at', () => {
-  const withoutProc = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /proc && exec "$@"', 'sh'];
+  // Private first: what is mounted in a namespace may otherwise show up outside.
+  const hideProc = 'mount --make-private /proc && mount -t tmpfs none /proc && exec "$@"';
+  const withoutProc = ['unshare', '--mount', '--propagation', 'unchanged', 'sh', '-c', hideProc, 'sh'];
 
-  asRoot('a server is seen by its pid file, and by the lock beside its socket when that was deleted', async () => {
+  withMounts('a server is seen by its pid file, and by the lock beside its socket when that was deleted', async () => {
     const dataDirectory = await copyOfTemplate();
     const start = { ...(await startOf(dataDirectory)), socketDirectory: '/tmp' };
     await workshop.control.startServer(start, workshop.context);
@@ -269,7 +269,7 @@ describe('a directory', () => {
     });
   });
 
-  asRoot('can be a mount point, with its own free space', async () => {
+  withMounts('can be a mount point, with its own free space', async () => {
     const mountPoint = join(scratch, 'mount point');
     await mkdir(mountPoint);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', mountPoint]);
@@ -334,7 +334,7 @@ describe('removing a tree', () => {
     expect((await lstat(base)).isDirectory()).toBe(true);
   });
 
-  asRoot('refuses a tree with a mount point in it, before anything is gone', async () => {
+  withMounts('refuses a tree with a mount point in it, before anything is gone', async () => {
     const tree = join(scratch, 'tree');
     await mkdir(join(tree, 'mounted'), { recursive: true });
     await writeFile(join(tree, 'a'), 'x');
@@ -376,7 +376,7 @@ describe('files', () => {
     expect((await lstat(join(scratch, 'file'))).isFile()).toBe(true);
   });
 
-  asRoot('stay as they were when the disk is full, and nothing half-written is left', async () => {
+  withMounts('stay as they were when the disk is full, and nothing half-written is left', async () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', scratch]);
     cleanUps.push(() => execFileSync('umount', [scratch]));
     const path = join(scratch, 'file');

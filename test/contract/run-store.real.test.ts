@@ -19,12 +19,11 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createRunLock } from '../../src/adapters/state/run-lock.ts';
 import { createRunStore } from '../../src/adapters/state/run-store.ts';
+import { asRoot, withMounts } from './privileges.ts';
 import { headerOf, holderOf, noteOf, runIdOf, runLockContract, runStoreContract } from './run-store.contract.ts';
 
 const TAKER = fileURLToPath(new URL('./lock-taker.ts', import.meta.url));
 const RUN = '20261122T211628Z-restore-aaaa';
-const isRoot = process.geteuid?.() === 0;
-const asRoot = isRoot ? it : it.skip;
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -126,7 +125,7 @@ describe('a journal on disk', () => {
     await held.release();
   });
 
-  asRoot('on a full disk fails with DISK_FULL, loses nothing and goes on when there is space', async () => {
+  withMounts('on a full disk fails with DISK_FULL, loses nothing and goes on when there is space', async () => {
     const state = stateDirectory();
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', state]);
     cleanUps.push(() => execFileSync('umount', [state]));

@@ -55,6 +55,7 @@ function hintFor(sqlState: string | undefined, target: ConnectionTarget, message
   if (sqlState === '3D000') return { hint: 'Name an existing database in the URL, for example: postgres' };
   if (sqlState === '57P03') return { hint: 'The server is starting or stopping. Wait, then try again.' };
   if (sqlState === '53300') return { hint: 'The server has no connection left. Raise max_connections, or end idle sessions.' };
+  if (sqlState === INSUFFICIENT_PRIVILEGE && /must be superuser/.test(message)) return { hint: 'Name a superuser in the URL for this.' };
   if (sqlState === INSUFFICIENT_PRIVILEGE)
     return { hint: `As a superuser: ${grantFor(message)} TO "${target.user.replaceAll('"', '""')}"` };
   if (sqlState !== undefined) return { hint: 'Correct what the server complains of; its log holds the statement.' };
