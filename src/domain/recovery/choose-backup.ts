@@ -42,16 +42,23 @@ interface Ranked {
 function assessAll(snapshots: readonly RepositorySnapshot[], request: RestoreChoiceRequest): readonly Assessment[] {
   const searched = snapshots.filter((one) => request.repository === undefined || one.repository === request.repository);
   return searched.flatMap((snapshot) => {
-    const newest = newestTimeline(snapshots.filter((other) => other.systemIdentifier === snapshot.systemIdentifier));
+    const newest = newestTimeline(
+      snapshots.filter((other) => other.systemIdentifier === snapshot.systemIdentifier),
+      request,
+    );
     return snapshot.backups
       .filter((backup) => request.label === undefined || backup.label === request.label)
       .map((backup) => assessBackup(backup, snapshot, request, newest));
   });
 }
 
-/** Over all repositories of the cluster, so that `latest` means the same in a repository that lags behind. */
-function newestTimeline(snapshots: readonly RepositorySnapshot[]): TimelineId {
-  const timelines = snapshots.flatMap((snapshot) => knownTimelines(snapshot));
+/**
+ * Over all repositories of the cluster, so that `latest` means the same in a repository that lags behind. The end of the archive
+ * is asked for as the newest state: it may not end on an older timeline than the one that the running primary writes.
+ */
+function newestTimeline(snapshots: readonly RepositorySnapshot[], { target, liveEnd }: RestoreChoiceRequest): TimelineId {
+  const live = target.kind === 'latest' && liveEnd !== undefined ? [liveEnd.timeline] : [];
+  const timelines = [...live, ...snapshots.flatMap((snapshot) => knownTimelines(snapshot))];
   return timelines.reduce((newest, timeline) => (timeline > newest ? timeline : newest), timelineIdOf(1));
 }
 

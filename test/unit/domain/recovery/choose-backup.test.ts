@@ -324,6 +324,23 @@ describe('timelines', () => {
     expect(chosen(ask([lost], { timeline: tli(1) }))).toEqual(['local/A']);
   });
 
+  it('end nowhere short of the one that the running primary writes: the newest state is not that of an older timeline', () => {
+    const liveEnd = { lsn: lsnIn(12), timeline: tli(2), time: at(150) };
+    expect(refused(ask([plain], { liveEnd }))).toMatchObject({
+      code: 'TARGET_TIMELINE',
+      message: expect.stringContaining('00000002.history'),
+    });
+    expect(chosen(ask([plain], { liveEnd, timeline: tli(1) }))).toEqual(['local/B', 'local/A']);
+    expect(chosen(ask([plain], { ...toTime(at(100)), liveEnd }))).toEqual(['local/B', 'local/A']);
+  });
+
+  it('reach the running primary’s end across a fork of which nothing is archived yet', () => {
+    const promoted = snapshot({ backups: [backup('A', 2)], wal: segments(1, 4), histories: [second] });
+    const liveEnd = { lsn: lsnIn(6), timeline: tli(2), time: at(150) };
+    expect(ask([promoted], { ...toTime(at(140)), liveEnd })).toMatchObject({ candidates: [{ label: 'A', timeline: 2, segmentCount: 4 }] });
+    expect(chosen(ask([promoted], toTime(at(140))))).toBe('TARGET_AFTER_WINDOW');
+  });
+
   it('mean the same in a repository that lags behind: it may not serve an older history as the latest', () => {
     const lagging = snapshot({ repository: S3, backups: [backup('A3', 2)], wal: segments(1, 4) });
     expect(chosen(ask([failedOver, lagging], toTime(at(100))))).toEqual(['local/B', 'local/A']);
