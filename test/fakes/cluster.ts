@@ -1,0 +1,212 @@
+import type { BackupType } from '../../src/domain/catalog/base-backup.ts';
+import { formatLsn } from '../../src/domain/postgres/lsn.ts';
+import { instantOfSeconds } from '../../src/domain/time/instant.ts';
+import type { ClusterConfig, NodeConfig, RepositoryConfig, ServiceConfig } from '../../src/config/model.ts';
+import { SecretText } from '../../src/config/secrets.ts';
+import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
+import { FAKE_ARCHIVING_SETTINGS } from './engine.ts';
+import { formatSettings, writeDataDirectory } from './data-directory.ts';
+import { FakeHistory } from './history.ts';
+import { FakeRepository, takeFakeBackup } from './repository.ts';
+import { FakeWorld, POSTGRES_USER } from './world.ts';
+
+/** What happened to the cluster before the story begins, in order. */
+export type FakeEvent =
+  | { readonly kind: 'commit' }
+  | { readonly kind: 'restore point'; readonly name: string }
+  | { readonly kind: 'promotion' }
+  | { readonly kind: 'backup'; readonly repository: number; readonly type: BackupType };
+
+export interface FakeClusterSpec {
+  readonly events: readonly FakeEvent[];
+  readonly repositories: 1 | 2;
+  readonly primary: 'running' | 'stopped' | 'crashed' | 'gone';
+  readonly service: ServiceConfig['manager'];
+  readonly tablespaces: number;
+  /** On Debian the configuration lies in /etc. */
+  readonly configurationInDataDirectory: boolean;
+  /** From which event on nothing was archived any more. */
+  readonly archiverFailsFrom: number;
+  /** How many events before the end repository 2 stopped to receive WAL. */
+  readonly currentUser: FileOwner;
+  readonly reusesInodes: boolean;
+}
+
+export const DATA_DIRECTORY = '/var/lib/postgresql/15/main';
+export const NODE = 'replica-2';
+const CLUSTER = 'main';
+const SYSTEM_IDENTIFIER = 7_300_000_000_000_000_001n;
+const SYSTEMD = { manager: 'systemd', unit: 'postgresql@15-main' } as const;
+const PORT = 5432;
+const SOCKET_DIRECTORY = '/run/postgresql';
+const STARTED_AT_SECONDS = 1_795_340_000;
+const FIRST_TABLESPACE_OID = 16_400;
+
+export const PLAIN_CLUSTER: FakeClusterSpec = {
+  events: [
+    ...commits(3),
+    { kind: 'backup', repository: 0, type: 'full' },
+    ...commits(6),
+    { kind: 'restore point', name: 'before-release' },
+    ...commits(6),
+  ],
+  repositories: 1,
+  primary: 'running',
+  service: 'pg_ctl',
+  tablespaces: 0,
+  configurationInDataDirectory: true,
+  archiverFailsFrom: Number.POSITIVE_INFINITY,
+  currentUser: POSTGRES_USER,
+  reusesInodes: true,
+};
+
+/** A cluster with its history, its repositories and, where it still lives, its primary. */
+export interface FakeCluster {
+  readonly world: FakeWorld;
+  readonly cluster: ClusterConfig;
+  readonly spec: FakeClusterSpec;
+}
+
+export function commits(count: number): FakeEvent[] {
+  return Array.from({ length: count }, () => ({ kind: 'commit' }));
+}
+
+export function buildCluster(changes: Partial<FakeClusterSpec> = {}): FakeCluster {
+  const spec = { ...PLAIN_CLUSTER, ...changes };
+  const history = new FakeHistory(SYSTEM_IDENTIFIER, instantOfSeconds(STARTED_AT_SECONDS));
+  const repositories = Array.from({ length: spec.repositories }, (_, index) =>
+    index === 0 ? new FakeRepository('local', 'local', history) : new FakeRepository('s3', 's3', history),
+  );
+  for (const [index, event] of spec.events.entries()) {
+    happen(event, history, repositories, spec);
+    if (index < spec.archiverFailsFrom) for (const repository of repositories) repository.archiveEverything();
+  }
+  const world = new FakeWorld({ history, repositories, currentUser: spec.currentUser, reusesInodes: spec.reusesInodes });
+  if (spec.primary !== 'gone') makePrimary(world, spec);
+  return { world, cluster: clusterConfig(spec), spec };
+}
+
+function happen(event: FakeEvent, history: FakeHistory, repositories: readonly FakeRepository[], spec: FakeClusterSpec): void {
+  switch (event.kind) {
+    case 'commit':
+      history.commit();
+      return;
+    case 'restore point':
+      history.restorePoint(event.name);
+      return;
+    case 'promotion':
+      history.promote();
+      return;
+    case 'backup': {
+      const repository = repositories[event.repository % repositories.length];
+      if (repository === undefined) return;
+      const configuration = spec.configurationInDataDirectory ? postgresqlConf() : undefined;
+      takeFakeBackup(repository, history, {
+        type: event.type,
+        tablespaces: tablespacesOf(spec),
+        postgresqlConf: configuration,
+        autoConf: autoConf(spec),
+        annotations: {},
+      });
+    }
+  }
+}
+
+/** The configuration of a server that archives; where it lies in /etc, what ALTER SYSTEM has set archives all the same. */
+function postgresqlConf(): string {
+  return `listen_addresses = '*'\n${formatSettings(FAKE_ARCHIVING_SETTINGS)}`;
+}
+
+/** With what an earlier life as a standby has left. */
+function autoConf(spec: FakeClusterSpec): string {
+  const archiving = spec.configurationInDataDirectory ? {} : FAKE_ARCHIVING_SETTINGS;
+  return formatSettings({ ...archiving, primary_conninfo: 'host=elsewhere', work_mem: '8MB' });
+}
+
+function tablespacesOf(spec: FakeClusterSpec) {
+  return Array.from({ length: spec.tablespaces }, (_, index) => ({
+    oid: FIRST_TABLESPACE_OID + index,
+    name: `ts${index}`,
+    location: `/srv/ts${index}`,
+  }));
+}
+
+function makePrimary(world: FakeWorld, spec: FakeClusterSpec): void {
+  const { history } = world;
+  const end = formatLsn(history.insertLsn);
+  const isClean = spec.primary === 'stopped';
+  const directory = writeDataDirectory(world.fs, DATA_DIRECTORY, {
+    control: {
+      systemIdentifier: String(history.systemIdentifier),
+      state: isClean ? 'shut down' : 'in production',
+      timeline: history.timeline,
+      redo: end,
+      consistentAt: end,
+    },
+    content: { lsn: end, timeline: history.timeline },
+    owner: POSTGRES_USER,
+    ...(spec.configurationInDataDirectory ? { postgresqlConf: postgresqlConf() } : {}),
+    autoConf: autoConf(spec),
+    tablespaces: tablespacesOf(spec),
+  });
+  world.originIdentity = directory.identity;
+  const closed = history.closedSegments().map(({ name }) => name);
+  for (const name of [...closed.slice(-6), history.openSegment()]) world.fs.writeFile(`${DATA_DIRECTORY}/pg_wal/${name}`, 'wal');
+  const start = startOfPrimary(spec);
+  world.fs.makeDirectory(SOCKET_DIRECTORY, POSTGRES_USER);
+  world.services.push({ service: SYSTEMD, start, startsAtBoot: spec.service === 'systemd' });
+  if (spec.primary === 'running') world.startServer(start).tick();
+}
+
+function startOfPrimary(spec: FakeClusterSpec): ServerStart {
+  return {
+    dataDirectory: DATA_DIRECTORY,
+    binDirectory: '/usr/lib/postgresql/15/bin',
+    owner: POSTGRES_USER,
+    port: PORT,
+    socketDirectory: SOCKET_DIRECTORY,
+    logFile: '/tmp/postgresql.log',
+    settings: {},
+    ...(spec.configurationInDataDirectory ? {} : { configFile: '/etc/postgresql/15/main/postgresql.conf' }),
+  };
+}
+
+function clusterConfig(spec: FakeClusterSpec): ClusterConfig {
+  const node: NodeConfig = {
+    name: NODE,
+    url: new SecretText([`postgresql://backup@127.0.0.1:${PORT}/postgres`]),
+    dataDirectory: DATA_DIRECTORY,
+    socketDirectory: SOCKET_DIRECTORY,
+    port: PORT,
+    service: spec.service === 'systemd' ? SYSTEMD : { manager: 'pg_ctl' },
+  };
+  return {
+    name: CLUSTER,
+    engine: 'pgbackrest',
+    stanza: CLUSTER,
+    pgbackrest: { command: 'pgbackrest', processMax: 1, compressType: 'lz4', extraOptions: {} },
+    nodes: [node],
+    repositories: ['local', 's3'].slice(0, spec.repositories).map((name, index) => repositoryConfig(name, index + 1)),
+    archiving: { archiveTimeoutSeconds: 60 },
+    restore: { keepOldDays: 7 },
+    schedules: [],
+  };
+}
+
+function repositoryConfig(name: string, index: number): RepositoryConfig {
+  const common = { name: name as RepositoryConfig['name'], index, retention: { days: 7 } };
+  return name === 'local'
+    ? { ...common, kind: 'local', path: '/srv/backup' }
+    : {
+        ...common,
+        kind: 's3',
+        bucket: 'backups',
+        endpoint: 's3.example.org',
+        region: 'eu-west-1',
+        pathPrefix: '/main',
+        uriStyle: 'path',
+        verifyTls: true,
+        keyType: 'auto',
+        checksums: 'auto',
+      };
+}

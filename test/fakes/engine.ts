@@ -1,0 +1,143 @@
+import type { BackupCatalogReader, BackupEngine, BackupRequest, RestoreRequest } from '../../src/ports/backup-engine.ts';
+import { formatLsn } from '../../src/domain/postgres/lsn.ts';
+import { recoverySettings, withoutRecoverySettings } from '../../src/domain/recovery/settings.ts';
+import { SpokeError } from '../../src/errors.ts';
+import { dataDirectoryFiles, formatSettings, POSTGRES_MAJOR, putFile } from './data-directory.ts';
+import type { FakeProcess } from './process.ts';
+import { type FakeBackup, type FakeRepository, takeFakeBackup } from './repository.ts';
+import { type FakeWorld, POSTGRES_USER } from './world.ts';
+
+/** What PostgreSQL is to be set to so that it archives. */
+export const FAKE_ARCHIVING_SETTINGS = { archive_mode: 'on', archive_command: 'fake-archive-push %p' };
+
+export function fakeCatalogReader(process: FakeProcess): BackupCatalogReader {
+  const { world } = process;
+  return {
+    readVersion: () => process.read(() => ({ name: 'pgbackrest', version: '2.45' })),
+    readRepository: (name, options) => process.read(() => repositoryNamed(world, name).snapshot(world.now(), options)),
+    isConfigurationCurrent: () => process.read(() => world.configurationIsCurrent),
+    readBackupDetail: (name, label) =>
+      process.read(() => {
+        const { backup, tablespaces } = backupOf(repositoryNamed(world, name), label);
+        return { label: backup.label, tablespaces, links: [] };
+      }),
+    verifyRepository: (name) =>
+      process.read(() => {
+        const { damagedBackups, damagedSegments } = repositoryNamed(world, name);
+        const faults = [...damagedBackups, ...damagedSegments];
+        return { ok: faults.length === 0, faults };
+      }),
+  };
+}
+
+export function fakeEngine(process: FakeProcess): BackupEngine {
+  const { world } = process;
+  return {
+    previewWriteConfiguration: () => [{ argv: ['(write)', 'fake.conf'] }],
+    previewCreateRepositories: () => [{ argv: ['fake', 'create'] }],
+    previewBackup: ({ repository, type }) => [{ argv: ['fake', 'backup', repository, type] }],
+    previewRestore: ({ repository, label, dataDirectory }) => [{ argv: ['fake', 'restore', repository, label, dataDirectory] }],
+    previewCheckArchiving: () => [{ argv: ['fake', 'check'] }],
+    archivingSettings: () => FAKE_ARCHIVING_SETTINGS,
+    writeConfiguration: () => process.change('write configuration', () => void (world.configurationIsCurrent = true)),
+    createRepositories: () =>
+      process.change(
+        'create repositories',
+        () => createRepositories(world.repositories),
+        () => createRepositories(world.repositories.slice(0, 1)),
+      ),
+    checkArchiving: () => process.change('check archiving', () => checkArchiving(world)),
+    takeBackup: (request) =>
+      process.change(
+        `take backup into ${request.repository}`,
+        () => takeBackup(world, request).label,
+        () => void world.history.commit(),
+      ),
+    restoreBackup: (request) =>
+      process.change(
+        `restore ${request.label} of ${request.repository}`,
+        () => restoreBackup(world, request, 'whole'),
+        () => restoreBackup(world, request, 'half'),
+      ),
+  };
+}
+
+function repositoryNamed(world: FakeWorld, name: string): FakeRepository {
+  const found = world.repositories.find((repository) => repository.name === name);
+  if (found === undefined) throw new SpokeError('INTERNAL', `there is no repository ${name}`);
+  return found;
+}
+
+function backupOf(repository: FakeRepository, label: string): FakeBackup {
+  repository.requireUp();
+  const found = repository.backupLabelled(label);
+  if (found === undefined) throw new SpokeError('BACKUP_DAMAGED', `there is no backup ${label} in repository ${repository.name}`);
+  return found;
+}
+
+function createRepositories(repositories: readonly FakeRepository[]): void {
+  for (const repository of repositories) {
+    repository.requireUp();
+    repository.initialised = true;
+  }
+}
+
+function checkArchiving(world: FakeWorld): void {
+  const primary = world.origin();
+  if (primary?.archives !== true) throw new SpokeError('TOOL_FAILED', 'no segment was archived: archive_mode or archive_command is not set');
+  world.history.switchSegment();
+  for (const repository of world.repositories) {
+    repository.requireUp();
+    repository.archiveEverything();
+  }
+}
+
+function takeBackup(world: FakeWorld, request: BackupRequest) {
+  const repository = repositoryNamed(world, request.repository);
+  repository.requireUp();
+  if (world.origin() === undefined) throw new SpokeError('TOOL_FAILED', 'unable to find primary cluster');
+  const { type, runId } = request;
+  const annotations = { 'spoke-run': runId };
+  return takeFakeBackup(repository, world.history, { type, annotations, tablespaces: [], postgresqlConf: '', autoConf: '' });
+}
+
+/** Everything but pg_control first; what was half copied is found and completed with `resume`, and refused without. */
+function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole' | 'half'): void {
+  const { fs } = world;
+  const { dataDirectory, resume, tablespaceMap } = request;
+  if (fs.list(dataDirectory).length > 0 && !resume) throw new SpokeError('TOOL_FAILED', `[040]: ${dataDirectory} is not empty; use --delta`);
+  const repository = repositoryNamed(world, request.repository);
+  const taken = backupOf(repository, request.label);
+  const owner = fs.directory(dataDirectory)?.owner ?? POSTGRES_USER;
+  const files = dataDirectoryFiles({
+    control: {
+      systemIdentifier: String(taken.backup.systemIdentifier),
+      state: 'in production',
+      timeline: taken.backup.timeline,
+      redo: formatLsn(taken.backup.startLsn),
+      consistentAt: formatLsn(taken.backup.stopLsn),
+    },
+    content: { lsn: formatLsn(taken.backup.startLsn), timeline: taken.backup.timeline },
+    owner,
+    ...(taken.postgresqlConf === undefined ? {} : { postgresqlConf: taken.postgresqlConf }),
+    autoConf: autoConfOf(taken, request),
+  });
+  const isDamaged = repository.damagedBackups.has(request.label);
+  const written = extent === 'half' || isDamaged ? files.slice(0, Math.ceil(files.length / 2)) : files;
+  fs.makeDirectory(`${dataDirectory}/pg_wal`, owner);
+  fs.makeDirectory(`${dataDirectory}/pg_tblspc`, owner);
+  if (written.length === files.length) {
+    for (const { oid, location } of tablespaceMap) {
+      putFile(fs, location, `PG_${POSTGRES_MAJOR}/1`, 'rows', owner);
+      fs.link(`${dataDirectory}/pg_tblspc/${oid}`, location);
+    }
+    fs.writeFile(`${dataDirectory}/recovery.signal`, '');
+  }
+  for (const [path, content] of written) putFile(fs, dataDirectory, path, content, owner);
+  if (isDamaged) throw new SpokeError('BACKUP_DAMAGED', `[029]: a file of backup ${request.label} has a wrong checksum`);
+}
+
+function autoConfOf({ autoConf }: FakeBackup, { repository, target, timeline, targetAction }: RestoreRequest): string {
+  const settings = recoverySettings(target, timeline, { restoreCommand: `fake-archive-get ${repository}`, targetAction });
+  return `${withoutRecoverySettings(autoConf)}${formatSettings(settings)}`;
+}

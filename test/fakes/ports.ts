@@ -1,0 +1,72 @@
+import type { ClusterConfig } from '../../src/config/model.ts';
+import type { ReadPorts, WritePorts } from '../../src/ports/bundle.ts';
+import type { Clock } from '../../src/ports/clock.ts';
+import { fakeCatalogReader, fakeEngine } from './engine.ts';
+import { fakeInstanceControl, fakeInstanceReader } from './instance.ts';
+import { fakePostgresReader, fakePostgresWriter, fakeServiceControl } from './postgres.ts';
+import type { FakeProcess } from './process.ts';
+import { fakeRunLock, fakeRunReader, fakeRunWriter } from './state.ts';
+
+/** What a process sees of the world. Nothing in here can change it. */
+export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): ReadPorts {
+  return {
+    catalog: fakeCatalogReader(process),
+    postgres: fakePostgresReader(process),
+    instance: fakeInstanceReader(process),
+    access: { addressOf: (node) => process.read(() => addressOf(cluster, node)) },
+    runs: fakeRunReader(process),
+    clock: fakeClock(process),
+  };
+}
+
+/** What a process can do to the world. */
+export function fakeWritePorts(process: FakeProcess): WritePorts {
+  return {
+    engine: fakeEngine(process),
+    postgresWriter: fakePostgresWriter(process),
+    instanceControl: fakeInstanceControl(process),
+    services: fakeServiceControl(process),
+    runWriter: fakeRunWriter(process),
+    lock: fakeRunLock(process),
+  };
+}
+
+export function fakePorts(process: FakeProcess, cluster: ClusterConfig): ReadPorts & WritePorts {
+  return { ...fakeReadPorts(process, cluster), ...fakeWritePorts(process) };
+}
+
+/** Time passes only while somebody sleeps. A sleep is a point: processes die in their sleep, too. */
+function fakeClock(process: FakeProcess): Clock {
+  const { world } = process;
+  return {
+    now: () => world.now(),
+    monotonicMs: () => world.elapsedMs(),
+    async sleep(ms, signal) {
+      if (signal.aborted) throw signal.reason;
+      await process.change('sleep', () => world.advance(ms));
+      if (signal.aborted) throw signal.reason;
+    },
+  };
+}
+
+function addressOf(cluster: ClusterConfig, name: string) {
+  const node = cluster.nodes.find((one) => one.name === name);
+  return node?.url === undefined ? undefined : ({ kind: 'url', url: `postgresql://backup@127.0.0.1:${node.port ?? 5432}/postgres` } as const);
+}
+
+/** The same world, seen by a process whose every attempt to change it throws. What only shows commands still works. */
+export function readOnlyPorts(process: FakeProcess, cluster: ClusterConfig): ReadPorts & WritePorts {
+  const { engine, ...others } = fakeWritePorts(process);
+  const readers = fakeReadPorts(process, cluster);
+  const clock = { ...readers.clock, sleep: () => Promise.reject(new Error('a dry run does not wait')) };
+  const shows = (name: string) => name.startsWith('preview') || name === 'archivingSettings';
+  const frozen = Object.fromEntries(Object.entries(others).map(([port, methods]) => [port, throwing(port, methods, () => false)]));
+  return { ...readers, clock, ...(frozen as unknown as typeof others), engine: throwing('engine', engine, shows) };
+}
+
+function throwing<T extends object>(port: string, methods: T, isHarmless: (method: string) => boolean): T {
+  const refuse = (method: string) => () => {
+    throw new Error(`a dry run called ${port}.${method}`);
+  };
+  return Object.fromEntries(Object.entries(methods).map(([name, method]) => [name, isHarmless(name) ? method : refuse(name)])) as T;
+}

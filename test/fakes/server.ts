@@ -1,0 +1,210 @@
+import { formatLsn, type Lsn, parseLsn } from '../../src/domain/postgres/lsn.ts';
+import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
+import { SpokeError } from '../../src/errors.ts';
+import type { ServerStart } from '../../src/ports/instance.ts';
+import type { ArchiverStatistics, RecoveryState, ServerObservation } from '../../src/ports/postgres-server.ts';
+import {
+  isComplete,
+  isStartable,
+  parseSettings,
+  POSTGRES_MAJOR,
+  readContent,
+  readControl,
+  SEGMENT_SIZE_BYTES,
+  updateControl,
+  writeContent,
+} from './data-directory.ts';
+import { type FakeDirectory, fileIn } from './file-system.ts';
+import { FakeRecovery } from './recovery.ts';
+import type { FakeWorld } from './world.ts';
+
+type Phase = 'starting' | 'crash recovery' | 'archive recovery' | 'paused' | 'standby' | 'production' | 'dead';
+
+/** Settings that a reload does not change. */
+const NEEDS_RESTART = ['archive_mode', 'port', 'unix_socket_directories'];
+
+/** A postmaster on a data directory. It outlives the process that started it, and not the machine. */
+export class FakeServer {
+  readonly pid: number;
+  readonly directory: FakeDirectory;
+  readonly start: ServerStart;
+  phase: Phase;
+  settings: Readonly<Record<string, string>>;
+  archiver: ArchiverStatistics = { archivedCount: 0n, failedCount: 0n };
+  #pendingRestart: readonly string[] = [];
+  #recovery: FakeRecovery | undefined;
+  readonly #world: FakeWorld;
+
+  /** Throws POSTGRES_FAILED as a postmaster that dies at once. */
+  constructor(world: FakeWorld, pid: number, directory: FakeDirectory, start: ServerStart) {
+    this.#world = world;
+    this.pid = pid;
+    this.directory = directory;
+    this.start = start;
+    if (!isStartable(directory)) throw failed(start, 'no data directory with a pg_control');
+    if (fileIn(directory, 'postgresql.conf') === undefined && start.configFile === undefined) throw failed(start, 'could not access the server configuration file');
+    if (!isComplete(world.fs, directory)) world.violations.push(`a server was started on an incomplete data directory: ${start.dataDirectory}`);
+    this.settings = this.#readSettings();
+    this.phase = this.#firstPhase();
+  }
+
+  get address(): { readonly port: number; readonly socketDirectory: string } {
+    return { port: this.start.port, socketDirectory: this.start.socketDirectory };
+  }
+
+  get isOrigin(): boolean {
+    return this.directory.identity === this.#world.originIdentity;
+  }
+
+  get isWritable(): boolean {
+    return this.phase === 'production';
+  }
+
+  /** Whether WAL that it finishes goes into the repositories. */
+  get archives(): boolean {
+    return this.isWritable && this.settings['archive_mode'] !== 'off' && (this.settings['archive_command'] ?? '') !== '';
+  }
+
+  acceptsConnections(): boolean {
+    return ['paused', 'standby', 'production'].includes(this.phase) || (this.phase === 'archive recovery' && this.#recovery?.isConsistent === true);
+  }
+
+  /** Lets some time pass. */
+  tick(): void {
+    if (this.phase === 'starting' || this.phase === 'crash recovery') {
+      if (this.phase === 'crash recovery') this.log(`LOG:  redo done at ${readControl(this.directory)?.redo} system usage: CPU`);
+      this.#enterProduction();
+    } else if (this.phase === 'archive recovery' && this.#recovery !== undefined) {
+      this.#replay(this.#recovery);
+    }
+  }
+
+  stop(mode: 'fast' | 'immediate'): void {
+    if (mode === 'fast') this.#shutDownCleanly();
+    this.kill();
+  }
+
+  /** As SIGKILL or a machine that goes down: pg_control keeps saying what it said. */
+  kill(): void {
+    if (this.isOrigin) writeContent(this.directory, this.#world.history.insertLsn, this.#world.history.timeline);
+    this.phase = 'dead';
+    this.#world.servers.delete(this);
+  }
+
+  promote(): void {
+    if (this.#recovery === undefined || !['paused', 'archive recovery'].includes(this.phase)) return;
+    this.log('LOG:  received promote request');
+    this.#recovery.finish();
+    this.#enterProduction();
+  }
+
+  reload(): void {
+    const before = this.settings;
+    const after = this.#readSettings();
+    this.#pendingRestart = NEEDS_RESTART.filter((name) => before[name] !== after[name]);
+    this.settings = { ...after, ...Object.fromEntries(NEEDS_RESTART.flatMap((name) => (before[name] === undefined ? [] : [[name, before[name]]]))) };
+  }
+
+  recoveryState(): RecoveryState {
+    const recovery = this.#recovery;
+    const control = readControl(this.directory);
+    const time = recovery?.lastCommitTime;
+    return {
+      inRecovery: this.phase !== 'production',
+      paused: this.phase === 'paused',
+      ...(recovery === undefined || this.phase === 'production' ? {} : { replayLsn: recovery.position }),
+      ...(time === undefined ? {} : { lastReplayedCommitTime: time }),
+      timeline: this.phase === 'production' || recovery === undefined ? timelineIdOf(control?.timeline ?? 1) : recovery.timeline(),
+    };
+  }
+
+  observe(): ServerObservation {
+    const { inRecovery, timeline } = this.recoveryState();
+    const control = readControl(this.directory);
+    return {
+      systemIdentifier: BigInt(control?.systemIdentifier ?? 0) as ServerObservation['systemIdentifier'],
+      postgresMajor: POSTGRES_MAJOR,
+      versionNumber: POSTGRES_MAJOR * 10_000,
+      inRecovery,
+      timeline: this.isOrigin ? this.#world.history.timeline : timeline,
+      lsn: this.lsn(),
+      dataDirectory: this.#world.fs.pathOf(this.directory.identity) ?? this.start.dataDirectory,
+      walSegmentSizeBytes: SEGMENT_SIZE_BYTES,
+      serverTime: this.#world.now(),
+      archiver: this.archiver,
+      replication: [],
+      settings: { archive_mode: 'off', archive_command: '', archive_timeout: '0', ...this.settings },
+      pendingRestart: this.#pendingRestart,
+    };
+  }
+
+  lsn(): Lsn {
+    if (this.isOrigin) return this.#world.history.insertLsn;
+    return this.#recovery?.position ?? parseLsn(readContent(this.directory)?.lsn ?? '0/0');
+  }
+
+  log(line: string): void {
+    const { fs } = this.#world;
+    const before = fs.readFile(this.start.logFile);
+    if (before !== undefined) fs.writeFile(this.start.logFile, `${before}2026-11-22 21:00:00.000 UTC [${this.pid}] ${line}\n`);
+  }
+
+  #readSettings(): Readonly<Record<string, string>> {
+    const text = (name: string) => parseSettings(fileIn(this.directory, name)?.content ?? '');
+    return { ...text('postgresql.conf'), ...text('postgresql.auto.conf'), ...this.start.settings };
+  }
+
+  #firstPhase(): Phase {
+    this.log('LOG:  starting PostgreSQL 15.14 on a fake machine');
+    if (fileIn(this.directory, 'recovery.signal') !== undefined) {
+      const repository = /^fake-archive-get (\S+)$/.exec(this.settings['restore_command'] ?? '')?.[1];
+      this.#recovery = new FakeRecovery(this.directory, this.settings, {
+        history: this.#world.history,
+        repository: this.#world.repositories.find((one) => one.name === repository),
+        log: (line) => this.log(line),
+      });
+      return 'archive recovery';
+    }
+    if (fileIn(this.directory, 'standby.signal') !== undefined) return 'standby';
+    const wasClean = readControl(this.directory)?.state === 'shut down';
+    if (!wasClean) this.log('LOG:  database system was not properly shut down; automatic recovery in progress');
+    return wasClean ? 'starting' : 'crash recovery';
+  }
+
+  #replay(recovery: FakeRecovery): void {
+    const outcome = recovery.replaySegment();
+    if (outcome === 'on') return;
+    if (outcome === 'inconsistent') this.kill();
+    else if (outcome === 'stopped' && recovery.action === 'pause') {
+      this.log('LOG:  pausing at the end of recovery');
+      this.phase = 'paused';
+    } else if (outcome === 'end of WAL' && (recovery.hasTarget || !recovery.isConsistent)) {
+      this.log(`FATAL:  ${recovery.hasTarget ? 'recovery ended before configured recovery target was reached' : 'WAL ends before consistent recovery point'}`);
+      this.kill();
+    } else {
+      recovery.finish();
+      this.#enterProduction();
+    }
+  }
+
+  #enterProduction(): void {
+    this.phase = 'production';
+    updateControl(this.directory, { state: 'in production' });
+    this.log('LOG:  database system is ready to accept connections');
+    if (this.archives && !this.isOrigin) this.#world.archivedBy.push(this.#world.fs.pathOf(this.directory.identity) ?? '');
+  }
+
+  #shutDownCleanly(): void {
+    if (this.phase === 'production' || this.phase === 'starting') {
+      const end = formatLsn(this.lsn());
+      updateControl(this.directory, { state: 'shut down', redo: end, consistentAt: end });
+    } else if (this.#recovery !== undefined) {
+      const position = this.#recovery.isConsistent ? { consistentAt: formatLsn(this.#recovery.position) } : {};
+      updateControl(this.directory, { state: 'shut down in recovery', ...position });
+    }
+  }
+}
+
+function failed(start: ServerStart, why: string): SpokeError {
+  return new SpokeError('POSTGRES_FAILED', `The server in ${start.dataDirectory} did not start: ${why}`);
+}

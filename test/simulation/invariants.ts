@@ -1,0 +1,46 @@
+import type { RestoreIntent } from '../../src/workflows/restore/intent.ts';
+import { isComplete, isDataDirectory, isStartable } from '../fakes/data-directory.ts';
+import type { FakeServer } from '../fakes/server.ts';
+import type { FakeWorld } from '../fakes/world.ts';
+
+/** Looks after every change of the world at what no restore may ever break; what it breaks is noted in `world.violations`. */
+export function watchRestore(world: FakeWorld, intent: RestoreIntent): void {
+  world.onChange = () => {
+    const broken = [...halfDirectories(world), ...lostOldDirectory(world, intent), ...wrongServers(world, intent)];
+    for (const one of broken) if (!world.violations.includes(one)) world.violations.push(one);
+  };
+}
+
+/** Nothing half-restored can start. */
+function halfDirectories({ fs }: FakeWorld): readonly string[] {
+  return [...fs.walk()].flatMap(([path, node]) =>
+    node.kind === 'directory' && isDataDirectory(node) && isStartable(node) && !isComplete(fs, node)
+      ? [`${path} has a pg_control and is not complete`]
+      : [],
+  );
+}
+
+/** What was there stays bootable, in its place up to the commit point and beside from then on, until it may be discarded. */
+function lostOldDirectory({ fs }: FakeWorld, intent: RestoreIntent): readonly string[] {
+  const { dataDirectory, oldDataDirectory, destinationIdentity } = intent;
+  if (oldDataDirectory === null || destinationIdentity === null) return [];
+  const present = fs.directory(dataDirectory);
+  const committed = present !== undefined && present.identity !== destinationIdentity;
+  const place = present?.identity === destinationIdentity ? present : fs.directory(oldDataDirectory);
+  if (place?.identity === destinationIdentity && isComplete(fs, place)) return [];
+  return committed && intent.discardOld ? [] : ['the old data directory was lost'];
+}
+
+function wrongServers(world: FakeWorld, intent: RestoreIntent): readonly string[] {
+  const pathOf = (server: FakeServer) => world.fs.pathOf(server.directory.identity) ?? '';
+  const isBeside = (path: string) => path.startsWith(`${intent.area.root}/`);
+  const servers = [...world.servers];
+  const inPlace = servers.filter((server) => server.isWritable && [intent.dataDirectory, intent.oldDataDirectory].includes(pathOf(server)));
+  const open = servers.filter((server) => isBeside(pathOf(server)) && server.start.listenAddresses !== '');
+  const leaks = world.archivedBy.filter((path) => isBeside(path) || intent.archiving === 'off');
+  return [
+    ...(inPlace.length > 1 ? ['two writable servers of the data directory'] : []),
+    ...open.map((server) => `the isolated server listens on ${server.start.listenAddresses ?? 'whatever its configuration says'}`),
+    ...leaks.map((path) => `the server in ${path} archived`),
+  ];
+}
