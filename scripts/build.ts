@@ -6,6 +6,9 @@ import { build, type Plugin } from 'esbuild';
 const REQUIRE_BANNER =
   "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);";
 
+/** The same library as modules: of the CommonJS one nothing could be left out. */
+const ALIASES: Readonly<Record<string, string>> = { yaml: join(import.meta.dirname, '../node_modules/yaml/browser/dist/index.js') };
+
 /**
  * `await import('pino')` of a package in CommonJS gives all its names under Node, but only `default` in a bundle, and
  * nothing says so before it is undefined. So Node is asked for the names now, and they are exported one by one.
@@ -18,7 +21,7 @@ const lazyPackages: Plugin = {
       return { path, namespace: 'lazy', pluginData: resolveDir };
     });
     onLoad({ filter: /.*/, namespace: 'lazy' }, async ({ path, pluginData }) => {
-      const exported = (await import(path)) as object;
+      const exported = (await import(ALIASES[path] ?? path)) as object;
       const names = Object.keys(exported).filter((name) => name !== 'module.exports');
       return { contents: `export { ${names.join(', ')} } from '${path}';`, resolveDir: String(pluginData) };
     });
@@ -45,6 +48,7 @@ export async function buildProgram(entry: string, outDirectory: string): Promise
       banner: { js: REQUIRE_BANNER },
       // A native driver that pg would use if somebody installed it.
       external: ['pg-native'],
+      alias: ALIASES,
       plugins: [lazyPackages],
       legalComments: 'linked',
       logLevel: 'warning',

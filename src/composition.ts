@@ -47,7 +47,7 @@ export async function composeCluster(
   });
   const access = clusterAccess(cluster, secrets);
   const primary = askForPrimary ? await primaryNode(cluster, access, postgres, signal) : firstNode(cluster);
-  const settings = await pgbackrestSettings(configuration, cluster, primary, await ownerOf(cluster, primary, instance, signal), secrets);
+  const settings = await pgbackrestSettings(configuration, cluster, primary, await ownerOf(cluster, primary, instance), secrets);
   const { reader, engine } = createPgbackrestEngine({ settings, runner, clock });
   const runs = createRunStore(configuration.stateDirectory);
   const ports = {
@@ -96,12 +96,11 @@ function firstNode(cluster: ClusterConfig): NodeConfig | undefined {
   return cluster.nodes.find((node) => node.dataDirectory !== undefined);
 }
 
-async function ownerOf(cluster: ClusterConfig, primary: NodeConfig | undefined, instance: ReadPorts['instance'], signal: AbortSignal): Promise<FileOwner | undefined> {
+async function ownerOf(cluster: ClusterConfig, primary: NodeConfig | undefined, instance: ReadPorts['instance']): Promise<FileOwner | undefined> {
   if (instance.currentUser().uid !== 0) return undefined;
   const named = cluster.osUser === undefined ? undefined : await instance.findUser(cluster.osUser);
   if (named !== undefined) return named;
-  const directory = primary?.dataDirectory === undefined ? undefined : await instance.inspectDirectory(primary.dataDirectory, { signal });
-  const owner = directory?.owner ?? (await instance.findUser('postgres'));
+  const owner = (primary?.dataDirectory === undefined ? undefined : await instance.ownerOf(primary.dataDirectory)) ?? (await instance.findUser('postgres'));
   return owner?.uid === 0 ? undefined : owner;
 }
 

@@ -33,8 +33,24 @@ Exit codes:
   3 done with findings      21 object store unavailable     130, 143 cancelled
   10 config invalid, 11 locked by another run, 12 refused: a safety precondition`;
 
-/** The command tree. Each command loads its own code when it runs: help and completion load none of it. */
-export function buildProgram(context: CommandContext): Command {
+type AddCommand = (program: Command, context: CommandContext) => void;
+
+const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
+  ['backup', addBackup],
+  ['backups', addBackups],
+  ['restore', addRestore],
+  ['status', addStatus],
+  ['runs', addRuns],
+  ['setup', addSetup],
+  ['config', addConfig],
+  ['lab', addLab],
+]);
+
+/**
+ * The command tree, or the one branch of it that the first word names: building all of it is a good part of a short command.
+ * Each command loads its own code when it runs: help and completion load none of it.
+ */
+export function buildProgram(context: CommandContext, first?: string): Command {
   const program = new Command('spoke-backup')
     .description('Backup and point-in-time recovery of a PostgreSQL streaming-replication cluster')
     .version(context.version, '-V, --version')
@@ -43,15 +59,9 @@ export function buildProgram(context: CommandContext): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES);
-  addBackup(program, context);
-  addBackups(program, context);
-  addRestore(program, context);
-  addStatus(program, context);
-  addRuns(program, context);
-  addSetup(program, context);
-  addConfig(program, context);
-  addLab(program, context);
-  addCompletion(program, context);
+  const only = COMMANDS.get(first ?? '');
+  for (const add of only === undefined ? COMMANDS.values() : [only]) add(program, context);
+  if (only === undefined) addCompletion(program, context);
   for (const command of allCommands(program)) command.exitOverride(rethrow).configureOutput({ writeOut: (text) => process.stdout.write(text) });
   return program;
 }

@@ -77,7 +77,11 @@ async function instantOf(options: RestoreOptions, session: Session, { output, si
   const { parseInstant } = await import('../domain/time/parse-instant.ts');
   const now = session.ports.clock.now();
   const { timezone } = session.configuration;
-  const parsed = parseInstant(options.to ?? '', { now, ...(timezone === undefined ? {} : { timeZone: timezone }) });
+  const parsed = parseInstant(options.to ?? '', {
+    now,
+    hostTimeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    ...(timezone === undefined ? {} : { timeZone: timezone }),
+  });
   if (parsed.kind === 'refused')
     throw new SpokeError('USAGE', `--to ${options.to}: ${parsed.message}`, parsed.suggestions.length === 0 ? {} : { hint: `Do you mean: ${parsed.suggestions.map((text) => `--to "${text}"`).join(' or ')}` });
   const local = timezone === undefined ? '' : ` (${formatInstantLocal(parsed.instant, timezone)})`;

@@ -73,6 +73,8 @@ export interface InstanceReader {
   findInstallation(major: number, context: OperationContext): Promise<PostgresInstallation | undefined>;
   /** The operating system user of that name, undefined where there is none. */
   findUser(name: string): Promise<FileOwner | undefined>;
+  /** Whom a file or directory belongs to; undefined where there is none. */
+  ownerOf(path: string): Promise<FileOwner | undefined>;
   /** The user that this program runs as. */
   currentUser(): FileOwner;
   /** The end of a file; empty where there is none. */

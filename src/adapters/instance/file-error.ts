@@ -8,7 +8,7 @@ export function errnoOf(thrown: unknown): string | undefined {
 }
 
 /** What node:fs threw while we tried to do `what`, in our words. */
-export function translateFileError(thrown: unknown, what: string): SpokeError {
+function translateFileError(thrown: unknown, what: string): SpokeError {
   if (thrown instanceof SpokeError) return thrown;
   const errno = errnoOf(thrown);
   const reason = thrown instanceof Error ? thrown.message : String(thrown);

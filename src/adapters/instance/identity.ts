@@ -19,13 +19,6 @@ export async function lookAt(path: string): Promise<FoundDirectory> {
   return stats.isDirectory() ? { kind: 'directory', identity: identityOf(stats) } : { kind: 'other' };
 }
 
-/** Throws PLAN_STALE unless `path` is that very directory. */
-export async function requireIdentity(path: string, identity: string): Promise<void> {
-  const found = await lookAt(path);
-  if (found.kind === 'directory' && found.identity === identity) return;
-  throw staleDirectory(path, identity, found.kind === 'directory' ? found.identity : found.kind);
-}
-
 export function staleDirectory(path: string, expected: string, found: string): SpokeError {
   return new SpokeError('PLAN_STALE', `${path} is not the directory that was looked at (expected ${expected}, found ${found}).`, {
     details: { path, expected, found },

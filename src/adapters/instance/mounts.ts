@@ -13,7 +13,7 @@ export function parseMountPoints(mountinfo: string): readonly string[] {
 }
 
 /** Undefined where the system has no such file. */
-export async function readMountPoints(): Promise<readonly string[] | undefined> {
+async function readMountPoints(): Promise<readonly string[] | undefined> {
   const text = await ifReadable(readFile('/proc/self/mountinfo', 'utf8'));
   return text === undefined ? undefined : parseMountPoints(text);
 }

@@ -1,4 +1,4 @@
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { SpokeError } from '../../errors.ts';
@@ -8,7 +8,7 @@ import type { ProcessRunner } from '../../ports/process-runner.ts';
 import { ifPresent, translating } from './file-error.ts';
 import { inspectDirectory } from './inspect.ts';
 import { findInstallation } from './installation.ts';
-import { currentUser, findUser } from './users.ts';
+import { currentUser, findUser, ownerOf } from './users.ts';
 
 export interface InstanceReaderOptions {
   readonly runner: ProcessRunner;
@@ -24,6 +24,10 @@ export function createInstanceReader(options: InstanceReaderOptions): InstanceRe
     inspectDirectory: (path, context) => inspectDirectory(path, { runner, findInstallation: find }, context),
     findInstallation: find,
     findUser: (name) => findUser(name, runner),
+    async ownerOf(path) {
+      const stats = await translating(`look at ${path}`, () => ifPresent(stat(path)));
+      return stats === undefined ? undefined : ownerOf(stats.uid, stats.gid, runner);
+    },
     currentUser,
     readFileTail,
     async listFiles(directory) {

@@ -1,4 +1,4 @@
-import { type FileHandle, open, readdir, realpath, rmdir, unlink } from 'node:fs/promises';
+import { access, type FileHandle, open, readdir, realpath, rmdir, unlink } from 'node:fs/promises';
 import { constants, type Dirent } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { SpokeError } from '../../errors.ts';
@@ -37,6 +37,7 @@ async function requireRemovable(target: string): Promise<void> {
   if ((await mountPointOf(realPath)) === realPath) throw refusal(target, 'it is a mount point');
   const [mountPoint] = await mountPointsBelow(realPath);
   if (mountPoint !== undefined) throw refusal(target, `${mountPoint}, inside it, is a mount point`);
+  await translating(`remove names from ${dirname(target)}`, () => access(dirname(target), constants.W_OK | constants.X_OK));
 }
 
 async function emptyTree(target: string, identity: string): Promise<void> {

@@ -39,10 +39,7 @@ function createReader(parts: PgbackrestParts): BackupCatalogReader {
   const version = (context: OperationContext) => (known ??= askVersion(context));
   return {
     readVersion: version,
-    async readRepository(name, options, context) {
-      const [snapshot] = await Promise.all([readRepository(parts, repositoryOf(settings, name), options, context), version(context)]);
-      return snapshot;
-    },
+    readRepository: (name, options, context) => readRepository(parts, repositoryOf(settings, name), options, context),
     readBackupDetail: (name, label, context) => readBackupDetail(parts, repositoryOf(settings, name), label, context),
     verifyRepository: async (name, context) => readVerifyReport(await runWorking(parts, verifyArguments(settings, repositoryOf(settings, name).index), context)),
     isConfigurationCurrent: async () => (await readIfThere(settings.configFile)) === configurationText(settings),

@@ -1,25 +1,27 @@
-import { z } from 'zod';
+// The mini variant loads in a tenth of the time, and a listing of backups pays for it.
+import * as z from 'zod/mini';
 import { SpokeError } from '../../errors.ts';
 import type { Progress } from '../../ports/operation.ts';
 
 /** Numbers that JavaScript would round (system-id is above 2^53) stay text. */
-const wide = z.union([z.string(), z.number().transform(String)]);
+const wide = z.union([z.string(), z.pipe(z.number(), z.transform(String))]);
 const status = z.object({ code: z.number(), message: z.string() });
+const link = z.object({ name: z.string(), destination: z.string() });
 
 const backupSchema = z.object({
   label: z.string(),
   type: z.enum(['full', 'diff', 'incr']),
-  prior: z.string().nullish(),
-  reference: z.array(z.string()).nullish(),
-  archive: z.object({ start: z.string().nullable(), stop: z.string().nullable() }),
-  lsn: z.object({ start: z.string(), stop: z.string() }).optional(),
+  prior: z.nullish(z.string()),
+  reference: z.nullish(z.array(z.string())),
+  archive: z.object({ start: z.nullable(z.string()), stop: z.nullable(z.string()) }),
+  lsn: z.optional(z.object({ start: z.string(), stop: z.string() })),
   timestamp: z.object({ start: z.number(), stop: z.number() }),
-  info: z.object({ size: z.number(), repository: z.object({ size: z.number().optional(), delta: z.number().optional(), 'delta-map': z.number().optional() }) }),
+  info: z.object({ size: z.number(), repository: z.object({ delta: z.optional(z.number()) }) }),
   database: z.object({ id: z.number() }),
-  error: z.boolean().nullish(),
-  annotation: z.record(z.string(), z.string()).nullish(),
-  tablespace: z.array(z.object({ name: z.string(), destination: z.string(), oid: z.number() })).nullish(),
-  link: z.array(z.object({ name: z.string(), destination: z.string() })).nullish(),
+  error: z.nullish(z.boolean()),
+  annotation: z.nullish(z.record(z.string(), z.string())),
+  tablespace: z.nullish(z.array(z.extend(link, { oid: z.number() }))),
+  link: z.nullish(z.array(link)),
 });
 
 const infoSchema = z.array(
@@ -27,12 +29,12 @@ const infoSchema = z.array(
     name: z.string(),
     status,
     db: z.array(z.object({ id: z.number(), 'system-id': wide, version: z.string() })),
-    repo: z.array(z.object({ key: z.number(), status })).default([]),
+    repo: z._default(z.array(z.object({ key: z.number(), status })), []),
     backup: z.array(backupSchema),
   }),
 );
 
-const listSchema = z.record(z.string(), z.object({ type: z.enum(['path', 'file', 'link', 'special']), time: z.number().optional() }));
+const listSchema = z.record(z.string(), z.object({ type: z.enum(['path', 'file', 'link', 'special']), time: z.optional(z.number()) }));
 
 export type InfoStanza = z.infer<typeof infoSchema>[number];
 export type InfoBackup = z.infer<typeof backupSchema>;
@@ -55,8 +57,8 @@ function parseLosslessly(json: string): unknown {
   return JSON.parse(json, reviver);
 }
 
-function checked<T>(schema: z.ZodType<T>, value: unknown, command: string): T {
-  const result = schema.safeParse(value);
+function checked<T>(schema: z.ZodMiniType<T>, value: unknown, command: string): T {
+  const result = z.safeParse(schema, value);
   if (result.success) return result.data;
   throw new SpokeError('TOOL_FAILED', `pgbackrest ${command} printed something unexpected: ${z.prettifyError(result.error)}`);
 }

@@ -5,7 +5,7 @@ import { SpokeError } from '../../errors.ts';
 import type { ServerAddress } from '../../ports/postgres-server.ts';
 
 /** libpq's sslmode. */
-export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
 /** Where to connect, taken apart. Never printed whole: it holds the password. */
 export interface ConnectionTarget {

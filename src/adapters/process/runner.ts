@@ -33,7 +33,7 @@ export function createProcessRunner(options: { readonly graceMs?: number } = {})
   return {
     async run(request) {
       throwIfAborted(request.signal);
-      const launch = launchOf(request, await findSetpriv());
+      const launch = launchOf(request, findSetpriv());
       throwIfAborted(request.signal);
       return runLaunch(request, launch, graceMs);
     },

@@ -1,27 +1,20 @@
+import { realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import { findExecutable, type Setpriv } from './launch.ts';
 
-let probed: Promise<Setpriv | undefined> | undefined;
+let found: { readonly setpriv: Setpriv | undefined } | undefined;
 
-/** Looks once whether setpriv is installed and new enough (--pdeathsig came with util-linux 2.33; busybox has none). */
-export function findSetpriv(): Promise<Setpriv | undefined> {
-  probed ??= probe();
-  return probed;
+/** Looks once whether util-linux's setpriv is installed: --pdeathsig came with 2.33 of 2018, and busybox, which is a link, has none. */
+export function findSetpriv(): Setpriv | undefined {
+  found ??= { setpriv: look() };
+  return found.setpriv;
 }
 
-async function probe(): Promise<Setpriv | undefined> {
+function look(): Setpriv | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
-    const path = process.env['PATH'] ?? '';
-    const file = findExecutable('setpriv', path);
-    const { execa } = await import('execa');
-    const result = await execa(file, ['--pdeathsig=clear', '--', findExecutable('true', path)], {
-      extendEnv: false,
-      env: {},
-      stdio: 'ignore',
-      reject: false,
-      timeout: 5_000,
-    });
-    return result.exitCode === 0 ? { file } : undefined;
+    const file = findExecutable('setpriv', process.env['PATH'] ?? '');
+    return basename(realpathSync(file)) === 'setpriv' ? { file } : undefined;
   } catch {
     return undefined;
   }

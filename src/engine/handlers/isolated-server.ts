@@ -66,6 +66,8 @@ async function start(ports: HandlerPorts, { server, archiving }: StepOf<'start-i
   await ports.instanceControl.createDirectory(area.socketDirectory, owner);
   // A log of its own for each start: what an earlier attempt said must not be read as this one's.
   await ports.instanceControl.writeFileDurably(area.logFile, '', owner, 0o600);
+  // It replays once more from somewhere before: what was proven of it then does not hold until it is there again.
+  if (found.hasRecoverySignal) await ports.instanceControl.writeFileDurably(area.proofFile, '', owner, 0o600);
   await ports.instanceControl.writeFileDurably(area.hbaFile, HBA_LINES, owner, 0o600);
   if (!found.hasPostgresqlConf) await ports.instanceControl.writeFileDurably(area.configFile, '', owner, 0o600);
   await ports.instanceControl.startServer(

@@ -7,7 +7,7 @@ import { formatInstantIso } from '../../domain/time/instant.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { RecoveryState } from '../../ports/postgres-server.ts';
 import type { StepOf } from '../../plan/step.ts';
-import type { Proof, Reached } from '../../workflows/restore/facts.ts';
+import { type Proof, type Reached, readProof, sameBackup } from '../../workflows/restore/facts.ts';
 import { connectIsolated } from './isolated-server.ts';
 import type { HandlerPorts } from './ports.ts';
 
@@ -16,6 +16,8 @@ const MOST_LOG_BYTES = 16 * 1024 * 1024;
 
 /** Watches replay until PostgreSQL stops at the target, and writes down what PostgreSQL says. Throws why the target was not reached. */
 export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext) {
+  const before = await provenBefore(ports, step, context);
+  if (before !== undefined) return { ...before };
   const state = await replayed(ports, step, context);
   const log = readRecoveryLog(await readLog(ports, step));
   const least = step.leastLsn === undefined ? undefined : parseLsn(step.leastLsn);
@@ -32,6 +34,14 @@ export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-targe
   const { area, owner } = step.server;
   await ports.instanceControl.writeFileDurably(area.proofFile, `${JSON.stringify(proof)}\n`, owner, 0o600);
   return { ...proof };
+}
+
+/** What was proven of this very data, beside or in its place by now, by a run that died before it could say so. */
+async function provenBefore(ports: HandlerPorts, { server, backup }: StepOf<'prove-target'>, context: OperationContext): Promise<Proof | undefined> {
+  const proof = await readProof(server.area, ports);
+  if (proof === undefined || !sameBackup(proof.backup, backup)) return undefined;
+  const { identity } = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
+  return identity === undefined || identity === proof.dataIdentity ? proof : undefined;
 }
 
 async function replayed(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<RecoveryState> {

@@ -48,10 +48,15 @@ async function reserve(ports: HandlerPorts, { area, owner, runId, backup }: Step
   return { area: area.root };
 }
 
+/** The marker says first that the place is of no use and last that it is empty: what is interrupted in between is cleared again. */
 async function clear(ports: HandlerPorts, { area, server, tablespaceMap }: StepOf<'clear-restore-area'>, context: OperationContext) {
+  const mark = (content: string) => ports.instanceControl.writeFileDurably(area.markerFile, content, server.owner, 0o600);
+  await mark(`${JSON.stringify({ backup: null })}\n`);
   await stopIfRunning(ports, server, context);
   const tablespaces = tablespaceMap.map((tablespace) => tablespace.location);
   for (const path of [area.dataDirectory, area.workDirectory, ...tablespaces]) await removeIfThere(ports, path, context);
+  await ports.instanceControl.writeFileDurably(area.proofFile, '', server.owner, 0o600);
+  await mark('');
   return {};
 }
 

@@ -23,6 +23,7 @@ export interface BackupFacts {
 
 /** Reads the repositories of the intent and asks the nodes. */
 export async function observeBackup(cluster: ClusterConfig, intent: BackupIntent, ports: ReadPorts, context: OperationContext): Promise<BackupFacts> {
+  await ports.catalog.readVersion(context);
   const [repositories, nodes] = await Promise.all([
     observeRepositories(cluster, intent.repositories, { walArchive: false }, ports, context),
     observeNodes(cluster, ports, context),

@@ -25,7 +25,6 @@ export function decideRestore(request: RestoreRequest, world: RestoreWorld): Res
   return {
     cluster: request.cluster.name,
     target: targetToJson(request.target),
-    timeline: request.timeline,
     candidates: candidates.map((candidate) => pin(candidate, world)),
     inPlaceNode: node?.node.name ?? null,
     dataDirectory: world.destination.path,
@@ -75,6 +74,7 @@ function pin(candidate: BackupCandidate, world: RestoreWorld): PinnedCandidate {
     repository: candidate.repository,
     label: candidate.label,
     type: candidate.backup.type,
+    timeline: candidate.timeline === candidate.backup.timeline ? 'current' : candidate.timeline,
     estimatedSeconds: estimateRestoreSeconds(kindOf(candidate, world), candidate.backup.databaseBytes, candidate.walBytes),
     walSegments: candidate.segmentCount,
     walBytes: String(candidate.walBytes),

@@ -31,10 +31,13 @@ export interface Proof {
 
 /** Where a restore stands, as the real system shows it. */
 export interface RestoreFacts {
-  /** The backup that the restore area was reserved for; undefined where nothing is reserved. */
-  readonly reservedFor?: PinnedBackup;
+  /** The backup that the restore area was reserved for; null while it is being cleared; undefined where nothing is reserved. */
+  readonly reservedFor?: PinnedBackup | null;
   readonly data: DirectoryFacts;
+  /** As it lies beside the restored data. It goes when the place is cleared, and when the server is started to replay again. */
   readonly proof?: Proof;
+  /** As the journal has it: it remains when the place beside is gone. */
+  readonly journalledProof?: Proof;
   /** Whether postgresql.auto.conf of the restored data still has recovery or archiving settings of the restore. */
   readonly settled: boolean;
   readonly destination: DirectoryFacts;
@@ -69,13 +72,14 @@ export async function observeRestore(intent: RestoreIntent, run: StoredRun, port
     ports.instance.inspectDirectory(area.root, context),
     intent.oldDataDirectory === null ? undefined : ports.instance.inspectDirectory(intent.oldDataDirectory, context),
   ]);
-  const reservedFor = await readJson<{ backup: PinnedBackup }>(area.markerFile, ports);
-  const proof = (await readJson<Proof>(area.proofFile, ports)) ?? journalledProof(run);
+  const reservedFor = await readJson<{ backup: PinnedBackup | null }>(area.markerFile, ports);
+  const [proof, journalled] = [await readProof(area, ports), journalledProof(run)];
   const autoConf = await ports.instance.readFileTail(`${area.dataDirectory}/postgresql.auto.conf`, 1024 * 1024);
   return {
     ...(reservedFor === undefined ? {} : { reservedFor: reservedFor.backup }),
     data,
     ...(proof === undefined ? {} : { proof }),
+    ...(journalled === undefined ? {} : { journalledProof: journalled }),
     settled: isSettled(intent, autoConf),
     destination,
     ...(old === undefined || old.kind === 'absent' ? {} : { old }),
@@ -97,7 +101,13 @@ export function settledAutoConf(autoConf: string, keepRecoverySettings: boolean,
   return `${cleaned}${cleaned === '' || cleaned.endsWith('\n') ? '' : '\n'}${archiveOff}`;
 }
 
-async function readJson<T>(path: string, ports: ReadPorts): Promise<T | undefined> {
+/** The proof beside the restored data; undefined where there is none, or it is void. */
+export function readProof(area: RestoreIntent['area'], ports: Pick<ReadPorts, 'instance'>): Promise<Proof | undefined> {
+  return readJson<Proof>(area.proofFile, ports);
+}
+
+/** Undefined where the file is missing or empty: an empty one is a void one. */
+async function readJson<T>(path: string, ports: Pick<ReadPorts, 'instance'>): Promise<T | undefined> {
   const text = await ports.instance.readFileTail(path, 1024 * 1024);
   return text === '' ? undefined : (JSON.parse(text) as T);
 }

@@ -1,6 +1,6 @@
 import type { BackupLabel, RepositoryName } from '../../domain/catalog/base-backup.ts';
 import { parseLsn, formatLsn } from '../../domain/postgres/lsn.ts';
-import { timelineIdOf } from '../../domain/postgres/timeline.ts';
+import { type TimelineId, timelineIdOf } from '../../domain/postgres/timeline.ts';
 import type { RecoveryTarget, TargetTimeline } from '../../domain/recovery/target.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import type { RestoreArea, ServiceManager, TablespaceMapping } from '../../plan/step.ts';
@@ -11,6 +11,8 @@ export interface PinnedCandidate {
   readonly repository: RepositoryName;
   readonly label: BackupLabel;
   readonly type: 'full' | 'diff' | 'incr';
+  /** The timeline that the choice was made for: `latest` might mean another one by the time of the replay. */
+  readonly timeline: 'current' | TimelineId;
   /** By the rates that are assumed so far. */
   readonly estimatedSeconds: number;
   readonly walSegments: number;
@@ -29,7 +31,6 @@ export interface PinnedCandidate {
 export interface RestoreIntent {
   readonly cluster: string;
   readonly target: RecoveryTargetJson;
-  readonly timeline: TargetTimeline;
   readonly candidates: readonly PinnedCandidate[];
   /** The node whose data directory is replaced; null where the restore goes to a directory of its own. */
   readonly inPlaceNode: string | null;

@@ -12,6 +12,7 @@ import { newTablespaceLocation } from './tablespaces.ts';
 /** Looks at everything that the decision needs: repositories, nodes, the destination, tools. Changes nothing. */
 export async function observeForRestore(request: RestoreRequest, ports: ReadPorts, context: OperationContext): Promise<RestoreWorld> {
   const now = ports.clock.now();
+  await ports.catalog.readVersion(context);
   const [repositories, nodes] = await Promise.all([
     observeRepositories(request.cluster, request.repository === undefined ? undefined : [request.repository], { walArchive: true }, ports, context),
     observeNodes(request.cluster, ports, context),
@@ -86,7 +87,7 @@ function choiceRequest(request: RestoreRequest, nodes: readonly NodeObservation[
   const salvaged = nodes.find((node) => server.salvageDirectory !== undefined && node.directory?.realPath === server.salvageDirectory)?.directory?.control;
   const liveEnd =
     primary?.lsn !== undefined
-      ? { lsn: primary.lsn, timeline: primary.timeline, time: now }
+      ? { lsn: primary.lsn, timeline: primary.timeline, time: primary.serverTime }
       : salvaged !== undefined
         ? { lsn: salvaged.checkpointLsn, timeline: salvaged.timeline, time: now }
         : undefined;

@@ -19,17 +19,37 @@ type Stage = 'swapped' | 'down' | 'proven' | 'copied' | 'reserved' | 'untouched'
 export function planRestore(intent: RestoreIntent, facts: RestoreFacts, runId: string): Plan {
   const candidate = currentCandidate(intent, facts);
   const stage = stageOf(intent, facts, candidate);
-  return { steps: [...preparation(intent, facts, candidate, stage, runId), ...completion(intent, facts, stage)], warnings: intent.warnings };
+  const steps = [...recording(intent, facts, candidate, stage), ...preparation(intent, facts, candidate, stage, runId), ...completion(intent, facts, stage)];
+  return { steps, warnings: intent.warnings };
 }
 
 function stageOf(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCandidate): Stage {
-  const { data, proof } = facts;
+  const { data, reservedFor } = facts;
+  const proof = facts.proof ?? facts.journalledProof;
   if (proof !== undefined && facts.destination.identity === proof.dataIdentity) return 'swapped';
-  if (facts.reservedFor === undefined || !sameBackup(facts.reservedFor, candidate)) return 'untouched';
+  if (reservedFor === undefined || reservedFor === null || !sameBackup(reservedFor, candidate)) return 'untouched';
   if (data.control === undefined) return 'reserved';
-  if (proof === undefined) return 'copied';
-  const stateWhenDown = intent.targetAction === 'pause' ? 'shut down in recovery' : 'shut down';
-  return data.running === undefined && data.control.state === stateWhenDown ? 'down' : 'proven';
+  if (isProven(intent, facts, candidate)) return isDown(intent, data) ? 'down' : 'proven';
+  // Replay is over and nobody has seen where it ended: that cannot be proven any more.
+  return data.running === undefined && !data.hasRecoverySignal ? 'untouched' : 'copied';
+}
+
+/** The proof is of a server that stands where it stood then: one that still has to recover and was stopped begins somewhere before. */
+function isProven(intent: RestoreIntent, { data, proof }: RestoreFacts, candidate: PinnedCandidate): boolean {
+  if (proof === undefined || proof.dataIdentity !== data.identity || !sameBackup(proof.backup, candidate)) return false;
+  return data.running !== undefined || !data.hasRecoverySignal || isDown(intent, data);
+}
+
+function isDown(intent: RestoreIntent, data: RestoreFacts['data']): boolean {
+  if (data.running !== undefined) return false;
+  return intent.targetAction === 'pause' ? data.control?.state === 'shut down in recovery' : data.control?.state === 'shut down' && !data.hasRecoverySignal;
+}
+
+/** A run that died between the proof and its line in the journal writes the line first: the proof itself goes with the place beside. */
+function recording(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCandidate, stage: Stage): Step[] {
+  const isOfUse = stage === 'proven' || stage === 'down' || stage === 'swapped';
+  if (!isOfUse || facts.proof === undefined || facts.proof.provenAt === facts.journalledProof?.provenAt) return [];
+  return [{ ...proveStep(intent, candidate), title: 'Write the proof into the journal', reason: 'the run was interrupted before it could' }];
 }
 
 /** Everything beside the data directory: it stays bootable as it is. */
@@ -121,7 +141,7 @@ function copyStep(intent: RestoreIntent, candidate: PinnedCandidate, resume: boo
     owner: intent.owner,
     backup: { repository: candidate.repository, label: candidate.label },
     target: targetFromJson(intent.target),
-    timeline: intent.timeline,
+    timeline: candidate.timeline,
     tablespaceMap: intent.tablespaceMap,
     resume,
   };

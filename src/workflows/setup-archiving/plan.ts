@@ -37,6 +37,7 @@ export async function observeSetupArchiving(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<SetupArchivingFacts> {
+  await ports.catalog.readVersion(context);
   const [nodes, repositories] = await Promise.all([
     observeNodes(cluster, ports, context),
     observeRepositories(cluster, undefined, { walArchive: false }, ports, context),
