@@ -347,6 +347,14 @@ describe('removing a tree', () => {
     expect([await readdir(tree), await readdir(join(tree, 'mounted'))]).toEqual([['a', 'mounted'], ['precious']]);
   });
 
+  asRoot('refuses a tree whose own name could not be removed in the end, before anything is gone', async () => {
+    const dataDirectory = await copyOfTemplate();
+    await chown(scratch, 0, 0);
+    await chmod(scratch, 0o755);
+    expect(inChild(asOwner(), 'remove', dataDirectory, await identityOf(dataDirectory))).toMatchObject({ error: 'REFUSED_PRECONDITION' });
+    expect((await inspect(dataDirectory)).control?.state).toBe('shut down');
+  });
+
   asRoot('that cannot be finished leaves nothing that could start', async () => {
     const dataDirectory = await copyOfTemplate();
     await chown(join(dataDirectory, 'base'), 0, 0);
