@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /**
@@ -10,7 +11,7 @@ function project(name: string, order: number, options: { parallel: boolean; test
     test: {
       name,
       include: [`test/${name}/**/*.test.ts`],
-      fileParallelism: options.parallel,
+      maxWorkers: options.parallel ? availableParallelism() : 1,
       testTimeout: options.testTimeoutMs,
       hookTimeout: Math.max(options.testTimeoutMs, 60_000),
       teardownTimeout: 30_000,
@@ -29,11 +30,11 @@ export default defineConfig({
     passWithNoTests: true,
     allowOnly: false,
     projects: [
-      project('unit', 0, { parallel: true, testTimeoutMs: 15_000 }),
-      project('simulation', 1, { parallel: true, testTimeoutMs: 180_000 }),
-      project('contract', 2, { parallel: false, testTimeoutMs: 120_000 }),
-      project('integration', 3, { parallel: false, testTimeoutMs: 180_000 }),
-      project('e2e', 4, { parallel: false, testTimeoutMs: 300_000 }),
+      project('unit', 1, { parallel: true, testTimeoutMs: 15_000 }),
+      project('simulation', 2, { parallel: true, testTimeoutMs: 180_000 }),
+      project('contract', 3, { parallel: false, testTimeoutMs: 120_000 }),
+      project('integration', 4, { parallel: false, testTimeoutMs: 180_000 }),
+      project('e2e', 5, { parallel: false, testTimeoutMs: 300_000 }),
     ],
   },
 });

@@ -72,15 +72,16 @@ make_machine() {
 # --- Using it ---------------------------------------------------------------------------------------------------------
 
 # In namespaces of its own, as their first process: what is mounted and started here ends with it.
+# Nothing is deleted here: the checkout itself may be mounted below what looks like a temporary directory.
 inside() {
   mount -t proc proc "$machine/proc"
   mount --rbind /dev "$machine/dev"
   mount -t tmpfs -o mode=1777 tmpfs "$machine/dev/shm"
-  mkdir -p "$machine$root" "$machine$cache"
+  mount --bind "$SPOKE_MATRIX_TMP" "$machine/tmp"
+  mkdir -p "$machine$HOME" "$machine$root" "$machine$cache"
   mount --bind "$root" "$machine$root"
   # The packages of the S3 server are there.
   mount --bind "$cache" "$machine$cache"
-  find "$machine/tmp" -mindepth 1 -xdev -delete 2>/dev/null || true
   cp /etc/resolv.conf "$machine/etc/resolv.conf"
 
   local in_chroot=(chroot "$machine" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "HOME=$HOME" LANG=C.UTF-8 "XDG_CACHE_HOME=${cache%/*}"
@@ -88,13 +89,10 @@ inside() {
   say "$("${in_chroot[@]}" /usr/lib/postgresql/17/bin/postgres --version), $("${in_chroot[@]}" pgbackrest version)"
   # Not exec: the first process of a namespace has to pick up the orphans.
   # shellcheck disable=SC2016
-  "${in_chroot[@]}" sh -c 'cd "$0" && exec scripts/node24 vitest run "$@"' "$root" "${tests[@]}" "$@" || return 1
-  find "$machine/tmp" -mindepth 1 -xdev -delete 2>/dev/null || true
+  "${in_chroot[@]}" sh -c 'cd "$0" && exec scripts/node24 vitest run "$@"' "$root" "${tests[@]}" "$@"
 }
 
-if [ "${SPOKE_MATRIX_INSIDE:-}" = yes ]; then
-  unset SPOKE_MATRIX_INSIDE
-  mkdir -p "$machine$HOME"
+if [ -n "${SPOKE_MATRIX_TMP:-}" ]; then
   inside "$@"
   exit
 fi
@@ -115,9 +113,19 @@ exec 9>"$cache/matrix.lock"
 flock --nonblock 9 || { say "another run uses the machine; waiting for it"; flock 9; }
 if [ "$(cat "$machine/etc/spoke-backup-matrix" 2>/dev/null)" != "$(fingerprint)" ]; then make_machine; fi
 
+# The machine's /tmp. Removed from outside, where none of its mounts is seen.
+tmp=$(mktemp -d "$cache/matrix-tmp.XXXXXX")
+chmod 1777 "$tmp"
+trap 'rm -rf --one-file-system "$tmp"' EXIT
+
 # In the background, since bash runs a trap only when what it waits for is not in the foreground.
-SPOKE_MATRIX_INSIDE=yes unshare --mount --pid --ipc --fork --kill-child "$0" "$@" 9>&- &
+SPOKE_MATRIX_TMP=$tmp unshare --mount --pid --ipc --fork --kill-child "$0" "$@" 9>&- &
 tests_pid=$!
-trap 'kill -KILL $tests_pid 2>/dev/null || true; exit 130' INT
-trap 'kill -KILL $tests_pid 2>/dev/null || true; exit 143' TERM HUP
-wait $tests_pid
+stop() {
+  kill -KILL "$tests_pid" 2>/dev/null || true
+  wait "$tests_pid" 2>/dev/null || true
+  exit "$1"
+}
+trap 'stop 130' INT
+trap 'stop 143' TERM HUP
+wait "$tests_pid"
