@@ -156,6 +156,8 @@ export type Step = StepBase &
       }
     | {
         readonly kind: 'confirm-restored';
+        /** Asked by its own URL where the configuration has one; else by the socket as a superuser. */
+        readonly node: string | undefined;
         readonly dataDirectory: string;
         readonly port: number;
         readonly socketDirectory: string;

@@ -140,7 +140,7 @@ async function confirm(ports: HandlerPorts, step: StepOf<'confirm-restored'>, co
 
 async function tryConfirm(ports: HandlerPorts, step: StepOf<'confirm-restored'>, context: OperationContext) {
   try {
-    const { address, state } = await connectAsSuperuser(ports, step, step.superusers, context);
+    const { address, state } = await connectRestored(ports, step, context);
     if (step.writable ? state.inRecovery : !state.paused) return undefined;
     const server = await ports.postgres.observeServer(address, context);
     if (String(server.systemIdentifier) !== step.systemIdentifier)
@@ -150,6 +150,12 @@ async function tryConfirm(ports: HandlerPorts, step: StepOf<'confirm-restored'>,
     if (thrown instanceof SpokeError && (thrown.code === 'POSTGRES_UNAVAILABLE' || thrown.code === 'TIMED_OUT')) return undefined;
     throw thrown;
   }
+}
+
+async function connectRestored(ports: HandlerPorts, step: StepOf<'confirm-restored'>, context: OperationContext) {
+  const address = step.node === undefined ? undefined : await ports.access.addressOf(step.node);
+  if (address === undefined) return connectAsSuperuser(ports, step, step.superusers, context);
+  return { address, state: await ports.postgres.observeRecovery(address, context) };
 }
 
 async function discardOld(ports: HandlerPorts, step: StepOf<'discard-old'>, context: OperationContext) {

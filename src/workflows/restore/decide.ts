@@ -44,6 +44,7 @@ export function decideRestore(request: RestoreRequest, world: RestoreWorld): Res
     closeWalOn: world.server.primaryNode ?? null,
     closeWalMayFail: reachesWithoutLiveEnd(request, world, first),
     salvageFrom: world.server.salvageDirectory ?? null,
+    outdated: world.outdated,
     warnings: warningsOf(request, world, first, node),
   };
 }

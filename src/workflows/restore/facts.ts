@@ -42,6 +42,8 @@ export interface RestoreFacts {
   readonly settled: boolean;
   readonly destination: DirectoryFacts;
   readonly old?: DirectoryFacts;
+  /** Those of the intent's outdated directories that are still there. */
+  readonly outdated: readonly string[];
   readonly areaExists: boolean;
   /** Files of the salvage directory's pg_wal. */
   readonly salvageable: readonly string[];
@@ -83,10 +85,16 @@ export async function observeRestore(intent: RestoreIntent, run: StoredRun, port
     settled: isSettled(intent, autoConf),
     destination,
     ...(old === undefined || old.kind === 'absent' ? {} : { old }),
+    outdated: await stillThere(intent.outdated, ports, context),
     areaExists: root.kind !== 'absent',
     salvageable: intent.salvageFrom === null ? [] : await ports.instance.listFiles(`${intent.salvageFrom}/pg_wal`),
     failed: failedCandidates(run),
   };
+}
+
+async function stillThere(outdated: RestoreIntent['outdated'], ports: ReadPorts, context: OperationContext): Promise<readonly string[]> {
+  const found = await Promise.all(outdated.map(({ path }) => ports.instance.inspectDirectory(path, context)));
+  return outdated.filter(({ identity }, index) => found[index]?.identity === identity).map(({ path }) => path);
 }
 
 function isSettled(intent: RestoreIntent, autoConf: string): boolean {

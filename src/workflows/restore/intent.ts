@@ -59,7 +59,17 @@ export interface RestoreIntent {
   readonly closeWalMayFail: boolean;
   /** A data directory at hand that may hold WAL which never reached the archive. */
   readonly salvageFrom: string | null;
+  /** Data directories that earlier restores replaced and that have been kept long enough. */
+  readonly outdated: readonly OutdatedDirectory[];
   readonly warnings: readonly string[];
+}
+
+/** A data directory that an earlier restore replaced. */
+export interface OutdatedDirectory {
+  readonly path: string;
+  readonly identity: string;
+  /** For how many days it had to be kept. */
+  readonly days: number;
 }
 
 /** RecoveryTarget without bigints. */

@@ -7,6 +7,7 @@ import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { type NodeObservation, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
 import type { LiveEnd, RestoreRequest, RestoreWorld } from './request.ts';
+import { outdatedDirectories } from './outdated.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
 
 /** Looks at everything that the decision needs: repositories, nodes, the destination, tools. Changes nothing. */
@@ -38,6 +39,7 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
     ...(osUser === undefined ? {} : { osUser }),
     freePort: await ports.instance.findFreePort(),
     server,
+    outdated: await outdatedDirectories(destinationPath, request.cluster.restore.keepOldDays, now, ports, context),
   };
 }
 

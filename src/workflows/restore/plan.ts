@@ -81,6 +81,7 @@ function completion(intent: RestoreIntent, facts: RestoreFacts, stage: Stage): S
     steps.push(confirmStep(intent));
   }
   if (intent.discardOld && intent.oldDataDirectory !== null && (!swapped || facts.old !== undefined)) steps.push(discardStep(intent, intent.oldDataDirectory, facts));
+  for (const outdated of intent.outdated) if (facts.outdated.includes(outdated.path)) steps.push(discardOutdatedStep(outdated));
   if (!swapped || facts.areaExists) steps.push(releaseStep(intent));
   return steps;
 }
@@ -296,6 +297,7 @@ function confirmStep(intent: RestoreIntent): Step {
   return {
     ...base('confirm-restored', 'read', 'Confirm that it answers as the right cluster', 'a server that starts is not yet one that serves'),
     kind: 'confirm-restored',
+    node: intent.inPlaceNode ?? undefined,
     probe: 'it answers',
     timeoutMs: intent.targetAction === 'pause' ? 48 * HOUR_MS : 10 * MINUTE_MS,
     dataDirectory: intent.dataDirectory,
@@ -315,6 +317,18 @@ function discardStep(intent: RestoreIntent, oldDataDirectory: string, facts: Res
     timeoutMs: HOUR_MS,
     oldDataDirectory,
     identity: facts.old?.identity ?? intent.destinationIdentity ?? undefined,
+  };
+}
+
+function discardOutdatedStep({ path, identity, days }: RestoreIntent['outdated'][number]): Step {
+  return {
+    ...base(`discard-old:${path}`, 'destructive', `Remove ${path}`, `an earlier restore replaced it more than ${days} days ago (restore.keepOldDays)`),
+    kind: 'discard-old',
+    probe: `${path} is gone`,
+    timeoutMs: HOUR_MS,
+    onFailure: 'continue',
+    oldDataDirectory: path,
+    identity,
   };
 }
 

@@ -4,6 +4,7 @@ import type { RecoveryTarget, TargetTimeline } from '../../domain/recovery/targe
 import type { Instant } from '../../domain/time/instant.ts';
 import type { DirectoryFacts, FileOwner, PostgresInstallation } from '../../ports/instance.ts';
 import type { ClusterConfig } from '../../config/model.ts';
+import type { OutdatedDirectory } from './intent.ts';
 import type { NodeObservation, RepositoryObservations } from '../observe-cluster.ts';
 
 /** What the operator asked for. */
@@ -44,6 +45,7 @@ export interface RestoreWorld {
   readonly osUser?: FileOwner;
   readonly freePort: number;
   readonly server: LiveEnd;
+  readonly outdated: readonly OutdatedDirectory[];
 }
 
 /** Where WAL beyond the archive can be had from. */
