@@ -19,7 +19,14 @@ function common(settings: PgbackrestSettings, configFile: string): string[] {
 }
 
 export function infoArguments(settings: PgbackrestSettings, repository: number, label?: string): string[] {
-  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, `--repo=${repository}`, '--output=json', ...(label === undefined ? [] : [`--set=${label}`]), 'info'];
+  return [
+    ...common(settings, CONFIGURATION_ON_STDIN),
+    ...QUIET,
+    `--repo=${repository}`,
+    '--output=json',
+    ...(label === undefined ? [] : [`--set=${label}`]),
+    'info',
+  ];
 }
 
 export function repoListArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {
@@ -106,7 +113,8 @@ function targetArguments({ target, timeline, targetAction }: RestoreRequest): st
     ...(value === undefined ? [] : [`--target=${value}`]),
     ...(exclusive ? ['--target-exclusive'] : []),
     ...(target.kind === 'latest' ? [] : [`--target-action=${targetAction}`]),
-    `--target-timeline=${timeline}`,
+    // pgBackRest takes no timeline with this type, and PostgreSQL would follow the newest, which may not be the backup's.
+    target.kind === 'immediate' ? `--recovery-option=recovery_target_timeline=${timeline}` : `--target-timeline=${timeline}`,
   ];
 }
 
