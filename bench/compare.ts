@@ -31,7 +31,8 @@ export async function compare(comparison: Comparison, repetitions: number, repor
   const bare: number[] = [];
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     const first = repetition % 2 === 0 ? 'bare' : 'ours';
-    for (const side of [first, first === 'bare' ? 'ours' : 'bare'] as const) (side === 'ours' ? ours : bare).push(await comparison[side].run(repetition));
+    for (const side of [first, first === 'bare' ? 'ours' : 'bare'] as const)
+      (side === 'ours' ? ours : bare).push(await comparison[side].run(repetition));
     report(`${comparison.name} ${repetition + 1}/${repetitions}: bare ${bare.at(-1)?.toFixed(3)} s, ours ${ours.at(-1)?.toFixed(3)} s`);
   }
   const ratios = ours.map((seconds, index) => seconds / (bare[index] ?? Number.NaN));

@@ -86,8 +86,14 @@ function backupComparison(lab: Lab): Comparison {
   return {
     name: 'backup',
     goal: 1.05,
-    ours: { what: '`bin/spoke-backup backup --type full --repo local`, 1.5 GB of pgbench data', run: () => seconds(() => run(cli, ['backup', '--type', 'full', '--repo', 'local', '--quiet'])) },
-    bare: { what: '`pgbackrest --type=full backup` with the same configuration file', run: () => seconds(() => asOwner(lab, 'pgbackrest', [...pgbackrest(lab), '--repo=1', '--type=full', 'backup'])) },
+    ours: {
+      what: '`bin/spoke-backup backup --type full --repo local`, 1.5 GB of pgbench data',
+      run: () => seconds(() => run(cli, ['backup', '--type', 'full', '--repo', 'local', '--quiet'])),
+    },
+    bare: {
+      what: '`pgbackrest --type=full backup` with the same configuration file',
+      run: () => seconds(() => asOwner(lab, 'pgbackrest', [...pgbackrest(lab), '--repo=1', '--type=full', 'backup'])),
+    },
   };
 }
 
@@ -102,7 +108,10 @@ async function restoreComparison(lab: Lab): Promise<Comparison> {
   return {
     name: 'restore',
     goal: 1.05,
-    ours: { what: '`bin/spoke-backup restore --to <time>` to a server that accepts writes', run: (repetition) => restoreOurs(lab, target, repetition) },
+    ours: {
+      what: '`bin/spoke-backup restore --to <time>` to a server that accepts writes',
+      run: (repetition) => restoreOurs(lab, target, repetition),
+    },
     bare: {
       what: '`pgbackrest restore --type=time --target-action=promote`, `pg_ctl start`, and waiting until it accepts writes',
       run: (repetition) => restoreBare(lab, target, repetition),
@@ -134,8 +143,20 @@ async function restoreBare(lab: Lab, target: string, repetition: number): Promis
       'restore',
     ]);
     const options = `-c port=${lab.primary.port + 1} -c unix_socket_directories=${lab.directory}/restored -c listen_addresses=''`;
-    await asOwner(lab, join(lab.postgresqlBinDirectory, 'pg_ctl'), ['start', '-w', '-t', '600', '-D', directory, '-l', `${directory}.log`, '-o', options]);
-    while ((await psqlAt(lab, `${lab.directory}/restored`, lab.primary.port + 1, 'SELECT pg_is_in_recovery()')).trim() !== 'f') await new Promise((resolve) => setTimeout(resolve, 50));
+    await asOwner(lab, join(lab.postgresqlBinDirectory, 'pg_ctl'), [
+      'start',
+      '-w',
+      '-t',
+      '600',
+      '-D',
+      directory,
+      '-l',
+      `${directory}.log`,
+      '-o',
+      options,
+    ]);
+    while ((await psqlAt(lab, `${lab.directory}/restored`, lab.primary.port + 1, 'SELECT pg_is_in_recovery()')).trim() !== 'f')
+      await new Promise((resolve) => setTimeout(resolve, 50));
   });
   await stopAndRemove(lab, directory);
   return took;
@@ -171,12 +192,27 @@ function psql(lab: Lab, statement: string): Promise<string> {
 }
 
 async function psqlAt(lab: Lab, host: string, port: number, statement: string): Promise<string> {
-  return (await asOwner(lab, join(lab.postgresqlBinDirectory, 'psql'), ['-h', host, '-p', String(port), '-U', 'postgres', '-At', '-c', statement, 'postgres'])).stdout;
+  return (
+    await asOwner(lab, join(lab.postgresqlBinDirectory, 'psql'), [
+      '-h',
+      host,
+      '-p',
+      String(port),
+      '-U',
+      'postgres',
+      '-At',
+      '-c',
+      statement,
+      'postgres',
+    ])
+  ).stdout;
 }
 
 /** As the servers' user, where we are root: setpriv as our own program does it, so that neither side pays for a switch that the other does not. */
 function asOwner(lab: Lab, file: string, argv: readonly string[]) {
-  return process.getuid?.() === 0 ? run('setpriv', [`--reuid=${lab.osUser}`, '--regid', lab.osUser, '--init-groups', '--', file, ...argv]) : run(file, argv);
+  return process.getuid?.() === 0
+    ? run('setpriv', [`--reuid=${lab.osUser}`, '--regid', lab.osUser, '--init-groups', '--', file, ...argv])
+    : run(file, argv);
 }
 
 function run(file: string, argv: readonly string[]): Promise<{ stdout: string }> {
@@ -191,7 +227,11 @@ async function seconds(work: () => Promise<unknown>): Promise<number> {
 
 function readOptions(argv: readonly string[]): Options {
   const value = (name: string) => (argv.includes(name) ? argv[argv.indexOf(name) + 1] : undefined);
-  return { only: value('--only')?.split(',') ?? [], scale: Number(value('--scale') ?? 100), repetitions: Number(value('--repetitions') ?? 7) };
+  return {
+    only: value('--only')?.split(',') ?? [],
+    scale: Number(value('--scale') ?? 100),
+    repetitions: Number(value('--repetitions') ?? 7),
+  };
 }
 
 function say(line: string): void {

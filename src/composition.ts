@@ -64,7 +64,18 @@ export async function composeCluster(
     runWriter: runs,
     lock: createRunLock(configuration.stateDirectory),
   };
-  return { ports, handlers: createStepHandlers(ports), newRunId: (verb) => newRunId(verb, clock.now(), randomInt(36 ** 6).toString(36).padStart(6, '0')) };
+  return {
+    ports,
+    handlers: createStepHandlers(ports),
+    newRunId: (verb) =>
+      newRunId(
+        verb,
+        clock.now(),
+        randomInt(36 ** 6)
+          .toString(36)
+          .padStart(6, '0'),
+      ),
+  };
 }
 
 function clusterAccess(cluster: ClusterConfig, secrets: SecretContext): ClusterAccess {
@@ -78,7 +89,12 @@ function clusterAccess(cluster: ClusterConfig, secrets: SecretContext): ClusterA
 }
 
 /** The engine's configuration names one data directory: that of whoever is primary now, else of the first node that has one. */
-async function primaryNode(cluster: ClusterConfig, access: ClusterAccess, postgres: PostgresReader, signal: AbortSignal): Promise<NodeConfig | undefined> {
+async function primaryNode(
+  cluster: ClusterConfig,
+  access: ClusterAccess,
+  postgres: PostgresReader,
+  signal: AbortSignal,
+): Promise<NodeConfig | undefined> {
   const answers = await Promise.all(
     cluster.nodes.map(async (node) => {
       try {
@@ -96,11 +112,17 @@ function firstNode(cluster: ClusterConfig): NodeConfig | undefined {
   return cluster.nodes.find((node) => node.dataDirectory !== undefined);
 }
 
-async function ownerOf(cluster: ClusterConfig, primary: NodeConfig | undefined, instance: ReadPorts['instance']): Promise<FileOwner | undefined> {
+async function ownerOf(
+  cluster: ClusterConfig,
+  primary: NodeConfig | undefined,
+  instance: ReadPorts['instance'],
+): Promise<FileOwner | undefined> {
   if (instance.currentUser().uid !== 0) return undefined;
   const named = cluster.osUser === undefined ? undefined : await instance.findUser(cluster.osUser);
   if (named !== undefined) return named;
-  const owner = (primary?.dataDirectory === undefined ? undefined : await instance.ownerOf(primary.dataDirectory)) ?? (await instance.findUser('postgres'));
+  const owner =
+    (primary?.dataDirectory === undefined ? undefined : await instance.ownerOf(primary.dataDirectory)) ??
+    (await instance.findUser('postgres'));
   return owner?.uid === 0 ? undefined : owner;
 }
 
@@ -125,7 +147,16 @@ async function pgbackrestSettings(
     configFile: `${directory}/pgbackrest.conf`,
     extraOptions: pgbackrest.extraOptions,
     repositories: await Promise.all(cluster.repositories.map((repository) => repositorySettings(repository, secrets))),
-    postgres: primary?.dataDirectory === undefined ? [] : [{ dataDirectory: primary.dataDirectory, port: primary.port ?? 5432, ...(primary.socketDirectory === undefined ? {} : { socketDirectory: primary.socketDirectory }) }],
+    postgres:
+      primary?.dataDirectory === undefined
+        ? []
+        : [
+            {
+              dataDirectory: primary.dataDirectory,
+              port: primary.port ?? 5432,
+              ...(primary.socketDirectory === undefined ? {} : { socketDirectory: primary.socketDirectory }),
+            },
+          ],
     ...(user === undefined ? {} : { user }),
   };
 }
@@ -136,7 +167,13 @@ async function repositorySettings(repository: RepositoryConfig, secrets: SecretC
   const common = { retentionDays: retention.days, cipherPassphrase: await read(encryptionPassphrase) };
   if (rest.kind === 'local') return withoutUndefined({ ...rest, ...common });
   const { accessKey, secretKey, sessionToken, ...s3 } = rest;
-  return withoutUndefined({ ...s3, ...common, accessKey: await read(accessKey), secretKey: await read(secretKey), sessionToken: await read(sessionToken) });
+  return withoutUndefined({
+    ...s3,
+    ...common,
+    accessKey: await read(accessKey),
+    secretKey: await read(secretKey),
+    sessionToken: await read(sessionToken),
+  });
 }
 
 /** exactOptionalPropertyTypes: what is not there is left out. */

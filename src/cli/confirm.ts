@@ -1,18 +1,26 @@
 import { SpokeError } from '../errors.ts';
 import type { Output } from './output.ts';
-import type { ChangingOptions } from './program.ts';
+import type { ChangingOptions } from './command-context.ts';
 
 /**
  * Has the operator type the cluster's name: given with --confirm, or at a prompt on a terminal.
  * Throws CONFIRMATION_REQUIRED where neither is there or the name is another.
  */
-export async function requireConfirmation(what: string, cluster: string, options: ChangingOptions, output: Output, signal: AbortSignal): Promise<void> {
+export async function requireConfirmation(
+  what: string,
+  cluster: string,
+  options: ChangingOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
   if (options.confirm !== undefined) {
     if (options.confirm === cluster) return;
     throw new SpokeError('CONFIRMATION_REQUIRED', `--confirm ${options.confirm} does not name the cluster, which is "${cluster}"`);
   }
   if (!process.stdin.isTTY || !process.stderr.isTTY || output.json)
-    throw new SpokeError('CONFIRMATION_REQUIRED', `${what} needs a confirmation`, { hint: `Read the plan, then repeat the command with --confirm ${cluster}` });
+    throw new SpokeError('CONFIRMATION_REQUIRED', `${what} needs a confirmation`, {
+      hint: `Read the plan, then repeat the command with --confirm ${cluster}`,
+    });
   const { createInterface } = await import('node:readline/promises');
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {

@@ -4,7 +4,7 @@ import type { PlanOutcome } from '../engine/run-plan.ts';
 import type { RunHeader } from '../ports/run-store.ts';
 import { type EventSink, fanOut } from '../telemetry/events.ts';
 import { progressSink } from '../telemetry/progress.ts';
-import type { CommandContext } from './program.ts';
+import type { CommandContext } from './command-context.ts';
 import type { Session } from './session.ts';
 
 /** Runs a run with its progress on stderr. */
@@ -25,7 +25,7 @@ async function sinks(session: Session, { output }: CommandContext): Promise<read
     progressSink({
       write: (text) => process.stderr.write(text),
       live: process.stderr.isTTY === true,
-      columns: process.stderr.columns ?? 80,
+      columns: process.stderr.isTTY ? process.stderr.columns : 80,
       nowMs: () => performance.now(),
     }),
   ];

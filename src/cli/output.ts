@@ -44,7 +44,8 @@ export class Output {
     process.stderr.write(`${this.style('red', 'error:')} ${error.message}\n`);
     const tail = error.details['outputTail'] ?? error.details['serverLog'];
     if (typeof tail === 'string' && tail !== '') process.stderr.write(`${indent(tail)}\n`);
-    if (error.code === 'INTERNAL' && error.stack !== undefined) process.stderr.write(`${indent((error.cause instanceof Error ? error.cause.stack : error.stack) ?? '')}\n`);
+    if (error.code === 'INTERNAL' && error.stack !== undefined)
+      process.stderr.write(`${indent((error.cause instanceof Error ? error.cause.stack : error.stack) ?? '')}\n`);
     process.stderr.write(`${this.style('cyan', 'next:')} ${error.hint}\n`);
   }
 

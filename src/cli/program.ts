@@ -1,29 +1,6 @@
-import { Command, CommanderError } from 'commander';
-import type { Output } from './output.ts';
-
-/** What every command is given. */
-export interface CommandContext {
-  readonly signal: AbortSignal;
-  readonly version: string;
-  readonly root: string;
-  readonly output: Output;
-}
-
-/** Options that every command that works on a cluster takes. */
-export interface GlobalOptions {
-  readonly config?: string;
-  readonly cluster?: string;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly verbose?: boolean;
-  readonly stateDirectory?: string;
-  readonly timezone?: string;
-}
-
-export interface ChangingOptions extends GlobalOptions {
-  readonly dryRun?: boolean;
-  readonly confirm?: string;
-}
+import type { CommanderError } from 'commander';
+import { Command } from 'commander';
+import type { CommandContext } from './command-context.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -62,7 +39,8 @@ export function buildProgram(context: CommandContext, first?: string): Command {
   const only = COMMANDS.get(first ?? '');
   for (const add of only === undefined ? COMMANDS.values() : [only]) add(program, context);
   if (only === undefined) addCompletion(program, context);
-  for (const command of allCommands(program)) command.exitOverride(rethrow).configureOutput({ writeOut: (text) => process.stdout.write(text) });
+  for (const command of allCommands(program))
+    command.exitOverride(rethrow).configureOutput({ writeOut: (text) => process.stdout.write(text) });
   return program;
 }
 

@@ -8,7 +8,7 @@ import type { RunId } from '../ports/run-store.ts';
 import { parseTargetTimeline } from '../workflows/restore/intent.ts';
 import type { RestoreRequest } from '../workflows/restore/request.ts';
 import { requireConfirmation } from './confirm.ts';
-import type { ChangingOptions, CommandContext } from './program.ts';
+import type { ChangingOptions, CommandContext } from './command-context.ts';
 import { repositoryNamed, type Session } from './session.ts';
 
 export interface RestoreOptions extends ChangingOptions {
@@ -33,11 +33,21 @@ const BACKUP_LABEL = /^\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?$/;
 const MOST_NAME_BYTES = 63;
 
 /** What was typed, as a request. Throws USAGE for whatever cannot be meant. */
-export async function restoreRequestOf(options: RestoreOptions, session: Session, runId: RunId, context: CommandContext): Promise<RestoreRequest> {
+export async function restoreRequestOf(
+  options: RestoreOptions,
+  session: Session,
+  runId: RunId,
+  context: CommandContext,
+): Promise<RestoreRequest> {
   const target = await targetOf(options, session, context);
-  const { label, repository } = { label: labelOf(options), repository: options.repo === undefined ? undefined : repositoryNamed(session.cluster, options.repo) };
-  if (options.targetAction !== 'promote' && options.targetAction !== 'pause') throw usage(`--target-action ${options.targetAction}: there are promote and pause`);
-  if (target.kind === 'latest' && options.targetAction === 'pause') throw usage('--target-action pause: PostgreSQL cannot pause at the end of the archive; give a target');
+  const { label, repository } = {
+    label: labelOf(options),
+    repository: options.repo === undefined ? undefined : repositoryNamed(session.cluster, options.repo),
+  };
+  if (options.targetAction !== 'promote' && options.targetAction !== 'pause')
+    throw usage(`--target-action ${options.targetAction}: there are promote and pause`);
+  if (target.kind === 'latest' && options.targetAction === 'pause')
+    throw usage('--target-action pause: PostgreSQL cannot pause at the end of the archive; give a target');
   return {
     cluster: session.cluster,
     target,
@@ -58,14 +68,21 @@ async function targetOf(options: RestoreOptions, session: Session, context: Comm
   if (given.length !== 1) throw usage('say where to restore to, once: --to, --to-lsn, --to-xid or --to-name');
   const inclusive = options.exclusive !== true;
   const target = await parseTarget(options, inclusive, session, context);
-  if (!inclusive && (target.kind === 'name' || target.kind === 'immediate' || target.kind === 'latest')) throw usage(`--exclusive has no meaning for ${target.kind}`);
+  if (!inclusive && (target.kind === 'name' || target.kind === 'immediate' || target.kind === 'latest'))
+    throw usage(`--exclusive has no meaning for ${target.kind}`);
   return target;
 }
 
-async function parseTarget(options: RestoreOptions, inclusive: boolean, session: Session, context: CommandContext): Promise<RecoveryTarget> {
+async function parseTarget(
+  options: RestoreOptions,
+  inclusive: boolean,
+  session: Session,
+  context: CommandContext,
+): Promise<RecoveryTarget> {
   if (options.toLsn !== undefined) return { kind: 'lsn', lsn: orUsage(() => parseLsn(options.toLsn ?? '')), inclusive };
   if (options.toXid !== undefined) {
-    if (!/^\d{1,20}$/.test(options.toXid) || BigInt(options.toXid) > 0xffff_ffff_ffff_ffffn) throw usage(`--to-xid ${options.toXid}: not a transaction id`);
+    if (!/^\d{1,20}$/.test(options.toXid) || BigInt(options.toXid) > 0xffff_ffff_ffff_ffffn)
+      throw usage(`--to-xid ${options.toXid}: not a transaction id`);
     return { kind: 'xid', xid: BigInt(options.toXid), inclusive };
   }
   if (options.toName !== undefined) return { kind: 'name', name: restorePointName(options.toName) };
@@ -83,7 +100,11 @@ async function instantOf(options: RestoreOptions, session: Session, { output, si
     ...(timezone === undefined ? {} : { timeZone: timezone }),
   });
   if (parsed.kind === 'refused')
-    throw new SpokeError('USAGE', `--to ${options.to}: ${parsed.message}`, parsed.suggestions.length === 0 ? {} : { hint: `Do you mean: ${parsed.suggestions.map((text) => `--to "${text}"`).join(' or ')}` });
+    throw new SpokeError(
+      'USAGE',
+      `--to ${options.to}: ${parsed.message}`,
+      parsed.suggestions.length === 0 ? {} : { hint: `Do you mean: ${parsed.suggestions.map((text) => `--to "${text}"`).join(' or ')}` },
+    );
   const local = timezone === undefined ? '' : ` (${formatInstantLocal(parsed.instant, timezone)})`;
   const echo = `--to "${options.to}" is ${formatInstantUtc(parsed.instant)}${local}, ${formatAge(parsed.instant, now)}`;
   if (parsed.needsConfirmation) {
@@ -111,7 +132,8 @@ function labelOf({ set }: RestoreOptions): BackupLabel | undefined {
 }
 
 function destinationOf(options: RestoreOptions): RestoreRequest['destination'] {
-  if (options.inPlace !== undefined && options.dataDirectory !== undefined) throw usage('--in-place and --data-directory exclude each other');
+  if (options.inPlace !== undefined && options.dataDirectory !== undefined)
+    throw usage('--in-place and --data-directory exclude each other');
   if (options.inPlace !== undefined) return { kind: 'in-place', ...(typeof options.inPlace === 'string' ? { node: options.inPlace } : {}) };
   if (options.dataDirectory === undefined) throw usage('say where the restored data goes: --data-directory <path> or --in-place');
   return { kind: 'directory', path: absolutePath('--data-directory', options.dataDirectory), ...portOf(options.port) };
@@ -133,7 +155,8 @@ function tablespaceMapOf(entries: readonly string[]): ReadonlyMap<string, string
   return new Map(
     entries.map((entry) => {
       const [from, to, ...rest] = entry.split('=');
-      if (from === undefined || to === undefined || rest.length > 0 || !from.startsWith('/')) throw usage(`--tablespace-map ${entry}: write it as /old/location=/new/location`);
+      if (from === undefined || to === undefined || rest.length > 0 || !from.startsWith('/'))
+        throw usage(`--tablespace-map ${entry}: write it as /old/location=/new/location`);
       return [from, absolutePath('--tablespace-map', to)];
     }),
   );

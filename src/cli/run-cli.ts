@@ -13,7 +13,11 @@ export interface CliContext {
 
 /** Parses, runs, prints; resolves with the exit code and never throws. */
 export async function runCli(args: readonly string[], context: CliContext): Promise<number> {
-  const output = new Output({ json: args.includes('--json'), quiet: args.includes('--quiet') || args.includes('-q'), verbose: args.includes('--verbose') || args.includes('-v') });
+  const output = new Output({
+    json: args.includes('--json'),
+    quiet: args.includes('--quiet') || args.includes('-q'),
+    verbose: args.includes('--verbose') || args.includes('-v'),
+  });
   const program = buildProgram({ ...context, output }, args[0]);
   try {
     await program.parseAsync([...args], { from: 'user' });

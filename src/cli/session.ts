@@ -5,7 +5,7 @@ import type { ClusterConfig, Configuration } from '../config/model.ts';
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
 import { SpokeError } from '../errors.ts';
 import type { RunHeader, RunId, RunVerb } from '../ports/run-store.ts';
-import type { CommandContext, GlobalOptions } from './program.ts';
+import type { CommandContext, GlobalOptions } from './command-context.ts';
 
 /** One command on one cluster: its configuration and everything that reaches it. */
 export interface Session extends ComposedCluster {
@@ -14,7 +14,11 @@ export interface Session extends ComposedCluster {
 }
 
 /** Loads the configuration, finds the cluster that is meant and connects the parts. Changes nothing. What only reads repositories need not ask for the primary. */
-export async function openSession(options: GlobalOptions, context: CommandContext, { askForPrimary } = { askForPrimary: true }): Promise<Session> {
+export async function openSession(
+  options: GlobalOptions,
+  context: CommandContext,
+  { askForPrimary } = { askForPrimary: true },
+): Promise<Session> {
   const configuration = await loadConfiguration(loadOptions(options));
   const cluster = clusterOf(configuration, options.cluster);
   return { configuration, cluster, ...(await composeCluster(configuration, cluster, context.signal, { askForPrimary })) };
@@ -33,10 +37,16 @@ function clusterOf(configuration: Configuration, name: string | undefined): Clus
   const wanted = name ?? (names.length === 1 ? names[0] : undefined);
   const cluster = wanted === undefined ? undefined : configuration.clusters.get(wanted);
   if (cluster !== undefined) return cluster;
-  throw new SpokeError('USAGE', name === undefined ? `the configuration has ${names.length} clusters: which one?` : `there is no cluster "${name}" in the configuration`, {
-    details: { clusters: names },
-    hint: `Name it: --cluster ${names.join(' | ')}`,
-  });
+  throw new SpokeError(
+    'USAGE',
+    name === undefined
+      ? `the configuration has ${names.length} clusters: which one?`
+      : `there is no cluster "${name}" in the configuration`,
+    {
+      details: { clusters: names },
+      hint: `Name it: --cluster ${names.join(' | ')}`,
+    },
+  );
 }
 
 /** A repository of the cluster by its name. Throws USAGE. */

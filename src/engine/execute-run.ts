@@ -1,4 +1,5 @@
-import { asSpokeError, SpokeError } from '../errors.ts';
+import type { SpokeError } from '../errors.ts';
+import { asSpokeError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
@@ -48,7 +49,8 @@ export async function executeRun<Intent, Facts>(
 async function acquireAll(keys: readonly string[], header: RunHeader, { ports, pid }: ExecutionContext) {
   const held: { release(): Promise<void> }[] = [];
   try {
-    for (const key of keys) held.push(await ports.lock.acquire(key, { runId: header.runId, pid, host: header.host, since: ports.clock.now() }));
+    for (const key of keys)
+      held.push(await ports.lock.acquire(key, { runId: header.runId, pid, host: header.host, since: ports.clock.now() }));
     return held;
   } catch (thrown) {
     for (const lock of held) await lock.release();
@@ -56,7 +58,11 @@ async function acquireAll(keys: readonly string[], header: RunHeader, { ports, p
   }
 }
 
-async function executeLocked<Intent, Facts>(workflow: Workflow<Intent, Facts>, header: RunHeader, context: ExecutionContext): Promise<PlanOutcome> {
+async function executeLocked<Intent, Facts>(
+  workflow: Workflow<Intent, Facts>,
+  header: RunHeader,
+  context: ExecutionContext,
+): Promise<PlanOutcome> {
   const { ports, emit } = context;
   const { runId } = header;
   const resumed = await ensureCreated(header, context);
@@ -64,7 +70,12 @@ async function executeLocked<Intent, Facts>(workflow: Workflow<Intent, Facts>, h
   await ports.runWriter.append(runId, { at: ports.clock.now(), kind: 'attempt', pid: context.pid, detail: { resumed } });
   try {
     const outcome = await untilThereIsNoOtherWay(workflow, header, context);
-    await finish(header, 'succeeded', { failures: outcome.failures.map(({ step, error }) => ({ step: step.id, code: error.code, message: error.message })) }, context);
+    await finish(
+      header,
+      'succeeded',
+      { failures: outcome.failures.map(({ step, error }) => ({ step: step.id, code: error.code, message: error.message })) },
+      context,
+    );
     return outcome;
   } catch (thrown) {
     const error = asSpokeError(thrown);
@@ -86,7 +97,11 @@ async function ensureCreated(header: RunHeader, { ports }: ExecutionContext): Pr
   }
 }
 
-async function untilThereIsNoOtherWay<Intent, Facts>(workflow: Workflow<Intent, Facts>, header: RunHeader, context: ExecutionContext): Promise<PlanOutcome> {
+async function untilThereIsNoOtherWay<Intent, Facts>(
+  workflow: Workflow<Intent, Facts>,
+  header: RunHeader,
+  context: ExecutionContext,
+): Promise<PlanOutcome> {
   const { ports, handlers, emit, signal } = context;
   const intent = header.intent as Intent;
   for (;;) {
@@ -105,9 +120,17 @@ async function untilThereIsNoOtherWay<Intent, Facts>(workflow: Workflow<Intent, 
 }
 
 /** Runs on a signal of its own: the cancelled one would end it at once. A fault in here does not hide the error. */
-async function cleanUp<Intent, Facts>(workflow: Workflow<Intent, Facts>, header: RunHeader, error: SpokeError, context: ExecutionContext): Promise<void> {
+async function cleanUp<Intent, Facts>(
+  workflow: Workflow<Intent, Facts>,
+  header: RunHeader,
+  error: SpokeError,
+  context: ExecutionContext,
+): Promise<void> {
   try {
-    await workflow.cleanUp?.(header.intent as Intent, error, { signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS), timeoutMs: CLEAN_UP_LIMIT_MS });
+    await workflow.cleanUp?.(header.intent as Intent, error, {
+      signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS),
+      timeoutMs: CLEAN_UP_LIMIT_MS,
+    });
   } catch (thrown) {
     context.emit({ kind: 'note', runId: header.runId, level: 'warning', message: `cleaning up failed: ${asSpokeError(thrown).message}` });
   }

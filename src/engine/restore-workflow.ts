@@ -25,9 +25,13 @@ export function otherCandidate(intent: RestoreIntent, facts: RestoreFacts, error
   const current = currentCandidate(intent, facts);
   const sameFate = (candidate: PinnedCandidate) =>
     candidate === current || (isAboutTheRepository(error) && candidate.repository === current.repository);
-  const untried = intent.candidates.filter((candidate) => !facts.failed.some((failed) => failed.repository === candidate.repository && failed.label === candidate.label));
+  const untried = intent.candidates.filter(
+    (candidate) => !facts.failed.some((failed) => failed.repository === candidate.repository && failed.label === candidate.label),
+  );
   if (untried.every(sameFate)) return undefined;
-  return untried.filter(sameFate).map(({ repository, label }) => ({ message: CANDIDATE_FAILED, detail: { repository, label, code: error.code } }));
+  return untried
+    .filter(sameFate)
+    .map(({ repository, label }) => ({ message: CANDIDATE_FAILED, detail: { repository, label, code: error.code } }));
 }
 
 /** An older backup in the same repository meets the same missing WAL and the same network. */
@@ -36,12 +40,19 @@ function isAboutTheRepository({ code }: SpokeError): boolean {
 }
 
 /** Ends the isolated server in any case; removes the place beside where no resume could ever use it. */
-async function cleanUpRestore(intent: RestoreIntent, error: SpokeError, ports: ReadPorts & WritePorts, context: OperationContext): Promise<void> {
+async function cleanUpRestore(
+  intent: RestoreIntent,
+  error: SpokeError,
+  ports: ReadPorts & WritePorts,
+  context: OperationContext,
+): Promise<void> {
   await stopIfRunning(ports, intent, context);
   if (!isHopeless(error)) return;
   const swapped = (await ports.instance.inspectDirectory(intent.area.dataDirectory, context)).kind === 'absent';
   const tablespaces = swapped ? [] : intent.tablespaceMap.map((tablespace) => tablespace.location);
-  for (const path of [...tablespaces, intent.area.socketDirectory, intent.area.root]) await removeIfThere(ports, path, context);
+  // The data directory by its own name and first: so its pg_control goes before anything that it needs.
+  for (const path of [intent.area.dataDirectory, ...tablespaces, intent.area.socketDirectory, intent.area.root])
+    await removeIfThere(ports, path, context);
 }
 
 function isHopeless({ code }: SpokeError): boolean {

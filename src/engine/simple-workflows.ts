@@ -1,7 +1,13 @@
 import type { ClusterConfig } from '../config/model.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import { type BackupFacts, type BackupIntent, observeBackup, planBackup, reasonAgainstBackup } from '../workflows/backup/plan.ts';
-import { observeSetupArchiving, planSetupArchiving, type SetupArchivingFacts, type SetupArchivingIntent, wantedSettings } from '../workflows/setup-archiving/plan.ts';
+import {
+  observeSetupArchiving,
+  planSetupArchiving,
+  type SetupArchivingFacts,
+  type SetupArchivingIntent,
+  wantedSettings,
+} from '../workflows/setup-archiving/plan.ts';
 import type { Workflow } from './execute-run.ts';
 
 /** Taking backups, as the engine runs it. */
@@ -20,12 +26,21 @@ export function backupWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workfl
 }
 
 /** Setting up the archive, as the engine runs it. */
-export function setupArchivingWorkflow(cluster: ClusterConfig, ports: ReadPorts & WritePorts): Workflow<SetupArchivingIntent, SetupArchivingFacts> {
+export function setupArchivingWorkflow(
+  cluster: ClusterConfig,
+  ports: ReadPorts & WritePorts,
+): Workflow<SetupArchivingIntent, SetupArchivingFacts> {
   return {
     title: 'setup archiving',
     lockKeys: (intent) => [`cluster:${intent.cluster}`],
     observe: async (_intent, _run, context) =>
-      observeSetupArchiving(cluster, wantedSettings(cluster, ports.engine.archivingSettings()), await ports.catalog.isConfigurationCurrent(), ports, context),
+      observeSetupArchiving(
+        cluster,
+        wantedSettings(cluster, ports.engine.archivingSettings()),
+        await ports.catalog.isConfigurationCurrent(),
+        ports,
+        context,
+      ),
     plan: (intent, facts) => planSetupArchiving(intent, facts),
   };
 }

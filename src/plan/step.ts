@@ -2,6 +2,7 @@ import type { SpokeError } from '../errors.ts';
 import type { BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
 import type { FileOwner } from '../ports/instance.ts';
+import type { ServiceManager } from '../ports/service-control.ts';
 
 /** What a step does to the world. `destructive`: what it replaces cannot be had back by running the plan backwards. */
 export type Effect = 'read' | 'write' | 'destructive';
@@ -56,12 +57,6 @@ export interface TablespaceMapping {
   readonly oid: number;
   readonly location: string;
 }
-
-/** How a server that is already under somebody's care is stopped and started. */
-export type ServiceManager =
-  | { readonly manager: 'pg_ctl' }
-  | { readonly manager: 'pg_ctlcluster'; readonly version: string; readonly clusterName: string }
-  | { readonly manager: 'systemd'; readonly unit: string };
 
 export type Step = StepBase &
   (

@@ -107,7 +107,12 @@ export interface InstanceControl {
   startServer(start: ServerStart, context: OperationContext): Promise<void>;
   /** pg_ctl stop. Idempotent: a server that does not run is stopped. */
   stopServer(
-    server: { readonly dataDirectory: string; readonly binDirectory: string; readonly owner: FileOwner; readonly mode: 'fast' | 'immediate' },
+    server: {
+      readonly dataDirectory: string;
+      readonly binDirectory: string;
+      readonly owner: FileOwner;
+      readonly mode: 'fast' | 'immediate';
+    },
     context: OperationContext,
   ): Promise<void>;
   /** Makes it with its parents, with that owner, 0700. Idempotent. */

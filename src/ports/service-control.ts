@@ -1,5 +1,10 @@
-import type { ServiceManager } from '../plan/step.ts';
 import type { OperationContext } from './operation.ts';
+
+/** How a server that is already under somebody's care is stopped and started. */
+export type ServiceManager =
+  | { readonly manager: 'pg_ctl' }
+  | { readonly manager: 'pg_ctlcluster'; readonly version: string; readonly clusterName: string }
+  | { readonly manager: 'systemd'; readonly unit: string };
 
 /** A service manager that starts and stops a server in its own way (pg_ctl itself needs none of this). */
 export type ManagedService = Exclude<ServiceManager, { readonly manager: 'pg_ctl' }>;

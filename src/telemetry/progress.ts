@@ -63,7 +63,8 @@ function lineOf(event: RunEvent): string | undefined {
 export function describeProgress({ phase, percent, doneBytes, totalBytes, position }: Progress): string {
   const parts = [phase];
   if (percent !== undefined) parts.push(`${percent.toFixed(0)} %`);
-  if (doneBytes !== undefined) parts.push(totalBytes === undefined ? formatBytes(doneBytes) : `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`);
+  if (doneBytes !== undefined)
+    parts.push(totalBytes === undefined ? formatBytes(doneBytes) : `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`);
   if (position !== undefined) parts.push(position);
   return parts.join(' ');
 }

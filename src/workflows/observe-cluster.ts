@@ -48,17 +48,19 @@ export async function observeRepositories(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<RepositoryObservations> {
-  const wanted = cluster.repositories.filter((repository) => only === undefined || only.includes(repository.name as RepositoryName));
+  const wanted = cluster.repositories.filter((repository) => only === undefined || only.includes(repository.name));
   const snapshots: RepositorySnapshot[] = [];
   const unreadable: UnreadableRepository[] = [];
   await Promise.all(
     wanted.map(async (repository) => {
-      const name = repository.name as RepositoryName;
+      const name = repository.name;
       try {
         snapshots.push(await ports.catalog.readRepository(name, options, context));
       } catch (thrown) {
         const error = asSpokeError(thrown);
-        const isAboutTheRepository = ['REPOSITORY_UNAVAILABLE', 'REPOSITORY_DENIED', 'BACKUP_DAMAGED', 'TIMED_OUT', 'TOOL_FAILED'].includes(error.code);
+        const isAboutTheRepository = ['REPOSITORY_UNAVAILABLE', 'REPOSITORY_DENIED', 'BACKUP_DAMAGED', 'TIMED_OUT', 'TOOL_FAILED'].includes(
+          error.code,
+        );
         if (!isAboutTheRepository) throw error;
         unreadable.push({ repository: name, kind: repository.kind, errorCode: error.code, message: error.message });
       }

@@ -6,7 +6,15 @@ import type { BackupCatalogReader, BackupEngine, CommandPreview, EngineVersion }
 import type { Clock } from '../../ports/clock.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
-import { archiveCommand, backupArguments, checkArguments, restoreArguments, RUN_ANNOTATION, stanzaCreateArguments, verifyArguments } from './arguments.ts';
+import {
+  archiveCommand,
+  backupArguments,
+  checkArguments,
+  restoreArguments,
+  RUN_ANNOTATION,
+  stanzaCreateArguments,
+  verifyArguments,
+} from './arguments.ts';
 import { readBackupDetail, readRepository } from './catalog-reader.ts';
 import { type CommandParts, runWorking } from './command.ts';
 import { configurationText } from './configuration.ts';
@@ -32,7 +40,12 @@ export function createPgbackrestEngine(parts: PgbackrestParts): { readonly reade
 function createReader(parts: PgbackrestParts): BackupCatalogReader {
   const { settings, runner } = parts;
   const askVersion = async (context: OperationContext): Promise<EngineVersion> => {
-    const { stdout } = await runner.run({ file: settings.command, argv: ['version'], signal: context.signal, timeoutMs: VERSION_TIMEOUT_MS });
+    const { stdout } = await runner.run({
+      file: settings.command,
+      argv: ['version'],
+      signal: context.signal,
+      timeoutMs: VERSION_TIMEOUT_MS,
+    });
     return { name: 'pgbackrest', version: readVersion(stdout) };
   };
   let known: Promise<EngineVersion> | undefined;
@@ -41,7 +54,8 @@ function createReader(parts: PgbackrestParts): BackupCatalogReader {
     readVersion: version,
     readRepository: (name, options, context) => readRepository(parts, repositoryOf(settings, name), options, context),
     readBackupDetail: (name, label, context) => readBackupDetail(parts, repositoryOf(settings, name), label, context),
-    verifyRepository: async (name, context) => readVerifyReport(await runWorking(parts, verifyArguments(settings, repositoryOf(settings, name).index), context)),
+    verifyRepository: async (name, context) =>
+      readVerifyReport(await runWorking(parts, verifyArguments(settings, repositoryOf(settings, name).index), context)),
     isConfigurationCurrent: async () => (await readIfThere(settings.configFile)) === configurationText(settings),
   };
 }
@@ -73,7 +87,11 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
       await runWorking(await prepared(), backupArguments(settings, indexOf(request.repository), request), context);
       const { backups } = await reader.readRepository(request.repository, { walArchive: false }, context);
       const taken = backups.findLast((backup) => backup.annotations[RUN_ANNOTATION] === request.runId);
-      if (taken === undefined) throw new SpokeError('TOOL_FAILED', `pgbackrest reported success, but repository ${request.repository} shows no backup of run ${request.runId}`);
+      if (taken === undefined)
+        throw new SpokeError(
+          'TOOL_FAILED',
+          `pgbackrest reported success, but repository ${request.repository} shows no backup of run ${request.runId}`,
+        );
       return taken.label;
     },
     async restoreBackup(request, context) {

@@ -37,10 +37,12 @@ export async function readRepository(
 ): Promise<RepositorySnapshot> {
   const stanza = readInfo(await runReading(parts, infoArguments(parts.settings, repository.index), context), parts.settings.stanza);
   const status = stanza?.repo.find((one) => one.key === repository.index)?.status ?? stanza?.status;
-  if (status !== undefined && ![STATUS_OK, STATUS_NO_BACKUP, ...STATUS_MISSING].includes(status.code)) throw repositoryTrouble(status.message);
+  if (status !== undefined && ![STATUS_OK, STATUS_NO_BACKUP, ...STATUS_MISSING].includes(status.code))
+    throw repositoryTrouble(status.message);
   const base = { repository: repository.name, kind: repository.kind, readAt: parts.clock.now() };
   const generation = stanza?.db.at(-1);
-  if (stanza === undefined || generation === undefined || STATUS_MISSING.includes(status?.code ?? STATUS_OK)) return { ...base, initialised: false, backups: [] };
+  if (stanza === undefined || generation === undefined || STATUS_MISSING.includes(status?.code ?? STATUS_OK))
+    return { ...base, initialised: false, backups: [] };
   const backups = stanza.backup.map((backup) => toBaseBackup(backup, stanza, repository.name));
   const walArchive = options.walArchive ? await readWalArchive(parts, repository, generation, stanza.backup, context) : undefined;
   return {
@@ -54,7 +56,12 @@ export async function readRepository(
 }
 
 /** What is told of one backup alone. */
-export async function readBackupDetail(parts: Parts, repository: RepositorySettings, label: BackupLabel, context: OperationContext): Promise<BackupDetail> {
+export async function readBackupDetail(
+  parts: Parts,
+  repository: RepositorySettings,
+  label: BackupLabel,
+  context: OperationContext,
+): Promise<BackupDetail> {
   const stanza = readInfo(await runReading(parts, infoArguments(parts.settings, repository.index, label), context), parts.settings.stanza);
   const backup = stanza?.backup.find((one) => one.label === label);
   if (backup === undefined) throw new SpokeError('NO_BACKUP', `repository ${repository.name} has no backup ${label}`);
@@ -73,7 +80,7 @@ function toBaseBackup(backup: InfoBackup, stanza: InfoStanza, repository: Reposi
     label: backup.label as BackupLabel,
     type: backup.type,
     repository,
-    ...(backup.prior == null ? {} : { prior: backup.prior as BackupLabel }),
+    ...(backup.prior === null || backup.prior === undefined ? {} : { prior: backup.prior as BackupLabel }),
     references: (backup.reference ?? []) as BackupLabel[],
     systemIdentifier: parseSystemIdentifier(database['system-id']),
     postgresMajor: majorOf(database.version),
@@ -94,7 +101,13 @@ function majorOf(version: string): number {
   return Number.parseInt(version, 10);
 }
 
-async function readWalArchive(parts: Parts, repository: RepositorySettings, generation: InfoStanza['db'][number], backups: readonly InfoBackup[], context: OperationContext): Promise<WalArchive> {
+async function readWalArchive(
+  parts: Parts,
+  repository: RepositorySettings,
+  generation: InfoStanza['db'][number],
+  backups: readonly InfoBackup[],
+  context: OperationContext,
+): Promise<WalArchive> {
   const path = `archive/${parts.settings.stanza}/${generation.version}-${generation.id}`;
   const listing = readRepositoryList(await runReading(parts, repoListArguments(parts.settings, repository.index, path), context));
   const segmentSizeBytes = segmentSizeOf(backups);
@@ -113,12 +126,21 @@ function* segmentsOf(listing: RepositoryList, segmentSizeBytes: number) {
   }
 }
 
-async function readHistories(parts: Parts, repository: RepositorySettings, path: string, listing: RepositoryList, context: OperationContext): Promise<readonly TimelineHistory[]> {
+async function readHistories(
+  parts: Parts,
+  repository: RepositorySettings,
+  path: string,
+  listing: RepositoryList,
+  context: OperationContext,
+): Promise<readonly TimelineHistory[]> {
   const names = Object.keys(listing).filter((name) => HISTORY_FILE.test(name));
   const histories = await Promise.all(
     names.map(async (name) => {
       const timeline = timelineIdOf(Number.parseInt(HISTORY_FILE.exec(name)?.[1] ?? '', 16));
-      return parseTimelineHistory(await runReading(parts, repoGetArguments(parts.settings, repository.index, `${path}/${name}`), context), timeline);
+      return parseTimelineHistory(
+        await runReading(parts, repoGetArguments(parts.settings, repository.index, `${path}/${name}`), context),
+        timeline,
+      );
     }),
   );
   return histories.sort((a, b) => a.timeline - b.timeline);

@@ -11,8 +11,14 @@ export interface FailedCommand {
 const BY_TEXT: readonly (readonly [RegExp, ErrorCode])[] = [
   [/No space left on device|\[28\]/, 'DISK_FULL'],
   [/\b403\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|Forbidden/, 'REPOSITORY_DENIED'],
-  [/unable to (?:connect|find host|lookup|get address|resolve)|HostConnectError|ServiceError|TLS error|certificate|timeout connecting|NoSuchBucket|request failed with \d{3}|unexpected eof|UNEXPECTED_EOF|Connection refused|unable to (?:read|write) (?:to )?(?:socket|TLS)|unable to (?:list|open|load info|get) .* (?:timeout|socket)/i, 'REPOSITORY_UNAVAILABLE'],
-  [/checksum|invalid (?:block|file) |does not match (?:expected )?(?:size|checksum)|unexpected end of (?:file|stream)|unable to decompress|corrupt|LZ4F|zstd error|FormatError|CryptoError/i, 'BACKUP_DAMAGED'],
+  [
+    /unable to (?:connect|find host|lookup|get address|resolve)|HostConnectError|ServiceError|TLS error|certificate|timeout connecting|NoSuchBucket|request failed with \d{3}|unexpected eof|UNEXPECTED_EOF|Connection refused|unable to (?:read|write) (?:to )?(?:socket|TLS)|unable to (?:list|open|load info|get) .* (?:timeout|socket)/i,
+    'REPOSITORY_UNAVAILABLE',
+  ],
+  [
+    /checksum|invalid (?:block|file) |does not match (?:expected )?(?:size|checksum)|unexpected end of (?:file|stream)|unable to decompress|corrupt|LZ4F|zstd error|FormatError|CryptoError/i,
+    'BACKUP_DAMAGED',
+  ],
 ];
 
 /** https://pgbackrest.org/command.html lists no codes; these are from its src/build/error/error.yaml, which calls them stable. */
@@ -38,7 +44,11 @@ export function translateFailure({ command, exitCode, output }: FailedCommand): 
   const code = BY_TEXT.find(([pattern]) => pattern.test(said))?.[1] ?? BY_EXIT_CODE[exitCode] ?? 'TOOL_FAILED';
   return new SpokeError(code, `pgbackrest ${command} failed: ${said === '' ? `exit code ${exitCode}` : said}`, {
     details: { command, exitCode, outputTail: tailOf(output) },
-    ...(code === 'TIMED_OUT' ? { hint: 'The WAL segment did not reach the repository. See the server log for what archive_command says, then: spoke-backup setup archiving' } : {}),
+    ...(code === 'TIMED_OUT'
+      ? {
+          hint: 'The WAL segment did not reach the repository. See the server log for what archive_command says, then: spoke-backup setup archiving',
+        }
+      : {}),
   });
 }
 
@@ -53,7 +63,11 @@ export function errorMessage(output: string): string {
   const start = output.lastIndexOf('ERROR: [');
   if (start === -1) return '';
   const text = output.slice(start).split(/\n(?=\d{4}-\d\d-\d\d |P\d\d)/)[0] ?? '';
-  return text.replace(/^ERROR: \[\d+\]: /, '').replaceAll(/\s*\n\s*/g, ' ').trim().slice(0, 1000);
+  return text
+    .replace(/^ERROR: \[\d+\]: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .trim()
+    .slice(0, 1000);
 }
 
 function tailOf(output: string): string {

@@ -76,6 +76,10 @@ export function readVerifyReport(text: string): { readonly ok: boolean; readonly
   const faults = text
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => /^status: error|: (?!0\b)\d+ (?:missing|checksum invalid|size invalid|other)|(?:missing|checksum invalid|size invalid|other): [1-9]|^backup: .*status: (?:invalid|manifest)|ERROR:/.test(line));
+    .filter((line) =>
+      /^status: error|: (?!0\b)\d+ (?:missing|checksum invalid|size invalid|other)|(?:missing|checksum invalid|size invalid|other): [1-9]|^backup: .*status: (?:invalid|manifest)|ERROR:/.test(
+        line,
+      ),
+    );
   return { ok: faults.length === 0, faults };
 }

@@ -23,8 +23,10 @@ export function compareVersions(a: string, b: string): number {
 /** Reads what `pgbackrest version` prints. Throws TOOL_UNSUPPORTED for what is older than 2.45 or not pgBackRest at all. */
 export function readVersion(printed: string): string {
   const version = /^pgBackRest (\d+\.\d+(?:\.\d+)?(?:dev)?)\s*$/m.exec(printed)?.[1];
-  if (version === undefined) throw new SpokeError('TOOL_UNSUPPORTED', `this is no pgBackRest: it calls itself "${printed.trim().slice(0, 80)}"`);
-  if (compareVersions(version, OLDEST) < 0) throw new SpokeError('TOOL_UNSUPPORTED', `pgBackRest ${version} is too old: ${OLDEST} or later is needed`, { details: { version } });
+  if (version === undefined)
+    throw new SpokeError('TOOL_UNSUPPORTED', `this is no pgBackRest: it calls itself "${printed.trim().slice(0, 80)}"`);
+  if (compareVersions(version, OLDEST) < 0)
+    throw new SpokeError('TOOL_UNSUPPORTED', `pgBackRest ${version} is too old: ${OLDEST} or later is needed`, { details: { version } });
   return version;
 }
 

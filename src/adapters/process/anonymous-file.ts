@@ -1,11 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { constants } from 'node:fs';
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Linux: a file without a name (open(2), O_TMPFILE), which has O_DIRECTORY in it. */
-const O_TMPFILE = 0o20000000 | (constants.O_DIRECTORY ?? 0);
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
 /**
  * A file that no directory shows, holding `text`: what a child reads as its standard input. Unlike the socket that Node makes
@@ -17,7 +16,8 @@ export async function anonymousFile(text: string, owner: { readonly uid: number;
     await file.chmod(0o600);
     if (owner !== undefined && process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
     const bytes = Buffer.from(text);
-    for (let written = 0; written < bytes.length; ) written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten;
+    for (let written = 0; written < bytes.length; )
+      written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten;
     return file;
   } catch (thrown) {
     await file.close();

@@ -3,7 +3,7 @@ import { backupWorkflow } from '../../engine/simple-workflows.ts';
 import { SpokeError } from '../../errors.ts';
 import { type BackupIntent, backupOfRun, observeBackup, planBackup, reasonAgainstBackup } from '../../workflows/backup/plan.ts';
 import { execute } from '../execute.ts';
-import type { ChangingOptions, CommandContext } from '../program.ts';
+import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { backupToJson, renderBackups } from '../render/backups.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, openSession, repositoryNamed, type Session } from '../session.ts';
@@ -20,7 +20,10 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
   const intent: BackupIntent = {
     cluster: session.cluster.name,
     type: parseBackupType(options.type),
-    repositories: options.repo === 'all' ? session.cluster.repositories.map((repository) => repository.name) : [repositoryNamed(session.cluster, options.repo)],
+    repositories:
+      options.repo === 'all'
+        ? session.cluster.repositories.map((repository) => repository.name)
+        : [repositoryNamed(session.cluster, options.repo)],
   };
   const runId = session.newRunId('backup');
   const facts = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
@@ -28,7 +31,9 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
   if (refusal !== undefined) throw refusal;
   if (options.dryRun === true) {
     const plan = planBackup(intent, facts, runId);
-    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () => renderPlan(plan, session.handlers, { full: true }));
+    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () =>
+      renderPlan(plan, session.handlers, { full: true }),
+    );
     return;
   }
   await runBackup(newRunHeader(session, 'backup', intent, context.version, runId), session, context);
@@ -41,14 +46,20 @@ export async function runBackup(header: RunHeader, session: Session, context: Co
   const { repositories } = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
   const taken = repositories.snapshots.flatMap((snapshot) => backupOfRun(snapshot, header.runId) ?? []);
   const failures = [
-    ...outcome.failures.map(({ step, error }) => ({ repository: step.kind === 'take-backup' ? step.repository : '', code: error.code, message: error.message })),
+    ...outcome.failures.map(({ step, error }) => ({
+      repository: step.kind === 'take-backup' ? step.repository : '',
+      code: error.code,
+      message: error.message,
+    })),
     ...repositories.unreadable.map((one) => ({ repository: one.repository, code: one.errorCode, message: one.message })),
   ];
   const [first] = outcome.failures;
   if (taken.length === 0 && first !== undefined) throw first.error;
   if (failures.length > 0) context.output.exitCode = 3;
   const result = { run: header.runId, backups: taken.map(backupToJson), failures };
-  context.output.result(result, () => [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n'));
+  context.output.result(result, () =>
+    [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n'),
+  );
 }
 
 function parseBackupType(text: string): BackupType {

@@ -1,5 +1,5 @@
 import { observeRepositories } from '../../workflows/observe-cluster.ts';
-import type { CommandContext, GlobalOptions } from '../program.ts';
+import type { CommandContext, GlobalOptions } from '../command-context.ts';
 import { backupToJson, renderBackups } from '../render/backups.ts';
 import { openSession, repositoryNamed } from '../session.ts';
 import { unreadableError } from '../unreadable.ts';
@@ -8,7 +8,9 @@ import { unreadableError } from '../unreadable.ts';
 export async function backupsCommand(options: GlobalOptions & { readonly repo?: string }, context: CommandContext): Promise<void> {
   const session = await openSession(options, context, { askForPrimary: false });
   const only = options.repo === undefined ? undefined : [repositoryNamed(session.cluster, options.repo)];
-  const { snapshots, unreadable } = await observeRepositories(session.cluster, only, { walArchive: false }, session.ports, { signal: context.signal });
+  const { snapshots, unreadable } = await observeRepositories(session.cluster, only, { walArchive: false }, session.ports, {
+    signal: context.signal,
+  });
   if (snapshots.length === 0 && unreadable.length > 0) throw unreadableError(unreadable);
   if (unreadable.length > 0) context.output.exitCode = 3;
   const backups = snapshots.flatMap((snapshot) => snapshot.backups);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { SpokeError } from '../../errors.ts';
-import type { CommandContext } from '../program.ts';
+import type { CommandContext } from '../command-context.ts';
 
 /** `spoke-backup completion <shell>`: made of the command tree, so it knows every command and option there is. */
 export async function completionCommand(shell: string, program: Command, _context: CommandContext): Promise<void> {
@@ -49,6 +49,9 @@ complete -o default -F _spoke_backup spoke-backup
 }
 
 function fishScript(paths: readonly CommandWords[]): string {
-  const lines = paths.map(({ path, words }) => `complete -c spoke-backup -f -n 'test (string join " " (string match -v -- "-*" (commandline -opc)[2..])) = "${path}"' -a '${words.join(' ')}'`);
+  const lines = paths.map(
+    ({ path, words }) =>
+      `complete -c spoke-backup -f -n 'test (string join " " (string match -v -- "-*" (commandline -opc)[2..])) = "${path}"' -a '${words.join(' ')}'`,
+  );
   return `${lines.join('\n')}\n`;
 }

@@ -4,7 +4,7 @@ import { createProcessRunner } from '../../composition.ts';
 import { checkConfiguration } from '../../config/check.ts';
 import { loadConfiguration, loadConfigurationWithSource } from '../../config/load.ts';
 import { SpokeError } from '../../errors.ts';
-import type { CommandContext, GlobalOptions } from '../program.ts';
+import type { CommandContext, GlobalOptions } from '../command-context.ts';
 import { renderTable } from '../render/table.ts';
 import { loadOptions } from '../session.ts';
 
@@ -22,7 +22,9 @@ export async function checkConfigCommand(options: GlobalOptions, context: Comman
   else if (findings.length > 0) context.output.exitCode = 3;
   context.output.result({ path: configuration.path, ok: errors.length === 0, findings }, () =>
     [
-      ...findings.map((finding) => `${finding.severity === 'error' ? '✖' : '▲'} ${finding.path}: ${finding.message}\n  next: ${finding.hint}`),
+      ...findings.map(
+        (finding) => `${finding.severity === 'error' ? '✖' : '▲'} ${finding.path}: ${finding.message}\n  next: ${finding.hint}`,
+      ),
       `${configuration.path}: ${errors.length === 0 ? 'ok' : `${errors.length} errors`}${findings.length > errors.length ? `, ${findings.length - errors.length} warnings` : ''}`,
     ].join('\n'),
   );
@@ -44,9 +46,15 @@ export async function schemaCommand(_context: CommandContext): Promise<void> {
 }
 
 /** `spoke-backup config import --pgbackrest <file>` */
-export async function importConfigCommand(options: { readonly pgbackrest: string; readonly stanza?: string }, context: CommandContext): Promise<void> {
+export async function importConfigCommand(
+  options: { readonly pgbackrest: string; readonly stanza?: string },
+  context: CommandContext,
+): Promise<void> {
   const { importPgbackrestConfiguration } = await import('../../config/import-pgbackrest.ts');
-  const imported = importPgbackrestConfiguration(await readIni(options.pgbackrest), options.stanza === undefined ? {} : { stanza: options.stanza });
+  const imported = importPgbackrestConfiguration(
+    await readIni(options.pgbackrest),
+    options.stanza === undefined ? {} : { stanza: options.stanza },
+  );
   for (const warning of imported.warnings) context.output.warn(warning);
   context.output.result({ yaml: imported.yaml, warnings: imported.warnings }, () => imported.yaml);
 }
@@ -55,6 +63,8 @@ async function readIni(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (thrown) {
-    throw new SpokeError('USAGE', `${path} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { hint: 'Name the pgbackrest.conf that is in use.' });
+    throw new SpokeError('USAGE', `${path} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, {
+      hint: 'Name the pgbackrest.conf that is in use.',
+    });
   }
 }

@@ -2,14 +2,17 @@ import { createProcessRunner, labInstances } from '../../composition.ts';
 import { SpokeError } from '../../errors.ts';
 import { findOnlyLab, type LabDescription } from '../../lab/description.ts';
 import { Output } from '../output.ts';
-import type { CommandContext } from '../program.ts';
+import type { CommandContext } from '../command-context.ts';
 
 interface LabOptions {
   readonly dir?: string;
 }
 
 /** `spoke-backup lab up` */
-export async function labUpCommand(options: LabOptions & { readonly nodes: string; readonly s3: boolean }, context: CommandContext): Promise<void> {
+export async function labUpCommand(
+  options: LabOptions & { readonly nodes: string; readonly s3: boolean },
+  context: CommandContext,
+): Promise<void> {
   const { labUp } = await import('../../lab/up.ts');
   const nodes = Number(options.nodes);
   if (!Number.isInteger(nodes)) throw new SpokeError('USAGE', `--nodes ${options.nodes}: not a number`);
@@ -56,7 +59,9 @@ export async function labDownCommand(options: LabOptions, context: CommandContex
   const { labDown } = await import('../../lab/down.ts');
   const directory = options.dir ?? (await findOnlyLab());
   const result = await labDown(directory, { signal: context.signal, report: (line) => context.output.say(line) });
-  context.output.result({ ...result }, () => (result.existed ? `${directory} is gone, ${result.endedProcesses} processes ended` : `there is no lab in ${directory}`));
+  context.output.result({ ...result }, () =>
+    result.existed ? `${directory} is gone, ${result.endedProcesses} processes ended` : `there is no lab in ${directory}`,
+  );
 }
 
 /** `spoke-backup lab status` */
@@ -67,7 +72,9 @@ export async function labStatusCommand(options: LabOptions, context: CommandCont
     [
       `lab in ${status.directory}: ${status.state}`,
       ...status.nodes.map((node) => `  ${node.name}  port ${node.port}  ${node.listening ? 'up' : 'down'}`),
-      ...(status.s3 === undefined ? [] : [`  s3  ${status.s3.endpoint}  ${status.s3.listening ? 'up' : 'down'}  (${status.s3.description})`]),
+      ...(status.s3 === undefined
+        ? []
+        : [`  s3  ${status.s3.endpoint}  ${status.s3.listening ? 'up' : 'down'}  (${status.s3.description})`]),
     ].join('\n'),
   );
 }

@@ -7,7 +7,7 @@ import { restoreWorkflow } from '../../engine/restore-workflow.ts';
 import type { RunHeader } from '../../ports/run-store.ts';
 import { requireConfirmation } from '../confirm.ts';
 import { execute } from '../execute.ts';
-import type { CommandContext } from '../program.ts';
+import type { CommandContext } from '../command-context.ts';
 import { planToJson } from '../render/plan.ts';
 import { intentToJson, renderRestorePlan, renderRestoreResult, restoreResult } from '../render/restore.ts';
 import { type RestoreOptions, restoreRequestOf } from '../restore-options.ts';

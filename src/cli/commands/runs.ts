@@ -4,7 +4,7 @@ import { formatDuration } from '../../domain/time/duration.ts';
 import { formatInstantIso, formatInstantUtc, secondsBetween } from '../../domain/time/instant.ts';
 import type { RestoreIntent } from '../../workflows/restore/intent.ts';
 import { requireConfirmation } from '../confirm.ts';
-import type { ChangingOptions, CommandContext, GlobalOptions } from '../program.ts';
+import type { ChangingOptions, CommandContext, GlobalOptions } from '../command-context.ts';
 import { renderTable } from '../render/table.ts';
 import { openSession, type Session } from '../session.ts';
 import { runBackup } from './backup.ts';
@@ -20,7 +20,13 @@ export async function listRunsCommand(options: GlobalOptions, context: CommandCo
       ? 'no runs'
       : renderTable(
           ['RUN', 'STARTED', 'TOOK', 'OUTCOME', 'LAST STEP'],
-          runs.map((run) => [run.header.runId, formatInstantUtc(run.header.startedAt, { fraction: 'none' }), formatDuration(secondsOf(run)), outcomeOf(run), lastStepOf(run)]),
+          runs.map((run) => [
+            run.header.runId,
+            formatInstantUtc(run.header.startedAt, { fraction: 'none' }),
+            formatDuration(secondsOf(run)),
+            outcomeOf(run),
+            lastStepOf(run),
+          ]),
         ),
   );
 }
@@ -29,12 +35,14 @@ export async function listRunsCommand(options: GlobalOptions, context: CommandCo
 export async function showRunCommand(runId: string, options: GlobalOptions, context: CommandContext): Promise<void> {
   const session = await openSession(options, context, { askForPrimary: false });
   const run = await session.ports.runs.read(runId as RunId);
-  context.output.result({ ...runToJson(run), intent: run.header.intent, journal: run.entries.map((entry) => ({ ...entry, at: formatInstantIso(entry.at) })) }, () =>
-    [
-      `run ${run.header.runId}: ${run.header.verb} of ${run.header.cluster}, by ${run.header.user} on ${run.header.host}, version ${run.header.programVersion}`,
-      ...run.entries.map((entry) => `${formatInstantUtc(entry.at)}  ${describeEntry(entry)}`),
-      `outcome: ${outcomeOf(run)}`,
-    ].join('\n'),
+  context.output.result(
+    { ...runToJson(run), intent: run.header.intent, journal: run.entries.map((entry) => ({ ...entry, at: formatInstantIso(entry.at) })) },
+    () =>
+      [
+        `run ${run.header.runId}: ${run.header.verb} of ${run.header.cluster}, by ${run.header.user} on ${run.header.host}, version ${run.header.programVersion}`,
+        ...run.entries.map((entry) => `${formatInstantUtc(entry.at)}  ${describeEntry(entry)}`),
+        `outcome: ${outcomeOf(run)}`,
+      ].join('\n'),
   );
 }
 
@@ -43,8 +51,11 @@ export async function resumeRunCommand(runId: string | undefined, options: Chang
   const session = await openSession(options, context);
   const run = runId === undefined ? await newestUnfinished(session) : await session.ports.runs.read(runId as RunId);
   if (run.header.cluster !== session.cluster.name)
-    throw new SpokeError('USAGE', `run ${run.header.runId} is of cluster ${run.header.cluster}`, { hint: `Add: --cluster ${run.header.cluster}` });
-  if (outcomeOf(run) === 'succeeded') throw new SpokeError('REFUSED_PRECONDITION', `run ${run.header.runId} has succeeded: there is nothing to resume`);
+    throw new SpokeError('USAGE', `run ${run.header.runId} is of cluster ${run.header.cluster}`, {
+      hint: `Add: --cluster ${run.header.cluster}`,
+    });
+  if (outcomeOf(run) === 'succeeded')
+    throw new SpokeError('REFUSED_PRECONDITION', `run ${run.header.runId} has succeeded: there is nothing to resume`);
   if (options.dryRun === true) return showRunCommand(run.header.runId, options, context);
   await confirmAgain(run, options, context);
   await resume(run, session, context);
@@ -52,7 +63,8 @@ export async function resumeRunCommand(runId: string | undefined, options: Chang
 
 /** The cluster's name was typed when the run began, and the run goes no further than what was confirmed; only a name given must be right. */
 async function confirmAgain(run: StoredRun, options: ChangingOptions, context: CommandContext): Promise<void> {
-  if (options.confirm !== undefined) await requireConfirmation(`Resuming ${run.header.runId}`, run.header.cluster, options, context.output, context.signal);
+  if (options.confirm !== undefined)
+    await requireConfirmation(`Resuming ${run.header.runId}`, run.header.cluster, options, context.output, context.signal);
 }
 
 async function resume(run: StoredRun, session: Session, context: CommandContext): Promise<void> {
@@ -91,7 +103,19 @@ function secondsOf(run: StoredRun): number {
 function runToJson(run: StoredRun) {
   const { runId, verb, cluster, startedAt, host, user, programVersion } = run.header;
   const target = verb === 'restore' ? { dataDirectory: (run.header.intent as RestoreIntent).dataDirectory } : {};
-  return { run: runId, verb, cluster, startedAt: formatInstantIso(startedAt), seconds: secondsOf(run), outcome: outcomeOf(run), lastStep: lastStepOf(run), host, user, programVersion, ...target };
+  return {
+    run: runId,
+    verb,
+    cluster,
+    startedAt: formatInstantIso(startedAt),
+    seconds: secondsOf(run),
+    outcome: outcomeOf(run),
+    lastStep: lastStepOf(run),
+    host,
+    user,
+    programVersion,
+    ...target,
+  };
 }
 
 function describeEntry(entry: JournalEntry): string {

@@ -3,7 +3,7 @@ import type { RunHeader } from '../../ports/run-store.ts';
 import { interruptsService, type SetupArchivingIntent } from '../../workflows/setup-archiving/plan.ts';
 import { requireConfirmation } from '../confirm.ts';
 import { execute } from '../execute.ts';
-import type { ChangingOptions, CommandContext } from '../program.ts';
+import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, openSession, type Session } from '../session.ts';
 
@@ -16,16 +16,22 @@ export async function setupArchivingCommand(options: ChangingOptions, context: C
   const header = newRunHeader(session, 'setup-archiving', intent, context.version, runId);
   const plan = workflow.plan(intent, await workflow.observe(intent, { header, entries: [] }, { signal: context.signal }), runId);
   if (options.dryRun === true) {
-    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () => renderPlan(plan, session.handlers, { full: true }));
+    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () =>
+      renderPlan(plan, session.handlers, { full: true }),
+    );
     return;
   }
   context.output.say(renderPlan(plan, session.handlers, { full: true }));
-  if (interruptsService(plan)) await requireConfirmation('Restarting the primary', session.cluster.name, options, context.output, context.signal);
+  if (interruptsService(plan))
+    await requireConfirmation('Restarting the primary', session.cluster.name, options, context.output, context.signal);
   await runSetupArchiving(header, session, context);
 }
 
 /** Runs or resumes the set-up and prints what came of it. */
 export async function runSetupArchiving(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
   const outcome = await execute(setupArchivingWorkflow(session.cluster, session.ports), header, session, context);
-  context.output.result({ run: header.runId, steps: [...outcome.results.keys()] }, () => `WAL of ${session.cluster.name} reaches every repository (checked just now)`);
+  context.output.result(
+    { run: header.runId, steps: [...outcome.results.keys()] },
+    () => `WAL of ${session.cluster.name} reaches every repository (checked just now)`,
+  );
 }

@@ -1,5 +1,5 @@
 import { observeStatus } from '../../workflows/status/status.ts';
-import type { CommandContext, GlobalOptions } from '../program.ts';
+import type { CommandContext, GlobalOptions } from '../command-context.ts';
 import { hasFindings, renderStatus, statusToJson } from '../render/status.ts';
 import { openSession } from '../session.ts';
 
@@ -8,5 +8,7 @@ export async function statusCommand(options: GlobalOptions, context: CommandCont
   const session = await openSession(options, context);
   const status = await observeStatus(session.cluster, session.ports, { signal: context.signal });
   if (hasFindings(status)) context.output.exitCode = 3;
-  context.output.result({ cluster: session.cluster.name, ...statusToJson(status) }, () => renderStatus(status, session.configuration.timezone));
+  context.output.result({ cluster: session.cluster.name, ...statusToJson(status) }, () =>
+    renderStatus(status, session.configuration.timezone),
+  );
 }

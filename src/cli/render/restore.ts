@@ -1,7 +1,15 @@
 import { formatBytes } from '../../domain/bytes.ts';
 import { describeTarget } from '../../domain/recovery/describe-target.ts';
 import { formatDuration } from '../../domain/time/duration.ts';
-import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant, parsePostgresTimestamp, secondsBetween } from '../../domain/time/instant.ts';
+import {
+  formatAge,
+  formatInstantIso,
+  formatInstantLocal,
+  formatInstantUtc,
+  type Instant,
+  parsePostgresTimestamp,
+  secondsBetween,
+} from '../../domain/time/instant.ts';
 import type { StepHandlers } from '../../engine/step-handler.ts';
 import type { Plan } from '../../plan/step.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
@@ -61,17 +69,32 @@ function targetToShow(intent: RestoreIntent): Record<string, unknown> {
 }
 
 /** The plan for people: what, from where, how long, over what; then every step. */
-export function renderRestorePlan(intent: RestoreIntent, plan: Plan, handlers: StepHandlers, at: { now: Instant; timezone: string | undefined; full: boolean }): string {
+export function renderRestorePlan(
+  intent: RestoreIntent,
+  plan: Plan,
+  handlers: StepHandlers,
+  at: { now: Instant; timezone: string | undefined; full: boolean },
+): string {
   const [first, ...others] = intent.candidates;
   const target = targetFromJson(intent.target);
-  const local = target.kind !== 'time' ? '' : ` (${at.timezone === undefined ? '' : `${formatInstantLocal(target.time, at.timezone)}, `}${formatAge(target.time, at.now)})`;
+  const local =
+    target.kind !== 'time'
+      ? ''
+      : ` (${at.timezone === undefined ? '' : `${formatInstantLocal(target.time, at.timezone)}, `}${formatAge(target.time, at.now)})`;
   const lines = [
     `restore ${intent.cluster} to ${describeTarget(target)}${local}`,
     `  backup     ${first?.label ?? '?'} (${first?.type ?? '?'}) from repository ${first?.repository ?? '?'}, ${formatBytes(BigInt(first?.databaseBytes ?? 0))}`,
     `  replay     about ${first?.walSegments ?? 0} WAL segments, ${formatBytes(BigInt(first?.walBytes ?? 0))}`,
     `  estimated  ${formatDuration(first?.estimatedSeconds ?? 0)} (at assumed rates: nothing has been measured here yet)`,
     `  into       ${intent.dataDirectory}${intent.oldDataDirectory === null ? '' : `; what is there now is kept as ${intent.oldDataDirectory}`}`,
-    ...(others.length === 0 ? [] : [`  otherwise  ${others.slice(0, 3).map((one) => `${one.label} from ${one.repository}`).join(', ')}`]),
+    ...(others.length === 0
+      ? []
+      : [
+          `  otherwise  ${others
+            .slice(0, 3)
+            .map((one) => `${one.label} from ${one.repository}`)
+            .join(', ')}`,
+        ]),
     '',
   ];
   return `${lines.join('\n')}\n${renderPlan(plan, handlers, at)}`;
@@ -93,8 +116,12 @@ export function restoreResult(intent: RestoreIntent, run: StoredRun): RestoreRes
     target: targetToShow(intent),
     reached: proof.reached,
     evidence: proof.evidence,
-    timeline: confirmed ?? promoted ?? proof.reached.timeline,
-    durations: { copySeconds: seconds('copy-backup'), replaySeconds: seconds('start-isolated', 'prove-target'), totalSeconds: round(secondsBetween(run.header.startedAt, last)) },
+    timeline: confirmed ?? promoted ?? proof.newTimeline ?? proof.reached.timeline,
+    durations: {
+      copySeconds: seconds('copy-backup'),
+      replaySeconds: seconds('start-isolated', 'prove-target'),
+      totalSeconds: round(secondsBetween(run.header.startedAt, last)),
+    },
     walSegments: proof.walSegments,
     dataDirectory: intent.dataDirectory,
     oldDataDirectory: intent.discardOld ? null : intent.oldDataDirectory,
@@ -113,7 +140,10 @@ function round(seconds: number): number {
 export function renderRestoreResult(result: RestoreResult, timezone: string | undefined): string {
   const { reached, durations } = result;
   const instant = reached.time === null ? undefined : parsePostgresTimestamp(reached.time.replace('T', ' ').replace('Z', '+00'));
-  const time = instant === undefined ? 'no commit was replayed' : `last commit ${formatInstantUtc(instant)}${timezone === undefined ? '' : ` (${formatInstantLocal(instant, timezone)})`}`;
+  const time =
+    instant === undefined
+      ? 'no commit was replayed'
+      : `last commit ${formatInstantUtc(instant)}${timezone === undefined ? '' : ` (${formatInstantLocal(instant, timezone)})`}`;
   return [
     `restored ${result.cluster} from ${result.backup.label} (${result.backup.type}, repository ${result.backup.repository})`,
     `  reached    ${time}, LSN ${reached.lsn}, timeline ${reached.timeline} → ${result.timeline}`,

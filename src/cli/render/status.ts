@@ -26,14 +26,20 @@ function isArchiverFailing({ server }: NodeObservation): boolean {
 
 /** One screen; the first line is the answer. */
 export function renderStatus(status: ClusterStatus, timezone: string | undefined): string {
-  const time = (instant: Instant) => `${formatInstantUtc(instant, { fraction: 'none' })}${timezone === undefined ? '' : ` (${formatInstantLocal(instant, timezone)})`}`;
+  const time = (instant: Instant) =>
+    `${formatInstantUtc(instant, { fraction: 'none' })}${timezone === undefined ? '' : ` (${formatInstantLocal(instant, timezone)})`}`;
   return [
     firstLine(status, time),
     '',
     renderTable(['NODE', 'ROLE', 'TIMELINE', 'LSN', 'ARCHIVE'], status.nodes.map(nodeRow)),
     '',
-    renderTable(['REPOSITORY', 'RECOVERABLE FROM', 'TO', 'GAPS', 'LAST BACKUP'], status.repositories.map((repository) => repositoryRow(repository, status.now, time))),
-    ...status.repositories.flatMap((repository) => repository.gaps.map((gap) => `gap in ${repository.repository}: WAL ${gap.firstMissing} to ${gap.lastMissing} is missing`)),
+    renderTable(
+      ['REPOSITORY', 'RECOVERABLE FROM', 'TO', 'GAPS', 'LAST BACKUP'],
+      status.repositories.map((repository) => repositoryRow(repository, status.now, time)),
+    ),
+    ...status.repositories.flatMap((repository) =>
+      repository.gaps.map((gap) => `gap in ${repository.repository}: WAL ${gap.firstMissing} to ${gap.lastMissing} is missing`),
+    ),
   ].join('\n');
 }
 
@@ -46,7 +52,13 @@ function firstLine(status: ClusterStatus, time: (instant: Instant) => string): s
 
 function nodeRow({ node, server, unreachable }: NodeObservation): string[] {
   if (server === undefined) return [node.name, 'unreachable', '', '', unreachable ?? ''];
-  return [node.name, server.inRecovery ? 'standby' : 'primary', String(server.timeline), server.lsn === undefined ? '' : formatLsn(server.lsn), server.inRecovery ? '' : archiveState(server)];
+  return [
+    node.name,
+    server.inRecovery ? 'standby' : 'primary',
+    String(server.timeline),
+    server.lsn === undefined ? '' : formatLsn(server.lsn),
+    server.inRecovery ? '' : archiveState(server),
+  ];
 }
 
 function archiveState(server: NonNullable<NodeObservation['server']>): string {
@@ -65,7 +77,9 @@ function repositoryRow(repository: RepositoryStatus, now: Instant, time: (instan
     first === undefined ? 'nothing' : time(first.from),
     first?.to === undefined ? '' : time(first.to),
     repository.gaps.length === 0 ? 'none' : String(repository.gaps.length),
-    lastBackup === undefined ? 'none' : `${lastBackup.type} ${formatAge(lastBackup.stopTime, now)}, ${formatBytes(lastBackup.databaseBytes)}`,
+    lastBackup === undefined
+      ? 'none'
+      : `${lastBackup.type} ${formatAge(lastBackup.stopTime, now)}, ${formatBytes(lastBackup.databaseBytes)}`,
   ];
 }
 
@@ -94,7 +108,13 @@ export function statusToJson(status: ClusterStatus) {
         toLsn: formatLsn(window.toLsn),
         backups: window.backups,
       })),
-      gaps: repository.gaps.map((gap) => ({ timeline: gap.timeline, firstMissing: gap.firstMissing, lastMissing: gap.lastMissing, from: iso(gap.before), to: iso(gap.after) })),
+      gaps: repository.gaps.map((gap) => ({
+        timeline: gap.timeline,
+        firstMissing: gap.firstMissing,
+        lastMissing: gap.lastMissing,
+        from: iso(gap.before),
+        to: iso(gap.after),
+      })),
       lastBackup: repository.lastBackup === undefined ? null : backupToJson(repository.lastBackup),
     })),
   };
@@ -115,6 +135,11 @@ function nodeToJson(server: NonNullable<NodeObservation['server']>) {
       lastFailedTime: archiver.lastFailedTime === undefined ? null : formatInstantIso(archiver.lastFailedTime),
       failing: isArchiverFailing({ server } as NodeObservation),
     },
-    standbys: server.replication.map((standby) => ({ name: standby.applicationName, state: standby.state, syncState: standby.syncState, replayLsn: standby.replayLsn === undefined ? null : formatLsn(standby.replayLsn) })),
+    standbys: server.replication.map((standby) => ({
+      name: standby.applicationName,
+      state: standby.state,
+      syncState: standby.syncState,
+      replayLsn: standby.replayLsn === undefined ? null : formatLsn(standby.replayLsn),
+    })),
   };
 }

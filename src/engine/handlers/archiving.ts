@@ -10,7 +10,9 @@ const POLL_MS = 200;
 /** Setting up the archive, and having a primary archive what it still holds. */
 export function archivingHandlers(
   ports: HandlerPorts,
-): HandlersOf<'write-configuration' | 'create-repositories' | 'alter-system' | 'reload-configuration' | 'check-archiving' | 'close-wal-segment'> {
+): HandlersOf<
+  'write-configuration' | 'create-repositories' | 'alter-system' | 'reload-configuration' | 'check-archiving' | 'close-wal-segment'
+> {
   const { engine, postgresWriter } = ports;
   return {
     'write-configuration': {
@@ -28,7 +30,8 @@ export function archivingHandlers(
       },
     },
     'alter-system': {
-      preview: (step) => Object.entries(step.settings).map(([name, value]) => sql(step.node, `ALTER SYSTEM SET ${name} = ${quoteLiteral(value)}`)),
+      preview: (step) =>
+        Object.entries(step.settings).map(([name, value]) => sql(step.node, `ALTER SYSTEM SET ${name} = ${quoteLiteral(value)}`)),
       run: async (step, context) => {
         await postgresWriter.alterSystem(await primaryAddress(ports, step.node, context), step.settings, context);
         return { settings: step.settings };
@@ -78,11 +81,16 @@ async function closeWalSegment(ports: HandlerPorts, step: StepOf<'close-wal-segm
   const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
   for (;;) {
     const { archiver } = await ports.postgres.observeServer(address, context);
-    if (archiver.lastArchivedWal !== undefined && isArchivedUpTo(archiver.lastArchivedWal, closed.segment)) return { segment: closed.segment };
+    if (archiver.lastArchivedWal !== undefined && isArchivedUpTo(archiver.lastArchivedWal, closed.segment))
+      return { segment: closed.segment };
     if (ports.clock.monotonicMs() > deadlineMs)
-      throw new SpokeError('TIMED_OUT', `${step.node} has not archived segment ${closed.segment}; last archived: ${archiver.lastArchivedWal ?? 'none'}, last failed: ${archiver.lastFailedWal ?? 'none'}`, {
-        hint: 'See what its archive_command says in the server log; spoke-backup setup archiving repairs the settings.',
-      });
+      throw new SpokeError(
+        'TIMED_OUT',
+        `${step.node} has not archived segment ${closed.segment}; last archived: ${archiver.lastArchivedWal ?? 'none'}, last failed: ${archiver.lastFailedWal ?? 'none'}`,
+        {
+          hint: 'See what its archive_command says in the server log; spoke-backup setup archiving repairs the settings.',
+        },
+      );
     context.onProgress?.({ phase: 'waiting for the archiver', position: closed.segment });
     await ports.clock.sleep(POLL_MS, context.signal);
   }

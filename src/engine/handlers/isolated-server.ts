@@ -1,8 +1,7 @@
 import { SpokeError } from '../../errors.ts';
-import type { InstanceReader } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import type { RecoveryState, ServerAddress } from '../../ports/postgres-server.ts';
-import type { IsolatedServer, StepOf } from '../../plan/step.ts';
+import type { StepOf } from '../../plan/step.ts';
+import { connectIsolated, installationOf } from './connect.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 import { proveTarget } from './prove-target.ts';
 
@@ -39,7 +38,9 @@ export function isolatedServerHandlers(
 ): HandlersOf<'start-isolated' | 'prove-target' | 'promote-isolated' | 'stop-isolated'> {
   return {
     'start-isolated': {
-      preview: (step) => [{ argv: ['postgres', '-D', step.server.area.dataDirectory, '-k', step.server.area.socketDirectory, '-c', "listen_addresses=''"] }],
+      preview: (step) => [
+        { argv: ['postgres', '-D', step.server.area.dataDirectory, '-k', step.server.area.socketDirectory, '-c', "listen_addresses=''"] },
+      ],
       run: (step, context) => start(ports, step, context),
     },
     'prove-target': {
@@ -106,43 +107,9 @@ async function promote(ports: HandlerPorts, { server }: StepOf<'promote-isolated
 async function stop(ports: HandlerPorts, { server }: StepOf<'stop-isolated'>, context: OperationContext) {
   const installation = await installationOf(ports.instance, server.postgresMajor, context);
   const { area, owner } = server;
-  await ports.instanceControl.stopServer({ dataDirectory: area.dataDirectory, binDirectory: installation.binDirectory, owner, mode: 'fast' }, context);
+  await ports.instanceControl.stopServer(
+    { dataDirectory: area.dataDirectory, binDirectory: installation.binDirectory, owner, mode: 'fast' },
+    context,
+  );
   return {};
-}
-
-/** Throws REFUSED_POSTGRES_VERSION where that major version is not installed. */
-export async function installationOf(instance: InstanceReader, major: number, context: OperationContext) {
-  const installation = await instance.findInstallation(major, context);
-  if (installation === undefined) throw new SpokeError('REFUSED_POSTGRES_VERSION', `PostgreSQL ${major} was not found on this host`);
-  return installation;
-}
-
-/** The isolated server's address and what it says. Throws POSTGRES_UNAVAILABLE while it accepts no connection. */
-export async function connectIsolated(
-  ports: HandlerPorts,
-  server: IsolatedServer,
-  context: OperationContext,
-): Promise<{ address: ServerAddress; state: RecoveryState }> {
-  const { running } = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
-  if (running?.port === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', `no server runs in ${server.area.dataDirectory}`);
-  return connectAsSuperuser(ports, { socketDirectory: running.socketDirectory ?? server.area.socketDirectory, port: running.port }, server.superusers, context);
-}
-
-/** Tries the likely superusers in their order: which role initdb made is not recorded anywhere outside. */
-export async function connectAsSuperuser(
-  ports: Pick<HandlerPorts, 'postgres'>,
-  at: { readonly socketDirectory: string; readonly port: number },
-  superusers: readonly string[],
-  context: OperationContext,
-): Promise<{ address: ServerAddress; state: RecoveryState }> {
-  let last: unknown;
-  for (const user of superusers) {
-    const address: ServerAddress = { kind: 'socket', socketDirectory: at.socketDirectory, port: at.port, user };
-    try {
-      return { address, state: await ports.postgres.observeRecovery(address, context) };
-    } catch (thrown) {
-      last = thrown;
-    }
-  }
-  throw last;
 }

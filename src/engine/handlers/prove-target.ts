@@ -8,7 +8,7 @@ import type { OperationContext } from '../../ports/operation.ts';
 import type { RecoveryState } from '../../ports/postgres-server.ts';
 import type { StepOf } from '../../plan/step.ts';
 import { type Proof, type Reached, readProof, sameBackup } from '../../workflows/restore/facts.ts';
-import { connectIsolated } from './isolated-server.ts';
+import { connectIsolated } from './connect.ts';
 import type { HandlerPorts } from './ports.ts';
 
 const POLL_MS = 200;
@@ -22,7 +22,8 @@ export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-targe
   const log = readRecoveryLog(await readLog(ports, step));
   const least = step.leastLsn === undefined ? undefined : parseLsn(step.leastLsn);
   const verdict = judgeRecovery(step.target, { state, log, leastLsn: least });
-  if (verdict.kind === 'failed') throw new SpokeError(verdict.code, verdict.message, { details: { backup: step.backup, log: log.fatal ?? null } });
+  if (verdict.kind === 'failed')
+    throw new SpokeError(verdict.code, verdict.message, { details: { backup: step.backup, log: log.fatal ?? null } });
   const proof: Proof = {
     reached: reachedOf(state, log),
     evidence: verdict.evidence,
@@ -30,6 +31,7 @@ export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-targe
     dataIdentity: await dataIdentity(ports, step, context),
     provenAt: formatInstantIso(ports.clock.now()),
     walSegments: log.restoredSegments,
+    newTimeline: state.inRecovery ? null : state.timeline,
   };
   const { area, owner } = step.server;
   await ports.instanceControl.writeFileDurably(area.proofFile, `${JSON.stringify(proof)}\n`, owner, 0o600);
@@ -37,7 +39,11 @@ export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-targe
 }
 
 /** What was proven of this very data, beside or in its place by now, by a run that died before it could say so. */
-async function provenBefore(ports: HandlerPorts, { server, backup }: StepOf<'prove-target'>, context: OperationContext): Promise<Proof | undefined> {
+async function provenBefore(
+  ports: HandlerPorts,
+  { server, backup }: StepOf<'prove-target'>,
+  context: OperationContext,
+): Promise<Proof | undefined> {
   const proof = await readProof(server.area, ports);
   if (proof === undefined || !sameBackup(proof.backup, backup)) return undefined;
   const { identity } = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
@@ -50,13 +56,18 @@ async function replayed(ports: HandlerPorts, step: StepOf<'prove-target'>, conte
     const state = await observeOrUndefined(ports, step, context);
     if (state !== undefined && (state.paused || !state.inRecovery)) return state;
     if (state === undefined) await throwIfDead(ports, step, context);
-    if (ports.clock.monotonicMs() > deadlineMs) throw new SpokeError('TIMED_OUT', `replay did not reach ${describeTarget(step.target)} in time`);
+    if (ports.clock.monotonicMs() > deadlineMs)
+      throw new SpokeError('TIMED_OUT', `replay did not reach ${describeTarget(step.target)} in time`);
     await reportProgress(ports, step, state, context);
     await ports.clock.sleep(POLL_MS, context.signal);
   }
 }
 
-async function observeOrUndefined(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<RecoveryState | undefined> {
+async function observeOrUndefined(
+  ports: HandlerPorts,
+  step: StepOf<'prove-target'>,
+  context: OperationContext,
+): Promise<RecoveryState | undefined> {
   try {
     return (await connectIsolated(ports, step.server, context)).state;
   } catch (thrown) {
@@ -77,11 +88,19 @@ async function throwIfDead(ports: HandlerPorts, step: StepOf<'prove-target'>, co
   });
 }
 
-async function reportProgress(ports: HandlerPorts, step: StepOf<'prove-target'>, state: RecoveryState | undefined, context: OperationContext): Promise<void> {
+async function reportProgress(
+  ports: HandlerPorts,
+  step: StepOf<'prove-target'>,
+  state: RecoveryState | undefined,
+  context: OperationContext,
+): Promise<void> {
   if (context.onProgress === undefined) return;
   if (state?.replayLsn !== undefined) {
     const time = state.lastReplayedCommitTime;
-    context.onProgress({ phase: 'replay', position: `${formatLsn(state.replayLsn)}${time === undefined ? '' : `, ${formatInstantIso(time)}`} → ${describeTarget(step.target)}` });
+    context.onProgress({
+      phase: 'replay',
+      position: `${formatLsn(state.replayLsn)}${time === undefined ? '' : `, ${formatInstantIso(time)}`} → ${describeTarget(step.target)}`,
+    });
     return;
   }
   const { lastRestoredSegment } = readRecoveryLog(await readLog(ports, step));

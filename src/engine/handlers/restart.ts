@@ -1,5 +1,5 @@
 import type { HandlerPorts, HandlersOf } from './ports.ts';
-import { installationOf } from './isolated-server.ts';
+import { installationOf } from './connect.ts';
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StepOf } from '../../plan/step.ts';

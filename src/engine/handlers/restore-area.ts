@@ -8,7 +8,9 @@ const MOST_CONF_BYTES = 1024 * 1024;
 /** The place beside: made, filled, cleaned. */
 export function restoreAreaHandlers(
   ports: HandlerPorts,
-): HandlersOf<'reserve-restore-area' | 'clear-restore-area' | 'copy-backup' | 'salvage-wal' | 'settle-configuration' | 'release-restore-area'> {
+): HandlersOf<
+  'reserve-restore-area' | 'clear-restore-area' | 'copy-backup' | 'salvage-wal' | 'settle-configuration' | 'release-restore-area'
+> {
   const { engine, instanceControl } = ports;
   return {
     'reserve-restore-area': {
@@ -24,7 +26,9 @@ export function restoreAreaHandlers(
       run: (step, context) => copyBackup(ports, step, context),
     },
     'salvage-wal': {
-      preview: (step) => [{ argv: ['cp', ...step.files.map((file) => `${step.fromDirectory}/${file}`), `${step.area.dataDirectory}/pg_wal/`] }],
+      preview: (step) => [
+        { argv: ['cp', ...step.files.map((file) => `${step.fromDirectory}/${file}`), `${step.area.dataDirectory}/pg_wal/`] },
+      ],
       run: async (step, context) => {
         await instanceControl.copyFiles(step.fromDirectory, `${step.area.dataDirectory}/pg_wal`, step.files, step.owner, context);
         return { files: step.files.length };
@@ -42,7 +46,8 @@ export function restoreAreaHandlers(
 }
 
 async function reserve(ports: HandlerPorts, { area, owner, runId, backup }: StepOf<'reserve-restore-area'>) {
-  for (const directory of [area.root, area.workDirectory, area.socketDirectory]) await ports.instanceControl.createDirectory(directory, owner);
+  for (const directory of [area.root, area.workDirectory, area.socketDirectory])
+    await ports.instanceControl.createDirectory(directory, owner);
   await ports.instanceControl.createDirectory(area.dataDirectory, owner);
   await ports.instanceControl.writeFileDurably(area.markerFile, `${JSON.stringify({ runId, backup })}\n`, owner, 0o600);
   return { area: area.root };
@@ -61,7 +66,11 @@ async function clear(ports: HandlerPorts, { area, server, tablespaceMap }: StepO
 }
 
 /** Stops the isolated server of a restore area, if one runs; its own way first, at once where that fails. */
-export async function stopIfRunning(ports: HandlerPorts, server: Pick<IsolatedServer, 'area' | 'owner' | 'postgresMajor'>, context: OperationContext): Promise<void> {
+export async function stopIfRunning(
+  ports: HandlerPorts,
+  server: Pick<IsolatedServer, 'area' | 'owner' | 'postgresMajor'>,
+  context: OperationContext,
+): Promise<void> {
   const found = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
   if (found.running === undefined) return;
   const installation = await ports.instance.findInstallation(server.postgresMajor, context);

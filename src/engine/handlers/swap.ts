@@ -1,7 +1,7 @@
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StepOf } from '../../plan/step.ts';
-import { connectAsSuperuser, installationOf } from './isolated-server.ts';
+import { connectAsSuperuser, installationOf } from './connect.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 
 const POLL_MS = 250;
@@ -63,7 +63,10 @@ function startCommand({ service, dataDirectory, port, socketDirectory }: StepOf<
 async function stopServer(ports: HandlerPorts, step: StepOf<'stop-server'>, context: OperationContext) {
   const found = await ports.instance.inspectDirectory(step.dataDirectory, context);
   if (found.control !== undefined && String(found.control.systemIdentifier) !== step.systemIdentifier)
-    throw new SpokeError('REFUSED_WRONG_CLUSTER', `${step.dataDirectory} now holds another cluster (system identifier ${found.control.systemIdentifier})`);
+    throw new SpokeError(
+      'REFUSED_WRONG_CLUSTER',
+      `${step.dataDirectory} now holds another cluster (system identifier ${found.control.systemIdentifier})`,
+    );
   if (found.running === undefined) return { stopped: false };
   if (step.service.manager !== 'pg_ctl') {
     await ports.services.stopService(step.service, context);
@@ -82,10 +85,14 @@ async function swap(ports: HandlerPorts, step: StepOf<'swap-data-directory'>, co
   ]);
   if (restored.identity === undefined) throw new SpokeError('PLAN_STALE', `${step.area.dataDirectory} is gone`);
   if (destination.running !== undefined)
-    throw new SpokeError('REFUSED_SERVER_RUNNING', `a server was started in ${step.dataDirectory} meanwhile`, { hint: 'Stop it, then: spoke-backup runs resume' });
+    throw new SpokeError('REFUSED_SERVER_RUNNING', `a server was started in ${step.dataDirectory} meanwhile`, {
+      hint: 'Stop it, then: spoke-backup runs resume',
+    });
   if (destination.identity !== undefined) {
-    if (destination.identity !== step.destinationIdentity) throw new SpokeError('PLAN_STALE', `${step.dataDirectory} is not the directory that was confirmed`);
-    if (step.oldDataDirectory !== undefined) await ports.instanceControl.renameDirectory(step.dataDirectory, step.oldDataDirectory, destination.identity);
+    if (destination.identity !== step.destinationIdentity)
+      throw new SpokeError('PLAN_STALE', `${step.dataDirectory} is not the directory that was confirmed`);
+    if (step.oldDataDirectory !== undefined)
+      await ports.instanceControl.renameDirectory(step.dataDirectory, step.oldDataDirectory, destination.identity);
   }
   await ports.instanceControl.renameDirectory(step.area.dataDirectory, step.dataDirectory, restored.identity);
   return { dataDirectory: step.dataDirectory, oldDataDirectory: step.oldDataDirectory ?? null };
@@ -129,10 +136,14 @@ async function confirm(ports: HandlerPorts, step: StepOf<'confirm-restored'>, co
     const { running } = await ports.instance.inspectDirectory(step.dataDirectory, context);
     if (running === undefined || ports.clock.monotonicMs() > deadlineMs) {
       const tail = await ports.instance.readFileTail(restoredLogFile(step.dataDirectory), LOG_TAIL_BYTES);
-      throw new SpokeError('POSTGRES_FAILED', `the restored server in ${step.dataDirectory} ${running === undefined ? 'ended' : 'does not answer'}`, {
-        details: { serverLog: tail },
-        hint: `Read ${restoredLogFile(step.dataDirectory)}; the data is restored and in place.`,
-      });
+      throw new SpokeError(
+        'POSTGRES_FAILED',
+        `the restored server in ${step.dataDirectory} ${running === undefined ? 'ended' : 'does not answer'}`,
+        {
+          details: { serverLog: tail },
+          hint: `Read ${restoredLogFile(step.dataDirectory)}; the data is restored and in place.`,
+        },
+      );
     }
     await ports.clock.sleep(POLL_MS, context.signal);
   }
@@ -144,7 +155,10 @@ async function tryConfirm(ports: HandlerPorts, step: StepOf<'confirm-restored'>,
     if (step.writable ? state.inRecovery : !state.paused) return undefined;
     const server = await ports.postgres.observeServer(address, context);
     if (String(server.systemIdentifier) !== step.systemIdentifier)
-      throw new SpokeError('REFUSED_WRONG_CLUSTER', `the server on port ${step.port} is another cluster (system identifier ${server.systemIdentifier})`);
+      throw new SpokeError(
+        'REFUSED_WRONG_CLUSTER',
+        `the server on port ${step.port} is another cluster (system identifier ${server.systemIdentifier})`,
+      );
     return { timeline: server.timeline, port: step.port, inRecovery: state.inRecovery };
   } catch (thrown) {
     if (thrown instanceof SpokeError && (thrown.code === 'POSTGRES_UNAVAILABLE' || thrown.code === 'TIMED_OUT')) return undefined;

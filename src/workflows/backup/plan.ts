@@ -22,7 +22,12 @@ export interface BackupFacts {
 }
 
 /** Reads the repositories of the intent and asks the nodes. */
-export async function observeBackup(cluster: ClusterConfig, intent: BackupIntent, ports: ReadPorts, context: OperationContext): Promise<BackupFacts> {
+export async function observeBackup(
+  cluster: ClusterConfig,
+  intent: BackupIntent,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<BackupFacts> {
   await ports.catalog.readVersion(context);
   const [repositories, nodes] = await Promise.all([
     observeRepositories(cluster, intent.repositories, { walArchive: false }, ports, context),
@@ -47,7 +52,9 @@ export function reasonAgainstBackup(intent: BackupIntent, { repositories, nodes 
     return new SpokeError('REFUSED_PRECONDITION', `repository ${empty.repository} has not been set up for ${intent.cluster}`, {
       hint: `Set it up: spoke-backup setup archiving --cluster ${intent.cluster}`,
     });
-  const foreign = snapshots.find((snapshot) => snapshot.systemIdentifier !== undefined && snapshot.systemIdentifier !== primary.server.systemIdentifier);
+  const foreign = snapshots.find(
+    (snapshot) => snapshot.systemIdentifier !== undefined && snapshot.systemIdentifier !== primary.server.systemIdentifier,
+  );
   if (foreign !== undefined)
     return new SpokeError(
       'REFUSED_WRONG_CLUSTER',
@@ -69,8 +76,12 @@ function withoutPrimary(nodes: readonly NodeObservation[]): SpokeError {
 
 /** One backup for each repository that does not have this run's yet, one after the other. Pure. */
 export function planBackup(intent: BackupIntent, facts: BackupFacts, runId: string): Plan {
-  const steps = facts.repositories.snapshots.filter((snapshot) => backupOfRun(snapshot, runId) === undefined).map((snapshot) => takeStep(intent, snapshot, runId));
-  const warnings = facts.repositories.unreadable.map((one) => `repository ${one.repository} could not be read and gets no backup: ${one.message}`);
+  const steps = facts.repositories.snapshots
+    .filter((snapshot) => backupOfRun(snapshot, runId) === undefined)
+    .map((snapshot) => takeStep(intent, snapshot, runId));
+  const warnings = facts.repositories.unreadable.map(
+    (one) => `repository ${one.repository} could not be read and gets no backup: ${one.message}`,
+  );
   return { steps, warnings };
 }
 

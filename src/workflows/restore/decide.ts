@@ -5,7 +5,7 @@ import { contiguousWalFrom } from '../../domain/recovery/timeline-path.ts';
 import { historyOf } from '../../domain/postgres/timeline-history.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { segmentNumberBefore, segmentNumberOf, segmentStartLsn, walSegmentName } from '../../domain/postgres/wal-segment.ts';
-import type { ServiceManager } from '../../plan/step.ts';
+import type { ServiceManager } from '../../ports/service-control.ts';
 import type { NodeObservation } from '../observe-cluster.ts';
 import { type PinnedCandidate, type RestoreIntent, restoreAreaFor, targetToJson } from './intent.ts';
 import { ownerOf, reasonToRefuse } from './refuse.ts';
@@ -92,7 +92,8 @@ function kindOf(candidate: BackupCandidate, world: RestoreWorld): 'local' | 's3'
 /** How far the archive was seen to reach without a gap: the start of its last segment, and that segment's name. */
 function archiveEndOf(candidate: BackupCandidate, world: RestoreWorld): { leastLsn: string | null; lastArchivedSegment: string | null } {
   const reach = reachOf(candidate, world);
-  if (reach === undefined || reach.lastSegment < segmentNumberOf(candidate.backup.startLsn, reach.segmentSizeBytes)) return { leastLsn: null, lastArchivedSegment: null };
+  if (reach === undefined || reach.lastSegment < segmentNumberOf(candidate.backup.startLsn, reach.segmentSizeBytes))
+    return { leastLsn: null, lastArchivedSegment: null };
   return {
     leastLsn: formatLsn(segmentStartLsn(reach.lastSegment, reach.segmentSizeBytes)),
     lastArchivedSegment: walSegmentName(reach.endTimeline, reach.lastSegment, reach.segmentSizeBytes),
@@ -120,7 +121,12 @@ function tablespaceMapping(request: RestoreRequest, world: RestoreWorld): Restor
   }));
 }
 
-function warningsOf(request: RestoreRequest, world: RestoreWorld, candidate: BackupCandidate, node: NodeObservation | undefined): readonly string[] {
+function warningsOf(
+  request: RestoreRequest,
+  world: RestoreWorld,
+  candidate: BackupCandidate,
+  node: NodeObservation | undefined,
+): readonly string[] {
   const standbys = world.nodes.filter((other) => other !== node && other.server?.inRecovery === true).map((other) => other.node.name);
   const links = world.detail?.links ?? [];
   return [

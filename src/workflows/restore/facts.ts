@@ -27,6 +27,8 @@ export interface Proof {
   readonly provenAt: string;
   /** How many segments were fetched and replayed. */
   readonly walSegments: number;
+  /** The timeline that it began by itself at the end of the archive; null where it waits to be promoted. */
+  readonly newTimeline: number | null;
 }
 
 /** Where a restore stands, as the real system shows it. */
@@ -47,6 +49,10 @@ export interface RestoreFacts {
   readonly areaExists: boolean;
   /** Files of the salvage directory's pg_wal. */
   readonly salvageable: readonly string[];
+  /** Those that the restored data's pg_wal has by now. */
+  readonly salvaged: readonly string[];
+  /** Whether this run had the primary close its segment, or tried to where it need not succeed: the end that was decided for is archived. */
+  readonly walClosed: boolean;
   /** Those that failed in this run. */
   readonly failed: readonly PinnedBackup[];
 }
@@ -66,7 +72,12 @@ export function sameBackup(a: PinnedBackup, b: PinnedBackup): boolean {
 }
 
 /** Looks at the restore area, the destination and the journal of the run. */
-export async function observeRestore(intent: RestoreIntent, run: StoredRun, ports: ReadPorts, context: OperationContext): Promise<RestoreFacts> {
+export async function observeRestore(
+  intent: RestoreIntent,
+  run: StoredRun,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<RestoreFacts> {
   const { area } = intent;
   const [data, destination, root, old] = await Promise.all([
     ports.instance.inspectDirectory(area.dataDirectory, context),
@@ -87,7 +98,8 @@ export async function observeRestore(intent: RestoreIntent, run: StoredRun, port
     ...(old === undefined || old.kind === 'absent' ? {} : { old }),
     outdated: await stillThere(intent.outdated, ports, context),
     areaExists: root.kind !== 'absent',
-    salvageable: intent.salvageFrom === null ? [] : await ports.instance.listFiles(`${intent.salvageFrom}/pg_wal`),
+    ...(await observeSalvage(intent, ports)),
+    walClosed: isWalClosed(intent, run),
     failed: failedCandidates(run),
   };
 }
@@ -95,6 +107,16 @@ export async function observeRestore(intent: RestoreIntent, run: StoredRun, port
 async function stillThere(outdated: RestoreIntent['outdated'], ports: ReadPorts, context: OperationContext): Promise<readonly string[]> {
   const found = await Promise.all(outdated.map(({ path }) => ports.instance.inspectDirectory(path, context)));
   return outdated.filter(({ identity }, index) => found[index]?.identity === identity).map(({ path }) => path);
+}
+
+async function observeSalvage(
+  { salvageFrom, area }: RestoreIntent,
+  ports: ReadPorts,
+): Promise<Pick<RestoreFacts, 'salvageable' | 'salvaged'>> {
+  if (salvageFrom === null) return { salvageable: [], salvaged: [] };
+  const salvageable = await ports.instance.listFiles(`${salvageFrom}/pg_wal`);
+  const present = new Set(await ports.instance.listFiles(`${area.dataDirectory}/pg_wal`));
+  return { salvageable, salvaged: salvageable.filter((name) => present.has(name)) };
 }
 
 function isSettled(intent: RestoreIntent, autoConf: string): boolean {
@@ -125,9 +147,20 @@ function journalledProof(run: StoredRun): Proof | undefined {
   return finished?.kind === 'step-finished' ? (finished.result as Proof) : undefined;
 }
 
+function isWalClosed({ closeWalMayFail }: RestoreIntent, run: StoredRun): boolean {
+  return run.entries.some(
+    (entry) =>
+      'step' in entry &&
+      entry.step === 'close-wal-segment' &&
+      (entry.kind === 'step-finished' || (closeWalMayFail && entry.kind === 'step-failed')),
+  );
+}
+
 /** The note that the workflow leaves when it gives a candidate up. */
 export const CANDIDATE_FAILED = 'candidate failed';
 
 function failedCandidates(run: StoredRun): readonly PinnedBackup[] {
-  return run.entries.flatMap((entry) => (entry.kind === 'note' && entry.message === CANDIDATE_FAILED ? [entry.detail as PinnedBackup] : []));
+  return run.entries.flatMap((entry) =>
+    entry.kind === 'note' && entry.message === CANDIDATE_FAILED ? [entry.detail as PinnedBackup] : [],
+  );
 }

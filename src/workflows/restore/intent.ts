@@ -3,7 +3,8 @@ import { parseLsn, formatLsn } from '../../domain/postgres/lsn.ts';
 import { type TimelineId, timelineIdOf } from '../../domain/postgres/timeline.ts';
 import type { RecoveryTarget, TargetTimeline } from '../../domain/recovery/target.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
-import type { RestoreArea, ServiceManager, TablespaceMapping } from '../../plan/step.ts';
+import type { RestoreArea, TablespaceMapping } from '../../plan/step.ts';
+import type { ServiceManager } from '../../ports/service-control.ts';
 import type { FileOwner } from '../../ports/instance.ts';
 
 /** One way to reach the target, as it was chosen and shown. The first is used; the others stand by. */

@@ -15,7 +15,13 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
   const now = ports.clock.now();
   await ports.catalog.readVersion(context);
   const [repositories, nodes] = await Promise.all([
-    observeRepositories(request.cluster, request.repository === undefined ? undefined : [request.repository], { walArchive: true }, ports, context),
+    observeRepositories(
+      request.cluster,
+      request.repository === undefined ? undefined : [request.repository],
+      { walArchive: true },
+      ports,
+      context,
+    ),
     observeNodes(request.cluster, ports, context),
   ]);
   const server = liveEndOf(request, nodes, repositories);
@@ -86,7 +92,8 @@ function liveEndOf(request: RestoreRequest, nodes: readonly NodeObservation[], r
 
 function choiceRequest(request: RestoreRequest, nodes: readonly NodeObservation[], server: LiveEnd, now: Instant): RestoreChoiceRequest {
   const primary = nodes.find((node) => node.node.name === server.primaryNode)?.server;
-  const salvaged = nodes.find((node) => server.salvageDirectory !== undefined && node.directory?.realPath === server.salvageDirectory)?.directory?.control;
+  const salvaged = nodes.find((node) => server.salvageDirectory !== undefined && node.directory?.realPath === server.salvageDirectory)
+    ?.directory?.control;
   const liveEnd =
     primary?.lsn !== undefined
       ? { lsn: primary.lsn, timeline: primary.timeline, time: primary.serverTime }

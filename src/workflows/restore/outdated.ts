@@ -19,7 +19,10 @@ export async function outdatedDirectories(
 ): Promise<readonly OutdatedDirectory[]> {
   const replaced = (await ports.runs.list()).flatMap((run) => replacedBy(run, dataDirectory, keepOldDays, now));
   const found = await Promise.all(replaced.map(({ path }) => ports.instance.inspectDirectory(path, context)));
-  return replaced.filter(({ identity }, index) => found[index]?.identity === identity && found[index]?.running === undefined);
+  return replaced.filter(({ identity }, index) => {
+    const directory = found[index];
+    return directory?.identity === identity && directory.running === undefined;
+  });
 }
 
 function replacedBy({ header, entries }: StoredRun, dataDirectory: string, days: number, now: Instant): readonly OutdatedDirectory[] {
@@ -27,6 +30,7 @@ function replacedBy({ header, entries }: StoredRun, dataDirectory: string, days:
   if (header.verb !== 'restore' || finished?.kind !== 'run-finished' || finished.outcome !== 'succeeded') return [];
   const intent = header.intent as RestoreIntent;
   const isOld = secondsBetween(finished.at, now) > days * SECONDS_PER_DAY;
-  if (!isOld || intent.dataDirectory !== dataDirectory || intent.oldDataDirectory === null || intent.destinationIdentity === null) return [];
+  if (!isOld || intent.dataDirectory !== dataDirectory || intent.oldDataDirectory === null || intent.destinationIdentity === null)
+    return [];
   return [{ path: intent.oldDataDirectory, identity: intent.destinationIdentity, days }];
 }

@@ -78,10 +78,14 @@ function refuseWithoutRepository(_request: RestoreRequest, { repositories }: Res
 function refuseUnreachableTarget(_request: RestoreRequest, { choice, repositories }: RestoreWorld): SpokeError | undefined {
   if (choice.kind === 'chosen') return undefined;
   const unread = repositories.unreadable.map((one) => one.repository);
-  return new SpokeError(choice.code, unread.length === 0 ? choice.message : `${choice.message} (repository ${unread.join(', ')} could not be read)`, {
-    details: { ...choice.details, nearest: choice.nearest.map(nearestToJson), unreadableRepositories: repositories.unreadable },
-    ...nearestHint(choice),
-  });
+  return new SpokeError(
+    choice.code,
+    unread.length === 0 ? choice.message : `${choice.message} (repository ${unread.join(', ')} could not be read)`,
+    {
+      details: { ...choice.details, nearest: choice.nearest.map(nearestToJson), unreadableRepositories: repositories.unreadable },
+      ...nearestHint(choice),
+    },
+  );
 }
 
 function nearestToJson(nearest: Extract<RestoreChoice, { kind: 'refused' }>['nearest'][number]): Record<string, string> {
@@ -126,9 +130,13 @@ function refuseWrongUser(_request: RestoreRequest, world: RestoreWorld): SpokeEr
       hint: 'Name the operating system user with osUser in the configuration.',
     });
   if (world.currentUser.uid === 0 || owner.uid === world.currentUser.uid) return undefined;
-  return new SpokeError('REFUSED_PRECONDITION', `${world.destination.path} belongs to ${owner.name}, and this is ${world.currentUser.name}`, {
-    hint: `Run the command as ${owner.name}: sudo -u ${owner.name} spoke-backup …`,
-  });
+  return new SpokeError(
+    'REFUSED_PRECONDITION',
+    `${world.destination.path} belongs to ${owner.name}, and this is ${world.currentUser.name}`,
+    {
+      hint: `Run the command as ${owner.name}: sudo -u ${owner.name} spoke-backup …`,
+    },
+  );
 }
 
 /** Who the restored files will belong to: the present owner of the data directory, else whoever runs the other nodes, else the configured user. */
@@ -144,10 +152,17 @@ function refuseTablespaces(request: RestoreRequest, world: RestoreWorld): SpokeE
   const originals = (world.detail?.tablespaces ?? []).map((tablespace) => tablespace.location);
   const unknown = [...request.tablespaceMap.keys()].filter((location) => !originals.includes(location));
   if (unknown.length > 0)
-    return new SpokeError('REFUSED_TABLESPACE', `the backup has no tablespace at ${unknown.join(', ')}; it has: ${originals.join(', ') || 'none'}`);
-  const inTheWay = originals.filter((location) => isOccupied(world.tablespaceDirectories.get(newTablespaceLocation(request, location) ?? location)));
+    return new SpokeError(
+      'REFUSED_TABLESPACE',
+      `the backup has no tablespace at ${unknown.join(', ')}; it has: ${originals.join(', ') || 'none'}`,
+    );
+  const inTheWay = originals.filter((location) =>
+    isOccupied(world.tablespaceDirectories.get(newTablespaceLocation(request, location) ?? location)),
+  );
   if (inTheWay.length === 0) return undefined;
-  const maps = inTheWay.map((location) => `--tablespace-map ${location}=${world.destination.path}.tablespaces/${location.split('/').at(-1)}`);
+  const maps = inTheWay.map(
+    (location) => `--tablespace-map ${location}=${world.destination.path}.tablespaces/${location.split('/').at(-1)}`,
+  );
   return new SpokeError('REFUSED_TABLESPACE', `the tablespace would be written where files are already: ${inTheWay.join(', ')}`, {
     details: { tablespaces: world.detail?.tablespaces ?? [] },
     hint: `Say where each shall go, for example: ${maps.join(' ')}`,
@@ -163,7 +178,9 @@ function refuseLackOfSpace(_request: RestoreRequest, world: RestoreWorld): Spoke
   if (candidate === undefined) return undefined;
   const walBytes = candidate.walBytes < MOST_WAL_IN_PLACE_BYTES ? candidate.walBytes : MOST_WAL_IN_PLACE_BYTES;
   const neededBytes = candidate.backup.databaseBytes + walBytes + REPLAY_HEADROOM_BYTES;
-  const freeByFileSystem = new Map([world.destination, ...world.tablespaceDirectories.values()].map((one) => [one.fileSystem, one.freeBytes]));
+  const freeByFileSystem = new Map(
+    [world.destination, ...world.tablespaceDirectories.values()].map((one) => [one.fileSystem, one.freeBytes]),
+  );
   const freeBytes = [...freeByFileSystem.values()].reduce((sum, free) => sum + free, 0n);
   if (freeBytes >= neededBytes) return undefined;
   return new SpokeError(

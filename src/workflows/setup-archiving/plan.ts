@@ -50,7 +50,8 @@ export function planSetupArchiving(intent: SetupArchivingIntent, facts: SetupArc
   const primary = onlyPrimary(facts.nodes);
   if (primary === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', 'no primary answers, or more than one does');
   const unreadable = facts.repositories.unreadable[0];
-  if (unreadable !== undefined) throw new SpokeError('REPOSITORY_UNAVAILABLE', `repository ${unreadable.repository} cannot be read: ${unreadable.message}`);
+  if (unreadable !== undefined)
+    throw new SpokeError('REPOSITORY_UNAVAILABLE', `repository ${unreadable.repository} cannot be read: ${unreadable.message}`);
   const node = primary.node.name;
   const changes = changedSettings(primary.server, facts.wanted);
   const restart = needsRestart(primary.server, changes);
@@ -72,9 +73,7 @@ export function interruptsService(plan: Plan): boolean {
 }
 
 function changedSettings(server: ServerObservation, wanted: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(wanted).filter(([name, value]) => !sameSetting(server.settings[name], value)),
-  ) as Record<string, string>;
+  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !sameSetting(server.settings[name], value)));
 }
 
 function sameSetting(present: string | undefined, wanted: string): boolean {
@@ -115,7 +114,12 @@ function repositoriesStep(): Step {
 function alterStep(node: string, server: ServerObservation, changes: Readonly<Record<string, string>>): Step {
   const shown = Object.entries(changes).map(([name, value]) => `${name}: ${server.settings[name] || '(empty)'} → ${value}`);
   return {
-    ...base('alter-system', 'write', `Set on ${node}: ${shown.join('; ')}`, 'PostgreSQL hands its WAL to the engine, at the latest after archive_timeout'),
+    ...base(
+      'alter-system',
+      'write',
+      `Set on ${node}: ${shown.join('; ')}`,
+      'PostgreSQL hands its WAL to the engine, at the latest after archive_timeout',
+    ),
     kind: 'alter-system',
     probe: 'pg_settings shows them',
     node,
@@ -124,7 +128,12 @@ function alterStep(node: string, server: ServerObservation, changes: Readonly<Re
 }
 
 function reloadStep(node: string): Step {
-  return { ...base('reload-configuration', 'write', `Reload the configuration of ${node}`, 'settings take effect'), kind: 'reload-configuration', probe: 'pg_settings shows them', node };
+  return {
+    ...base('reload-configuration', 'write', `Reload the configuration of ${node}`, 'settings take effect'),
+    kind: 'reload-configuration',
+    probe: 'pg_settings shows them',
+    node,
+  };
 }
 
 function restartStep(primary: NodeObservation & { readonly server: ServerObservation }): Step {

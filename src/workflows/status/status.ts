@@ -35,12 +35,23 @@ export async function observeStatus(cluster: ClusterConfig, ports: ReadPorts, co
 }
 
 /** Pure. */
-export function statusOf(now: Instant, nodes: readonly NodeObservation[], { snapshots, unreadable }: RepositoryObservations): ClusterStatus {
+export function statusOf(
+  now: Instant,
+  nodes: readonly NodeObservation[],
+  { snapshots, unreadable }: RepositoryObservations,
+): ClusterStatus {
   const read = snapshots.map((snapshot): RepositoryStatus => {
     const lastBackup = snapshot.backups.at(-1);
-    return { repository: snapshot.repository, kind: snapshot.kind, ...recoveryWindows(snapshot), ...(lastBackup === undefined ? {} : { lastBackup }) };
+    return {
+      repository: snapshot.repository,
+      kind: snapshot.kind,
+      ...recoveryWindows(snapshot),
+      ...(lastBackup === undefined ? {} : { lastBackup }),
+    };
   });
-  const unread = unreadable.map((one): RepositoryStatus => ({ repository: one.repository, kind: one.kind, unreadable: one.message, windows: [], gaps: [] }));
+  const unread = unreadable.map(
+    (one): RepositoryStatus => ({ repository: one.repository, kind: one.kind, unreadable: one.message, windows: [], gaps: [] }),
+  );
   const windows = read.flatMap((repository) => repository.windows);
   const recoverable = windows.length === 0 ? {} : { recoverable: { from: earliest(windows), to: latest(windows) } };
   return { now, nodes, repositories: [...read, ...unread], ...recoverable, hasGaps: read.some((repository) => repository.gaps.length > 0) };
