@@ -117,7 +117,8 @@ function reachedOf(state: RecoveryState, log: RecoveryLog): Reached {
   return {
     time: time === undefined ? null : formatInstantIso(time),
     lsn: lsn === undefined ? '' : formatLsn(lsn),
-    xid: log.stopped?.xid === undefined ? null : String(log.stopped.xid),
+    // "Stopping before commit of transaction N" names one that is not there.
+    xid: log.stopped?.side === 'after' && log.stopped.xid !== undefined ? String(log.stopped.xid) : null,
     timeline: log.recoveredTimeline ?? state.timeline,
   };
 }

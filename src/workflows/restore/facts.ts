@@ -12,6 +12,7 @@ export interface Reached {
   /** Commit time of the last replayed transaction, ISO with microseconds, UTC; null where none was replayed. */
   readonly time: string | null;
   readonly lsn: string;
+  /** Of the last replayed transaction, its low 32 bits; null where PostgreSQL did not stop right after one. */
   readonly xid: string | null;
   /** The timeline that was replayed. */
   readonly timeline: number;
