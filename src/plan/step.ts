@@ -1,4 +1,3 @@
-import type { SpokeError } from '../errors.ts';
 import type { BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
 import type { FileOwner } from '../ports/instance.ts';
@@ -173,8 +172,3 @@ export interface Plan {
   /** Things that are right as they are but that one should have read. */
   readonly warnings: readonly string[];
 }
-
-/** A plan, or the reason why there is none. */
-export type Planned<T extends Plan = Plan> =
-  | { readonly kind: 'plan'; readonly plan: T }
-  | { readonly kind: 'refused'; readonly error: SpokeError };

@@ -15,6 +15,7 @@ export function fakeInstanceReader(process: FakeProcess): InstanceReader {
     findInstallation: (major) =>
       process.read(() => (world.installedMajors.has(major) ? { major, version: `${major}.14`, binDirectory: `/usr/lib/postgresql/${major}/bin` } : undefined)),
     findUser: (name) => process.read(() => [POSTGRES_USER, ROOT_USER].find((user) => user.name === name)),
+    ownerOf: (path) => process.read(() => world.fs.directory(path)?.owner),
     currentUser: () => world.currentUser,
     readFileTail: (path, maxBytes) => process.read(() => (world.fs.readFile(path) ?? '').slice(-maxBytes)),
     listFiles: (directory) => process.read(() => world.fs.list(directory)),

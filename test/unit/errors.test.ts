@@ -4,7 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { asSpokeError, ERROR_KINDS, type ErrorCode, SpokeError } from '../../src/errors.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/errors.md'), 'utf8');
-const sections = new Map(page.split(/^## /m).slice(1).map((section) => [section.slice(0, section.indexOf('\n')).trim(), section] as const));
+const sections = new Map(
+  page
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => [section.slice(0, section.indexOf('\n')).trim(), section] as const),
+);
 const codes = Object.keys(ERROR_KINDS) as ErrorCode[];
 
 /** The exit codes that the documentation promises. */

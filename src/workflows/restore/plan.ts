@@ -151,8 +151,9 @@ function salvageSteps(intent: RestoreIntent, facts: RestoreFacts, candidate: Pin
   const missing = facts.salvageable.filter((name) => !facts.salvaged.includes(name));
   const files = filesToSalvage(missing, candidate.lastArchivedSegment);
   // Once replay has begun its pg_wal has recycled files in it, which must not be taken for copies.
-  const hasBegun =
-    facts.reservedFor !== undefined && sameBackup(facts.reservedFor, candidate) && facts.data.control?.state.includes('recovery') === true;
+  const { reservedFor, data } = facts;
+  const isThisAttempt = reservedFor !== undefined && reservedFor !== null && sameBackup(reservedFor, candidate);
+  const hasBegun = isThisAttempt && data.control?.state.includes('recovery') === true;
   if (intent.salvageFrom === null || files.length === 0 || hasBegun) return [];
   return [
     {
