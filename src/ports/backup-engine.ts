@@ -11,6 +11,8 @@ export interface CommandPreview {
 export interface EngineVersion {
   readonly name: 'pgbackrest';
   readonly version: string;
+  /** The newest major version of PostgreSQL that it knows; absent where that is not known. */
+  readonly newestPostgres?: number;
 }
 
 export interface BackupRequest {

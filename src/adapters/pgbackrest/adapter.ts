@@ -20,7 +20,7 @@ import { type CommandParts, runWorking } from './command.ts';
 import { configurationText } from './configuration.ts';
 import { readVerifyReport } from './output.ts';
 import type { PgbackrestSettings, RepositorySettings } from './settings.ts';
-import { readVersion } from './versions.ts';
+import { newestPostgres, readVersion } from './versions.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
 const PASSABLE_MODE = 0o711;
@@ -46,7 +46,9 @@ function createReader(parts: PgbackrestParts): BackupCatalogReader {
       signal: context.signal,
       timeoutMs: VERSION_TIMEOUT_MS,
     });
-    return { name: 'pgbackrest', version: readVersion(stdout) };
+    const version = readVersion(stdout);
+    const newest = newestPostgres(version);
+    return { name: 'pgbackrest', version, ...(newest === undefined ? {} : { newestPostgres: newest }) };
   };
   let known: Promise<EngineVersion> | undefined;
   const version = (context: OperationContext) => (known ??= askVersion(context));

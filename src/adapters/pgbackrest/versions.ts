@@ -6,6 +6,8 @@ const VERSIONS = [
   { version: '2.46', newestPostgres: 16 },
   { version: '2.53.1', newestPostgres: 17 },
   { version: '2.55.0', newestPostgres: 18 },
+  // From here on this table cannot say what a version does not know.
+  { version: '2.61', newestPostgres: 19 },
 ] as const;
 
 const OLDEST = VERSIONS[0].version;
@@ -30,7 +32,8 @@ export function readVersion(printed: string): string {
   return version;
 }
 
-/** The newest major version of PostgreSQL that a pgBackRest can back up, as far as is known. */
-export function newestPostgres(version: string): number {
-  return VERSIONS.findLast((entry) => compareVersions(version, entry.version) >= 0)?.newestPostgres ?? VERSIONS[0].newestPostgres;
+/** The newest major version of PostgreSQL that a pgBackRest knows; undefined for versions newer than this table. */
+export function newestPostgres(version: string): number | undefined {
+  const known = VERSIONS.findLast((entry) => compareVersions(version, entry.version) >= 0);
+  return known === VERSIONS.at(-1) ? undefined : known?.newestPostgres;
 }

@@ -3,6 +3,7 @@ import type { BackupType, BaseBackup, RepositoryName } from '../../domain/catalo
 import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Plan, Step } from '../../plan/step.ts';
+import type { EngineVersion } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { type NodeObservation, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
@@ -19,6 +20,7 @@ export interface BackupIntent {
 export interface BackupFacts {
   readonly repositories: RepositoryObservations;
   readonly nodes: readonly NodeObservation[];
+  readonly version: EngineVersion;
 }
 
 /** Reads the repositories of the intent and asks the nodes. */
@@ -28,19 +30,25 @@ export async function observeBackup(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<BackupFacts> {
-  await ports.catalog.readVersion(context);
+  const version = await ports.catalog.readVersion(context);
   const [repositories, nodes] = await Promise.all([
     observeRepositories(cluster, intent.repositories, { walArchive: false }, ports, context),
     observeNodes(cluster, ports, context),
   ]);
-  return { repositories, nodes };
+  return { repositories, nodes, version };
 }
 
 /** Why no backup can be taken now; undefined where one can. Pure. */
-export function reasonAgainstBackup(intent: BackupIntent, { repositories, nodes }: BackupFacts): SpokeError | undefined {
+export function reasonAgainstBackup(intent: BackupIntent, { repositories, nodes, version }: BackupFacts): SpokeError | undefined {
   const primary = onlyPrimary(nodes);
   const { snapshots, unreadable } = repositories;
   if (primary === undefined) return withoutPrimary(nodes);
+  if (version.newestPostgres !== undefined && primary.server.postgresMajor > version.newestPostgres)
+    return new SpokeError(
+      'TOOL_UNSUPPORTED',
+      `pgBackRest ${version.version} knows PostgreSQL up to ${version.newestPostgres}; ${primary.node.name} is ${primary.server.postgresMajor}`,
+      { hint: 'Install a newer pgBackRest, the same version on every host.' },
+    );
   if (snapshots.length === 0)
     return new SpokeError(
       unreadable[0]?.errorCode === 'REPOSITORY_DENIED' ? 'REPOSITORY_DENIED' : 'REPOSITORY_UNAVAILABLE',
