@@ -10,6 +10,9 @@ export const RUN_ANNOTATION = 'spoke-run';
 const CONFIGURATION_ON_STDIN = '/dev/stdin';
 const XID_MODULUS = 0x1_0000_0000n;
 
+/** pgBackRest waits for this four times before it calls a repository dead: with its own 60 s that is four minutes of an outage. */
+const READING_IO_TIMEOUT_SECONDS = 15;
+
 /** Everything that is logged goes to stderr, of which the tail is kept and each line is seen. */
 const LOG_TO_STDERR = ['--log-level-console=off', '--log-level-stderr=detail'];
 const QUIET = ['--log-level-console=off', '--log-level-stderr=error', '--log-level-file=off'];
@@ -18,11 +21,15 @@ function common(settings: PgbackrestSettings, configFile: string): string[] {
   return [`--config=${configFile}`, `--stanza=${settings.stanza}`];
 }
 
+/** Of what only reads a repository, without touching a file. */
+function reading(settings: PgbackrestSettings, repository: number): string[] {
+  const patience = 'io-timeout' in settings.extraOptions ? [] : [`--io-timeout=${READING_IO_TIMEOUT_SECONDS}`];
+  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, ...patience, `--repo=${repository}`];
+}
+
 export function infoArguments(settings: PgbackrestSettings, repository: number, label?: string): string[] {
   return [
-    ...common(settings, CONFIGURATION_ON_STDIN),
-    ...QUIET,
-    `--repo=${repository}`,
+    ...reading(settings, repository),
     '--output=json',
     ...(label === undefined ? [] : [`--set=${label}`]),
     'info',
@@ -30,11 +37,11 @@ export function infoArguments(settings: PgbackrestSettings, repository: number, 
 }
 
 export function repoListArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {
-  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, `--repo=${repository}`, '--recurse', '--output=json', 'repo-ls', path];
+  return [...reading(settings, repository), '--recurse', '--output=json', 'repo-ls', path];
 }
 
 export function repoGetArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {
-  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, `--repo=${repository}`, 'repo-get', path];
+  return [...reading(settings, repository), 'repo-get', path];
 }
 
 export function verifyArguments(settings: PgbackrestSettings, repository: number): string[] {
