@@ -1,0 +1,184 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Ledger, type LedgerEntry } from '../../scripts/ledger.ts';
+import type { RestoreResult } from '../../src/cli/render/restore.ts';
+import { parseLsn } from '../../src/domain/postgres/lsn.ts';
+import { type Lab, querySocket, until, urlOf, useLab } from '../harness/lab.ts';
+import { expectCopy, expectDurations, expectPosition, expectRows, timeOf } from './ledger/expect-restored.ts';
+import { quietest, type Stretch, type TargetCase, targetsIn } from './ledger/targets.ts';
+
+/**
+ * A client commits numbered rows into a table and into one in a tablespace: before, during and after a full and an
+ * incremental backup in both repositories. Then every kind of target, after the full alone and after the incremental.
+ */
+const EXACT = 'the very microsecond of a commit, inclusive';
+const OVERTAKEN = 'a transaction that a later one overtook, inclusive';
+const TABLES = ['ledger', 'ledger_there'];
+const THERE = 'ledger_there';
+
+interface Backup {
+  readonly label: string;
+  readonly repository: string;
+  readonly type: string;
+  readonly stopTime: string;
+  readonly stopLsn: string;
+}
+
+const theLab = useLab({ nodes: 1, bundle: true });
+let ledger: Ledger;
+let tablespace: string;
+let backups: readonly Backup[];
+const stretches = new Map<string, Stretch>();
+
+beforeAll(async () => {
+  const lab = theLab();
+  tablespace = await lab.makeDirectory('tablespace');
+  ledger = await Ledger.open(urlOf(lab.primary));
+  await ledger.query(`CREATE TABLESPACE apart LOCATION '${tablespace}'`);
+  await ledger.query(`CREATE TABLE ${THERE} (n bigint PRIMARY KEY USING INDEX TABLESPACE apart) TABLESPACE apart`);
+  await ledger.commit(3, THERE);
+  const full = await backUpWhileCommitting(lab, 'full');
+  stretches.set('full', await live('after-full', lab));
+  const incremental = await backUpWhileCommitting(lab, 'incr');
+  stretches.set('incr', await live('after-incremental', lab));
+  backups = [...full, ...incremental];
+}, 240_000);
+
+afterAll(() => ledger.close());
+
+async function backUpWhileCommitting(lab: Lab, type: 'full' | 'incr'): Promise<readonly Backup[]> {
+  let isDone = false;
+  const backingUp = lab.json<{ backups: readonly Backup[] }>('backup', '--type', type).finally(() => (isDone = true));
+  while (!isDone) {
+    await ledger.commit(1, THERE);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const { backups: taken } = await backingUp;
+  // A backup serves instants from the whole second after its end on.
+  const served = Math.max(...taken.map((backup) => Date.parse(backup.stopTime))) + 1000;
+  await until('instants are served', async () => (await ledger.serverMicros()) > BigInt(served) * 1000n);
+  return taken;
+}
+
+/** Rows in several segments, some overtaken, some aborted, with a restore point; and some after all that. */
+async function live(restorePointName: string, lab: Lab): Promise<Stretch> {
+  const first = ledger.entries.length;
+  await ledger.commit(3, THERE);
+  await ledger.abort(THERE);
+  await ledger.commitOvertaken(urlOf(lab.primary), THERE);
+  const overtaken = ledger.last;
+  await ledger.query('SELECT pg_switch_wal()');
+  await ledger.commit(3, THERE);
+  await ledger.query(`SELECT pg_create_restore_point('${restorePointName}')`);
+  const restorePoint = { name: restorePointName, after: ledger.last };
+  await ledger.commit(3, THERE);
+  const target = quietest(ledger.entries.slice(first + 1));
+  await ledger.commit(2, THERE);
+  return { all: ledger.entries, target, overtaken, restorePoint };
+}
+
+function backupOf(repository: string, type: string): Backup {
+  const found = backups.find((backup) => backup.repository === repository && backup.type === type);
+  if (found === undefined) throw new Error(`there is no ${type} backup in ${repository}`);
+  return found;
+}
+
+/** Restores into a directory of its own, looks, and removes it. */
+async function restored(name: string, argv: readonly string[], look: (result: RestoreResult) => Promise<void>): Promise<void> {
+  const lab = theLab();
+  const map = join(lab.directory, `${name}.apart`);
+  const result = await lab.restore(name, '--tablespace-map', `${tablespace}=${map}`, ...argv);
+  try {
+    await expectCopy(lab, result, name);
+    expectDurations(result);
+    const [place] = await querySocket(result, "SELECT pg_tablespace_location(oid) AS path FROM pg_tablespace WHERE spcname = 'apart'");
+    expect(place).toEqual({ path: map });
+    await look(result);
+  } finally {
+    await lab.remove(result);
+    await rm(map, { recursive: true });
+  }
+}
+
+async function expectTarget(target: TargetCase, from: Backup): Promise<void> {
+  await restored('copy', [...target.argv, '--repo', from.repository], async (result) => {
+    await expectRows(result, target.expected, TABLES);
+    expectPosition(result, ledger.entries, target.expected);
+    expect(result.target).toEqual(target.shown);
+    expect(result.reached).toMatchObject({ time: timeOf(target.timed), xid: target.xid, timeline: 1 });
+    expect(result.backup).toEqual({ label: from.label, repository: from.repository, type: from.type });
+    expect(result.timeline).toBe(2);
+    expect(result.walSegments).toBeGreaterThan(0);
+  });
+}
+
+const NAMES = targetsIn(examples()).map((target) => target.name);
+
+/** Names do not depend on what was committed; tests are named before anything is. */
+function examples(): Stretch {
+  const entry = (n: number): LedgerEntry => ({ n, xid: String(n), committedMicros: BigInt(n), lsnBefore: `0/${n}`, lsnAfter: `0/${n}` });
+  const all = [entry(1), entry(2)];
+  return { all, target: all[0]!, overtaken: all[0]!, restorePoint: { name: 'name', after: all[0]! } };
+}
+
+function targetNamed(name: string, type: string): TargetCase {
+  const found = targetsIn(stretches.get(type)!).find((target) => target.name === name);
+  if (found === undefined) throw new Error(`there is no target "${name}"`);
+  return found;
+}
+
+const BRINGS = 'a restore brings every acknowledged row up to the target and none after';
+
+describe.each([
+  ['local', 'full', NAMES],
+  ['s3', 'incr', NAMES],
+  ['local', 'incr', [EXACT, 'a restore point']],
+  ['s3', 'full', [EXACT, OVERTAKEN]],
+])(`from %s, with a target after the %s backup, ${BRINGS}:`, (repository, type, names) => {
+  test.each(names)('%s', async (name) => {
+    await expectTarget(targetNamed(name, type), backupOf(repository, type));
+  });
+});
+
+describe('without an instant', () => {
+  test.each(['local', 's3'])(
+    'latest from %s brings every row that was acknowledged, also those in the segment that is still being written',
+    async (repository) => {
+      await ledger.commit(2, THERE);
+      await restored('copy', ['--to', 'latest', '--repo', repository], async (result) => {
+        await expectRows(result, ledger.entries, TABLES);
+        expect(result.target).toEqual({ kind: 'latest' });
+        // A marker is committed after them, so that the target of a restore never is the last commit there is.
+        expect(result.reached.time! > timeOf(ledger.last)!).toBe(true);
+        expect(parseLsn(result.reached.lsn) >= parseLsn(ledger.last.lsnAfter)).toBe(true);
+        expect(result.timeline).toBe(2);
+      });
+    },
+  );
+
+  test.each([
+    ['local', 'full'],
+    ['s3', 'incr'],
+  ])('immediate from %s ends where the %s backup ended, amid the commits that went on meanwhile', async (repository, type) => {
+    const backup = backupOf(repository, type);
+    await restored('copy', ['--to', 'immediate', '--repo', repository, '--set', backup.label], async (result) => {
+      const expected = ledger.entries.filter((entry) => parseLsn(entry.lsnBefore) < parseLsn(backup.stopLsn));
+      await expectRows(result, expected, TABLES);
+      expectPosition(result, ledger.entries, expected);
+      expect(result.reached).toMatchObject({ time: timeOf(expected.at(-1)), xid: null, timeline: 1 });
+      expect(result.target).toEqual({ kind: 'immediate' });
+      expect(result.backup).toEqual({ label: backup.label, repository, type });
+    });
+  });
+});
+
+describe('a tablespace', () => {
+  test('is not restored over the living one: refused, and the hint is the map to add', async () => {
+    const lab = theLab();
+    const error = await lab.error('restore', '--to', 'latest', '--data-directory', join(lab.directory, 'copy'));
+    expect(error).toMatchObject({ code: 'REFUSED_TABLESPACE', exitCode: 12 });
+    expect(error.hint).toContain(`--tablespace-map ${tablespace}=${join(lab.directory, 'copy')}.tablespaces/tablespace`);
+    await expectRows(lab.primary, ledger.entries, TABLES);
+  });
+});

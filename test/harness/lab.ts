@@ -1,0 +1,210 @@
+import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, type QueryResultRow } from 'pg';
+import { afterAll, beforeAll } from 'vitest';
+import { parseDocument } from 'yaml';
+import type { LabDescription, LabNode } from '../../src/lab/description.ts';
+import type { RestoreResult } from '../../src/cli/render/restore.ts';
+import { type Account, type CliError, ensureBuilt, outputOf, runProgram, spokeError, spokeJson } from './cli.ts';
+
+const SUPERUSER = 'postgres';
+const PATIENCE_MS = 30_000;
+const POLL_MS = 50;
+
+export interface LabOptions {
+  readonly nodes?: number;
+  readonly s3?: boolean;
+  /** The repository in S3 with many files an object, without which each small file is a request. */
+  readonly bundle?: boolean;
+  /** Who makes the lab and works in it; whoever runs the tests where it is not given. */
+  readonly account?: () => Promise<Account | undefined>;
+}
+
+/** Where a server is reached by its socket. */
+export interface ServerAddress {
+  readonly socketDirectory: string;
+  readonly port: number;
+}
+
+export interface Repository {
+  readonly label: string;
+  readonly repository: string;
+  readonly type: string;
+}
+
+/** A lab of the running test file, worked with as a user would: by the command line. */
+export class Lab {
+  readonly description: LabDescription;
+  /** Whom its servers run as. */
+  readonly owner: Account;
+  readonly #account: Account | undefined;
+
+  constructor(description: LabDescription, owner: Account, account: Account | undefined) {
+    this.description = description;
+    this.owner = owner;
+    this.#account = account;
+  }
+
+  get directory(): string {
+    return this.description.directory;
+  }
+
+  get primary(): LabNode {
+    return this.description.primary;
+  }
+
+  node(name: string): LabNode {
+    const found = [this.primary, ...this.description.standbys].find((node) => node.name === name);
+    if (found === undefined) throw new Error(`the lab has no ${name}`);
+    return found;
+  }
+
+  get #options() {
+    return { config: this.description.config, account: this.#account };
+  }
+
+  /** A command that has to succeed; its JSON document. */
+  json<T>(...argv: string[]): Promise<T> {
+    return spokeJson<T>(argv, this.#options);
+  }
+
+  /** A command that has to fail; its error. */
+  error(...argv: string[]): Promise<CliError> {
+    return spokeError(argv, this.#options);
+  }
+
+  /** Takes a backup into every repository, or into one. */
+  async backup(type: 'full' | 'incr', ...argv: string[]): Promise<readonly Repository[]> {
+    return (await this.json<{ backups: readonly Repository[] }>('backup', '--type', type, ...argv)).backups;
+  }
+
+  /** Restores into a directory of its own in the lab. */
+  restore(name: string, ...argv: string[]): Promise<RestoreResult> {
+    return this.json<RestoreResult>('restore', '--data-directory', join(this.directory, name), ...argv);
+  }
+
+  /** Runs a program as the account of the servers. */
+  asOwner(file: string, ...argv: string[]): Promise<string> {
+    return outputOf(file, argv, { account: this.owner });
+  }
+
+  /** A program of the lab's PostgreSQL, as the account of the servers. */
+  postgresql(program: string, ...argv: string[]): Promise<string> {
+    return this.asOwner(join(this.description.postgresqlBinDirectory, program), ...argv);
+  }
+
+  /** Stops a server cleanly, or at once as in a crash that it comes back from by recovery. */
+  async stop(dataDirectory: string, mode: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    await this.postgresql('pg_ctl', 'stop', '--wait', '--silent', `--pgdata=${dataDirectory}`, `--mode=${mode}`);
+  }
+
+  /** Starts a server with its own configuration, and waits until it takes connections. */
+  async start(dataDirectory: string, address?: ServerAddress): Promise<void> {
+    const options = address === undefined ? [] : [`--options=-p ${address.port} -k ${address.socketDirectory}`];
+    await this.postgresql('pg_ctl', 'start', '--wait', '--silent', `--pgdata=${dataDirectory}`, `--log=${dataDirectory}.log`, ...options);
+  }
+
+  async isRunning(dataDirectory: string): Promise<boolean> {
+    const program = join(this.description.postgresqlBinDirectory, 'pg_ctl');
+    return (await runProgram(program, ['status', `--pgdata=${dataDirectory}`], { account: this.owner })).exitCode === 0;
+  }
+
+  /** Ends a restored server and removes what belongs to it. */
+  async remove(restored: Pick<RestoreResult, 'dataDirectory' | 'socketDirectory'>): Promise<void> {
+    const { dataDirectory, socketDirectory } = restored;
+    if (await this.isRunning(dataDirectory)) await this.stop(dataDirectory, 'immediate');
+    for (const path of [dataDirectory, socketDirectory, `${dataDirectory}.log`]) await rm(path, { recursive: true, force: true });
+  }
+
+  /** A directory that belongs to the account of the servers. */
+  async makeDirectory(name: string): Promise<string> {
+    const path = join(this.directory, name);
+    await mkdir(path, { mode: 0o700 });
+    await chown(path, this.owner.uid, this.owner.gid);
+    return path;
+  }
+
+  /** The names of the files below a path of a repository, by pgBackRest. `number`: its place in the configuration, from 1. */
+  async repositoryFiles(number: number, path: string): Promise<readonly string[]> {
+    const config = join(this.description.stateDirectory, 'pgbackrest/lab/pgbackrest.conf');
+    const listed = await this.asOwner(
+      'pgbackrest',
+      `--config=${config}`,
+      '--log-level-console=off',
+      '--log-level-file=off',
+      `--repo=${number}`,
+      '--output=json',
+      '--recurse',
+      'repo-ls',
+      path,
+    );
+    return Object.keys(JSON.parse(listed) as object);
+  }
+}
+
+/** Makes a lab before the tests of the file and takes it down after them. */
+export function useLab(options: LabOptions = {}): () => Lab {
+  let lab: Lab | undefined;
+  const directory = join(tmpdir(), 'lab');
+  let account: Account | undefined;
+
+  beforeAll(async () => {
+    await ensureBuilt();
+    account = await options.account?.();
+    const argv = ['lab', 'up', '--dir', directory, '--nodes', String(options.nodes ?? 1), ...(options.s3 === false ? ['--no-s3'] : [])];
+    const description = await spokeJson<LabDescription>(argv, { account });
+    const { uid, gid } = await stat(description.primary.dataDirectory);
+    lab = new Lab(description, { name: description.osUser, uid, gid }, account);
+    // A commit of autovacuum between two rows would be the last one that a restore finds.
+    await querySocket(lab.primary, 'ALTER SYSTEM SET autovacuum = off');
+    await querySocket(lab.primary, 'SELECT pg_reload_conf()');
+    if (options.bundle === true) await bundleS3(lab);
+  }, 300_000);
+
+  afterAll(async () => {
+    await spokeJson(['lab', 'down', '--dir', directory], { account });
+  }, 60_000);
+
+  return () => {
+    if (lab === undefined) throw new Error('the lab is made in beforeAll');
+    return lab;
+  };
+}
+
+async function bundleS3(lab: Lab): Promise<void> {
+  const { config } = lab.description;
+  const document = parseDocument(await readFile(config, 'utf8'));
+  document.setIn(['clusters', 'lab', 'pgbackrest', 'extraOptions'], { 'repo2-bundle': true });
+  await writeFile(config, document.toString());
+  await lab.json('setup', 'archiving', '--confirm', 'lab');
+}
+
+/** Rows of one statement by the unix socket, as superuser. */
+export async function querySocket<Row extends QueryResultRow>(
+  { socketDirectory, port }: ServerAddress,
+  statement: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  const client = new Client({ host: socketDirectory, port, user: SUPERUSER, database: 'postgres' });
+  await client.connect();
+  try {
+    return (await client.query<Row>(statement, [...values])).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** The connection string of a server's socket. */
+export function urlOf({ socketDirectory, port }: ServerAddress): string {
+  return `postgresql://${SUPERUSER}@/postgres?host=${encodeURIComponent(socketDirectory)}&port=${port}`;
+}
+
+/** Resolves when `holds` does; throws with `what` where it does not in time. */
+export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
