@@ -106,6 +106,7 @@ missing() {
   for tool in zstd lz4; do
     is_there "$tool" || echo "$tool"
   done
+  is_there pgrep || echo procps
   [ "$(uname -s)" = Linux ] || return 0
   for tool in strace faketime; do
     is_there "$tool" || echo "$tool"

@@ -1,6 +1,6 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { dirname, join } from 'node:path';
+import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /** Packages in CommonJS ask for Node's modules with `require`, which a module has to make for itself. */
 const REQUIRE_BANNER =
@@ -9,50 +9,81 @@ const REQUIRE_BANNER =
 /** The same library as modules: of the CommonJS one nothing could be left out. */
 const ALIASES: Readonly<Record<string, string>> = { yaml: join(import.meta.dirname, '../node_modules/yaml/browser/dist/index.js') };
 
+/** Large packages that few commands need: each in a file of its own, read when it is asked for. */
+const LAZY_PACKAGES = ['pg', 'pino', '@aws-sdk/client-s3'] as const;
+
+const vendorFile = (name: string) => `vendor/${name.replaceAll(/[^a-z0-9]+/g, '-').replace(/^-/, '')}.js`;
+
 /**
  * `await import('pino')` of a package in CommonJS gives all its names under Node, but only `default` in a bundle, and
  * nothing says so before it is undefined. So Node is asked for the names now, and they are exported one by one.
  */
+async function vendorSource(name: string): Promise<string> {
+  const names = Object.keys((await import(name)) as object).filter((exported) => exported !== 'module.exports');
+  return `export { ${names.join(', ')} } from '${name}';`;
+}
+
+/** Hands `await import('pg')` to its file. */
 const lazyPackages: Plugin = {
   name: 'lazy-packages',
-  setup({ onResolve, onLoad }) {
+  setup({ onResolve }) {
     onResolve({ filter: /^[^./]/ }, ({ path, kind, resolveDir }) => {
-      if (kind !== 'dynamic-import' || path.startsWith('node:') || resolveDir.includes('node_modules')) return undefined;
-      return { path, namespace: 'lazy', pluginData: resolveDir };
-    });
-    onLoad({ filter: /.*/, namespace: 'lazy' }, async ({ path, pluginData }) => {
-      const exported = (await import(ALIASES[path] ?? path)) as object;
-      const names = Object.keys(exported).filter((name) => name !== 'module.exports');
-      return { contents: `export { ${names.join(', ')} } from '${path}';`, resolveDir: String(pluginData) };
+      const isOurs = kind === 'dynamic-import' && !resolveDir.includes('node_modules');
+      return isOurs && LAZY_PACKAGES.includes(path as never) ? { path: `./${vendorFile(path)}`, external: true } : undefined;
     });
   },
 };
 
+/** Node's own modules where they are first used: imported at the top of a bundle, all of them would be loaded by every command. */
+const lazyBuiltins: Plugin = {
+  name: 'lazy-builtins',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }));
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({ contents: `module.exports = process.getBuiltinModule('${path}');` }));
+  },
+};
+
+/** The command line is a bundle of its own, so that --version, which needs none of it, reads none of it. */
+const separateCli: Plugin = {
+  name: 'separate-cli',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/cli\/run-cli\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path: './cli.js', external: true } : undefined,
+    );
+  },
+};
+
+const COMMON: BuildOptions = {
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  banner: { js: REQUIRE_BANNER },
+  // A native driver that pg would use if somebody installed it.
+  external: ['pg-native'],
+  legalComments: 'linked',
+  logLevel: 'warning',
+};
+
 /**
- * Bundles the program that starts in `entry` into `outDirectory`/main.js. What is imported lazily stays in files of its
- * own, so that a short command does not pay for it. The old build stays until the new one is whole.
+ * Bundles the program that starts in `entry` into `outDirectory`: main.js, cli.js and the large packages that are read when
+ * they are needed. One file for all of the command line, because finding and linking forty took longer than running one.
+ * The old build stays until the new one is whole.
  */
 export async function buildProgram(entry: string, outDirectory: string): Promise<void> {
   const fresh = `${outDirectory}.new-${process.pid}`;
   const old = `${outDirectory}.old-${process.pid}`;
   try {
-    await build({
-      entryPoints: { main: entry },
-      outdir: fresh,
-      bundle: true,
-      splitting: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node24',
-      chunkNames: 'chunks/[name]-[hash]',
-      banner: { js: REQUIRE_BANNER },
-      // A native driver that pg would use if somebody installed it.
-      external: ['pg-native'],
-      alias: ALIASES,
-      plugins: [lazyPackages],
-      legalComments: 'linked',
-      logLevel: 'warning',
-    });
+    await build({ ...COMMON, entryPoints: { main: entry }, outdir: fresh, plugins: [separateCli, lazyPackages] });
+    const cli = join(dirname(entry), 'cli/run-cli.ts');
+    if (existsSync(cli))
+      await build({ ...COMMON, entryPoints: { cli }, outdir: fresh, alias: ALIASES, plugins: [lazyPackages, lazyBuiltins] });
+    for (const name of LAZY_PACKAGES)
+      await build({
+        ...COMMON,
+        stdin: { contents: await vendorSource(name), resolveDir: import.meta.dirname },
+        outfile: join(fresh, vendorFile(name)),
+      });
     mkdirSync(outDirectory, { recursive: true });
     renameSync(outDirectory, old);
     renameSync(fresh, outDirectory);

@@ -8,7 +8,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/spoke-backup
 machine=$cache/matrix-trixie
-packages=(postgresql-17 pgbackrest openssl zstd lz4 strace faketime ca-certificates)
+packages=(postgresql-17 pgbackrest openssl zstd lz4 strace faketime procps ca-certificates)
 tests=(--project contract --project integration --project e2e)
 
 say() { echo "matrix: $*"; }
@@ -87,9 +87,10 @@ inside() {
   local in_chroot=(chroot "$machine" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "HOME=$HOME" LANG=C.UTF-8 "XDG_CACHE_HOME=${cache%/*}"
     ${CI:+"CI=$CI"} ${NO_COLOR:+"NO_COLOR=$NO_COLOR"})
   say "$("${in_chroot[@]}" /usr/lib/postgresql/17/bin/postgres --version), $("${in_chroot[@]}" pgbackrest version)"
-  # Not exec: the first process of a namespace has to pick up the orphans.
+  # Not exec: the first process of a namespace has to pick up the orphans. In a session of its own, since the one that we
+  # are in has no number in there.
   # shellcheck disable=SC2016
-  "${in_chroot[@]}" sh -c 'cd "$0" && exec scripts/node24 vitest run "$@"' "$root" "${tests[@]}" "$@"
+  "${in_chroot[@]}" sh -c 'cd "$0" && exec setsid --wait scripts/node24 vitest run "$@"' "$root" "${tests[@]}" "$@"
 }
 
 if [ -n "${SPOKE_MATRIX_TMP:-}" ]; then
@@ -100,8 +101,9 @@ fi
 exec 2>&1
 [ "$(uname -s)" = Linux ] || skip "the machine with PostgreSQL 17 is made by debootstrap, which needs Linux"
 [ "$(id -u)" -eq 0 ] || skip "the machine with PostgreSQL 17 is entered by chroot, which needs root: sudo npm run test:matrix"
-command -v apt-get >/dev/null || skip "the machine with PostgreSQL 17 is made by debootstrap from this machine's Debian mirror, and this is not a Debian"
-unshare --mount --pid --ipc --fork true 2>/dev/null || skip "this machine lets nobody make namespaces (a container without SYS_ADMIN)"
+command -v apt-get >/dev/null ||
+  skip "the machine with PostgreSQL 17 is made by debootstrap from this machine's Debian mirror, and this is not a Debian"
+namespaces=$(unshare --mount --pid --ipc --fork true 2>&1) || skip "this machine lets even root make no namespaces, as a container does: $namespaces"
 
 if [ ! -t 1 ]; then export NO_COLOR=1; fi
 cd "$root"

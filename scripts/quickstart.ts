@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
 import { Ledger, readLedger } from './ledger.ts';
 
 const cli = join(import.meta.dirname, '../bin/spoke-backup');
@@ -97,11 +97,7 @@ For your own: docs/config.example.yaml, then bin/spoke-backup config check and b
 /** Runs the command as a user would, with its progress on stderr, and reads its JSON. */
 async function spoke<T>(argv: readonly string[]): Promise<T> {
   process.stdout.write(`$ spoke-backup ${argv.join(' ')}\n`);
-  const child = spawn(cli, [...argv, '--json'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let stdout = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  const code = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
-  if (code !== 0) throw new Error(`spoke-backup ${argv.join(' ')} ended with exit code ${code}`);
+  const { stdout } = await execa(cli, [...argv, '--json'], { stdin: 'ignore', stderr: 'inherit' });
   return JSON.parse(stdout) as T;
 }
 
