@@ -1,11 +1,9 @@
-import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { execa } from 'execa';
 import { compare, type Comparison, type Measured } from './compare.ts';
 import { describeMachine, readResults, writeResults } from './report.ts';
 
-const exec = promisify(execFile);
 const root = join(import.meta.dirname, '..');
 const cli = join(root, 'bin/spoke-backup');
 const results = join(import.meta.dirname, 'results');
@@ -121,7 +119,7 @@ async function restoreComparison(lab: Lab): Promise<Comparison> {
 
 async function restoreOurs(lab: Lab, target: string, repetition: number): Promise<number> {
   const directory = join(lab.directory, 'restored', `ours-${repetition}`);
-  makeParent(lab);
+  await makeParent(lab);
   const took = await seconds(() => run(cli, ['restore', '--to', target, '--data-directory', directory, '--quiet', '--json']));
   await stopAndRemove(lab, directory);
   return took;
@@ -129,7 +127,7 @@ async function restoreOurs(lab: Lab, target: string, repetition: number): Promis
 
 async function restoreBare(lab: Lab, target: string, repetition: number): Promise<number> {
   const directory = join(lab.directory, 'restored', `bare-${repetition}`);
-  makeParent(lab);
+  await makeParent(lab);
   const took = await seconds(async () => {
     await asOwner(lab, 'mkdir', ['-m', '0700', directory]);
     await asOwner(lab, 'pgbackrest', [
@@ -162,10 +160,10 @@ async function restoreBare(lab: Lab, target: string, repetition: number): Promis
   return took;
 }
 
-function makeParent(lab: Lab): void {
+async function makeParent(lab: Lab): Promise<void> {
   const parent = join(lab.directory, 'restored');
   mkdirSync(parent, { recursive: true, mode: 0o777 });
-  if (process.getuid?.() === 0) void execFile('chown', [lab.osUser, parent]);
+  if (process.getuid?.() === 0) await run('chown', [lab.osUser, parent]);
 }
 
 async function stopAndRemove(lab: Lab, directory: string): Promise<void> {
@@ -215,8 +213,9 @@ function asOwner(lab: Lab, file: string, argv: readonly string[]) {
     : run(file, argv);
 }
 
-function run(file: string, argv: readonly string[]): Promise<{ stdout: string }> {
-  return exec(file, argv, { cwd: '/', maxBuffer: 64 * 1024 * 1024 });
+async function run(file: string, argv: readonly string[]): Promise<{ stdout: string }> {
+  const { stdout } = await execa(file, [...argv], { cwd: '/', stdin: 'ignore' });
+  return { stdout };
 }
 
 async function seconds(work: () => Promise<unknown>): Promise<number> {

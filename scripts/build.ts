@@ -76,8 +76,7 @@ export async function buildProgram(entry: string, outDirectory: string): Promise
   try {
     await build({ ...COMMON, entryPoints: { main: entry }, outdir: fresh, plugins: [separateCli, lazyPackages] });
     const cli = join(dirname(entry), 'cli/run-cli.ts');
-    if (existsSync(cli))
-      await build({ ...COMMON, entryPoints: { cli }, outdir: fresh, alias: ALIASES, plugins: [lazyPackages, lazyBuiltins] });
+    await build({ ...COMMON, entryPoints: { cli }, outdir: fresh, alias: ALIASES, plugins: [lazyPackages, lazyBuiltins] });
     for (const name of LAZY_PACKAGES)
       await build({
         ...COMMON,

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { createSystemClock } from './adapters/clock/clock.ts';
 import { createInstanceControl } from './adapters/instance/control.ts';
 import { createInstanceReader } from './adapters/instance/reader.ts';
@@ -71,7 +70,7 @@ export async function composeCluster(
       newRunId(
         verb,
         clock.now(),
-        randomInt(36 ** 6)
+        Math.floor(Math.random() * 36 ** 6)
           .toString(36)
           .padStart(6, '0'),
       ),

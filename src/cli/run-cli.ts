@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { asSpokeError } from '../errors.ts';
+import { asSpokeError, SpokeError } from '../errors.ts';
 import { buildProgram } from './program.ts';
 import { Output } from './output.ts';
 
@@ -9,6 +9,16 @@ export interface CliContext {
   readonly version: string;
   /** The folder of the installation: schedules and documentation are in it. */
   readonly root: string;
+}
+
+/** A signal for everything that runs, and how a signal of the operating system aborts it. */
+export function cancellation(): { readonly signal: AbortSignal; cancel(by: 'SIGINT' | 'SIGTERM'): void } {
+  const controller = new AbortController();
+  return {
+    signal: controller.signal,
+    cancel: (by) =>
+      controller.abort(by === 'SIGINT' ? new SpokeError('CANCELLED', 'interrupted') : new SpokeError('TERMINATED', 'asked to end')),
+  };
 }
 
 /** Parses, runs, prints; resolves with the exit code and never throws. */

@@ -1,5 +1,5 @@
-import type { ChildProcess } from 'node:child_process';
-import { asSpokeError, SpokeError } from '../../errors.ts';
+import { type ChildProcess, spawn as spawnChild } from 'node:child_process';
+import { SpokeError } from '../../errors.ts';
 import type { ProcessRequest, ProcessResult, ProcessRunner } from '../../ports/process-runner.ts';
 import { anonymousFile } from './anonymous-file.ts';
 import { terminateGroup } from './group.ts';
@@ -20,8 +20,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 
 interface Child {
   readonly process: ChildProcess;
-  /** execa's result: only looked at where there is no process. */
-  readonly settled: Promise<unknown>;
+  /** Why it could not be started. */
+  readonly failed: Promise<Error>;
 }
 
 /**
@@ -72,20 +72,14 @@ async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: numbe
 async function spawn(launch: Launch, { input, user }: ProcessRequest): Promise<Child> {
   const file = input === undefined ? undefined : await anonymousFile(input, user);
   try {
-    const { execa } = await import('execa');
-    const started = execa(launch.file, [...launch.argv], {
+    const child = spawnChild(launch.file, [...launch.argv], {
       cwd: launch.cwd,
       env: launch.environment,
-      extendEnv: false,
       detached: true,
-      cleanup: false,
-      buffer: false,
-      reject: false,
-      // execa's types know only the standard file descriptors by number; it takes any.
-      stdin: (file?.fd ?? 'ignore') as 'ignore',
+      stdio: [file?.fd ?? 'ignore', 'pipe', 'pipe'],
       ...(launch.uid !== undefined && launch.gid !== undefined && { uid: launch.uid, gid: launch.gid }),
     });
-    return { process: started.nodeChildProcess, settled: started };
+    return { process: child, failed: new Promise((resolve) => child.once('error', resolve)) };
   } finally {
     await file?.close();
   }
@@ -185,8 +179,6 @@ function withTail(fault: SpokeError, stderrTail: string): SpokeError {
 }
 
 async function spawnFailure(request: ProcessRequest, child: Child): Promise<SpokeError> {
-  const result = await child.settled;
-  const cause = asSpokeError(result instanceof Error ? result : new Error('no process id'));
-  const why = result instanceof Error && 'originalMessage' in result ? String(result.originalMessage) : cause.message;
-  return new SpokeError('TOOL_FAILED', `${request.file} cannot be started: ${why}.`, { details: { tool: request.file }, cause });
+  const cause = await child.failed;
+  return new SpokeError('TOOL_FAILED', `${request.file} cannot be started: ${cause.message}.`, { details: { tool: request.file }, cause });
 }

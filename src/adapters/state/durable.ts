@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -49,7 +48,7 @@ export async function makeDirectory(path: string): Promise<void> {
 
 /** A new file with a name of its own in `directory`, 0600, its content durable. It becomes visible by a rename or a link. */
 export async function writeTemporary(directory: string, content: string): Promise<string> {
-  const path = join(directory, `.${process.pid}-${randomBytes(8).toString('hex')}.tmp`);
+  const path = join(directory, `.${process.pid}-${crypto.randomUUID()}.tmp`);
   const handle = await open(path, 'wx', FILE_MODE);
   try {
     await inheritOwner(handle, directory);

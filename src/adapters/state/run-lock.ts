@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { link, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatInstantIso } from '../../domain/time/instant.ts';
@@ -46,12 +45,14 @@ function lockFileName(key: string): string {
     .replaceAll(/[^A-Za-z0-9_-]+/g, '-')
     .slice(-40)
     .replace(/^-+/, '');
-  return `${readable}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}.lock`;
+  // Loaded here: it takes longer than everything else that a short command loads, and that takes no lock.
+  const digest = process.getBuiltinModule('node:crypto').createHash('sha256').update(key).digest('hex');
+  return `${readable}-${digest.slice(0, 16)}.lock`;
 }
 
 async function recordFor(key: string, holder: LockHolder): Promise<LockRecord> {
   const { runId, host, since } = holder;
-  return { ...(await ownIdentity()), token: randomBytes(16).toString('hex'), key, runId, host, since: formatInstantIso(since) };
+  return { ...(await ownIdentity()), token: crypto.randomUUID(), key, runId, host, since: formatInstantIso(since) };
 }
 
 /** Throws LOCKED. The guard of a take-over is taken in the same way, so that a taker who dies in between blocks nobody. */
@@ -83,7 +84,7 @@ async function linkInto(temporary: string, path: string): Promise<boolean> {
 /** False where somebody else was faster: look again. While we hold the guard nobody else replaces that file, and its holder is gone. */
 async function replaceStale(directory: string, temporary: string, path: string, stale: FoundLock, record: LockRecord): Promise<boolean> {
   const guard = `${path}.${tokenOf(stale)}`;
-  const guardRecord = { ...record, token: randomBytes(16).toString('hex') };
+  const guardRecord = { ...record, token: crypto.randomUUID() };
   await take(directory, guard, guardRecord);
   try {
     const found = await readLock(path);

@@ -9,10 +9,7 @@ import { buildProgram } from '../../../scripts/build.ts';
 const repository = join(import.meta.dirname, '../../..');
 
 /** Imports every package lazily, in the way that the program does, and does something with it. */
-const program = `
-if (process.argv[2] === 'nothing') {
-  process.stdout.write('nothing');
-} else {
+const commandLine = `
   const { Command } = await import('commander');
   const { z } = await import('zod');
   const { parse } = await import('yaml');
@@ -29,7 +26,12 @@ if (process.argv[2] === 'nothing') {
   await new pg.Client({ host: '/nowhere', port: 1 }).connect().catch((error) => lines.push(error.code));
   lines.push(typeof new S3Client({ region: 'here' }).send);
   process.stdout.write(lines.join('\\n'));
-}
+`;
+
+/** The entry: it says something without the command line, or reads it. */
+const program = `
+if (process.argv[2] === 'nothing') process.stdout.write('nothing');
+else await import('./cli/run-cli.ts');
 `;
 
 describe('the build', () => {
@@ -40,6 +42,8 @@ describe('the build', () => {
     symlinkSync(join(repository, 'node_modules'), join(directory, 'node_modules'));
     writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(directory, 'main.ts'), program);
+    mkdirSync(join(directory, 'cli'));
+    writeFileSync(join(directory, 'cli/run-cli.ts'), commandLine);
     mkdirSync(join(dist, 'of-an-older-build'), { recursive: true });
     await buildProgram(join(directory, 'main.ts'), dist);
     rmSync(join(directory, 'node_modules'));
@@ -69,6 +73,6 @@ describe('the build', () => {
 
   it('leaves nothing of an older build, and no directory beside the new one', () => {
     expect(readdirSync(dist)).not.toContain('of-an-older-build');
-    expect(readdirSync(directory).sort()).toEqual(['dist', 'main.ts', 'package.json']);
+    expect(readdirSync(directory).sort()).toEqual(['cli', 'dist', 'main.ts', 'package.json']);
   });
 });
