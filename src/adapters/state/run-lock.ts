@@ -130,7 +130,7 @@ function parsed(text: string): unknown {
 function isLockRecord(value: unknown): value is LockRecord {
   if (typeof value !== 'object' || value === null) return false;
   const hasTexts = ['token', 'runId', 'host', 'since'].every((name) => typeof Reflect.get(value, name) === 'string');
-  return hasTexts && /^[0-9a-f]{32}$/.test(String(Reflect.get(value, 'token'))) && Number.isInteger(Reflect.get(value, 'pid'));
+  return hasTexts && /^[0-9a-f-]{32,36}$/.test(String(Reflect.get(value, 'token'))) && Number.isInteger(Reflect.get(value, 'pid'));
 }
 
 function tokenOf(found: FoundLock): string {
