@@ -1,9 +1,10 @@
+import type { BaseBackup } from '../catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../catalog/repository-snapshot.ts';
 import type { Lsn } from '../postgres/lsn.ts';
 import { historyOf, type TimelineFork, type TimelineHistory, timelineSpans } from '../postgres/timeline-history.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import { segmentNumberBefore, segmentNumberOf } from '../postgres/wal-segment.ts';
-import { type Instant, parsePostgresTimestamp } from '../time/instant.ts';
+import { addMicros, type Instant, parsePostgresTimestamp } from '../time/instant.ts';
 import type { Assessment, Reach } from './assess-backup.ts';
 import type { RestoreChoiceRequest } from './restore-choice.ts';
 import { type ContiguousWal, contiguousWalFrom } from './timeline-path.ts';
@@ -21,6 +22,8 @@ export interface Divergence {
 
 type Serving = Assessment & { readonly reach: Reach };
 
+const ONE_SECOND_MICROS = 1_000_000n;
+
 /**
  * Whether `latest` leaves open which of two histories the target means. After a recovery to 10:00 that was made at 12:00 the
  * newest timeline has nothing between 10:00 and 12:00, and the abandoned one has: "11:30" on the newest would silently be
@@ -32,9 +35,10 @@ export function divergenceBefore(serving: readonly Serving[], request: RestoreCh
   if (request.timeline !== 'latest' || !isPlaced) return undefined;
   const seen = new Map(serving.map((one) => [one.snapshot, one.reach.history]));
   for (const [snapshot, followed] of seen) {
+    const backups = [...seen.keys()].filter((one) => one.systemIdentifier === snapshot.systemIdentifier).flatMap((one) => one.backups);
     for (const timeline of knownTimelines(snapshot)) {
       const other = historyOf(timeline, snapshot.walArchive?.histories ?? []);
-      const divergence = other === undefined ? undefined : divergenceOf(snapshot, followed, other, request);
+      const divergence = other === undefined ? undefined : divergenceOf(snapshot, backups, [followed, other], request);
       if (divergence !== undefined && !serving.some((one) => one.backup.startLsn >= divergence.lsn)) return divergence;
     }
   }
@@ -54,14 +58,15 @@ function partingLsn(left: TimelineHistory, right: TimelineHistory): Lsn | undefi
   return undefined;
 }
 
+/** `backups`: of every repository, since an instant lies before a fork in all of them or in none. */
 function divergenceOf(
   snapshot: RepositorySnapshot,
-  followed: TimelineHistory,
-  other: TimelineHistory,
+  backups: readonly BaseBackup[],
+  [followed, other]: readonly [TimelineHistory, TimelineHistory],
   request: RestoreChoiceRequest,
 ): Divergence | undefined {
   const lsn = partingLsn(followed, other);
-  if (lsn === undefined || isBeforeFork(lsn, snapshot, [followed, other], request)) return undefined;
+  if (lsn === undefined || isBeforeFork(lsn, backups, [followed, other], request)) return undefined;
   const wal = furthestWal(snapshot, other);
   if (wal === undefined || !reachesTarget(wal, lsn, snapshot, request)) return undefined;
   return { followed: followed.timeline, other: other.timeline, lsn, otherUntil: wal.lastArchivedAt };
@@ -79,18 +84,23 @@ function furthestWal(snapshot: RepositorySnapshot, history: TimelineHistory): Co
     );
 }
 
-/** A rest of the fork's own segment proves nothing of a time: a server that was shut down archives it whole. */
+/**
+ * A rest of the fork's own segment proves nothing of a time: a server that was shut down archives it whole. When a segment was
+ * archived is noted in whole seconds, cut off: what is noted as 14:05:00 may hold commits of 14:05:00.9.
+ */
 function reachesTarget(wal: ContiguousWal, lsn: Lsn, snapshot: RepositorySnapshot, { target }: RestoreChoiceRequest): boolean {
   if (target.kind === 'lsn') return wal.endLsn > target.lsn;
   if (target.kind !== 'time' || wal.lastArchivedAt === undefined) return false;
   const size = snapshot.walArchive?.segmentSizeBytes ?? 0;
-  return wal.lastArchivedAt >= target.time && segmentNumberBefore(wal.endLsn, size) > segmentNumberOf(lsn, size);
+  return (
+    addMicros(wal.lastArchivedAt, ONE_SECOND_MICROS) > target.time && segmentNumberBefore(wal.endLsn, size) > segmentNumberOf(lsn, size)
+  );
 }
 
 /** Known of an LSN; of a time by a backup that began after it and before the fork, or by what the fork's history file says. */
 function isBeforeFork(
   lsn: Lsn,
-  snapshot: RepositorySnapshot,
+  backups: readonly BaseBackup[],
   histories: readonly TimelineHistory[],
   { target }: RestoreChoiceRequest,
 ): boolean {
@@ -98,7 +108,7 @@ function isBeforeFork(
   if (target.kind !== 'time') return false;
   const forkTimes = histories.flatMap((history) => history.ancestors.filter((fork) => fork.switchLsn === lsn)).map(timeOf);
   if (forkTimes.some((time) => time !== undefined && target.time < time)) return true;
-  return snapshot.backups.some(
+  return backups.some(
     (backup) => backup.startTime > target.time && backup.startLsn <= lsn && histories.some((history) => isOnPath(backup, history)),
   );
 }

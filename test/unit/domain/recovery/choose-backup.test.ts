@@ -6,7 +6,7 @@ import {
   type RestoreChoice,
   type RestoreChoiceRequest,
 } from '../../../../src/domain/recovery/choose-backup.ts';
-import { type Instant, instantOfMicros } from '../../../../src/domain/time/instant.ts';
+import { addMicros, type Instant, instantOfMicros } from '../../../../src/domain/time/instant.ts';
 import { at, backup, history, label, LOCAL, lsnIn, S3, segments, SEGMENT_SIZE_BYTES, snapshot, tli } from './world.ts';
 
 const NOW = at(10_000);
@@ -387,6 +387,21 @@ describe('an instant that lies on two histories', () => {
   it('is not one where the abandoned timeline had ended, or a backup after the fork vouches for the new one', () => {
     expect(chosen(ask([recovered()], toTime(at(150))))).toEqual(['local/A']);
     expect(chosen(ask([recovered([backup('A', 2), backup('B', 6, { timeline: 2 })])], toTime(at(80))))).toEqual(['local/B', 'local/A']);
+  });
+
+  it('is one in all of the second in which the abandoned timeline’s last segment was archived', () => {
+    const inLastSecond = addMicros(at(100), 999_999n);
+    expect(chosen(ask([recovered()], toTime(inLastSecond)))).toBe('TARGET_TIMELINE');
+    expect(chosen(ask([recovered()], toTime(at(101))))).toEqual(['local/A']);
+  });
+
+  it('is not one where a backup in another repository shows that it lies before the fork', () => {
+    const wal = [...segments(1, 9), ...segments(5, 9, 2)];
+    const histories = [history(2, '1\t0/500064\tno recovery target specified\n')];
+    const local = snapshot({ backups: [backup('A', 2)], wal, histories });
+    const s3 = snapshot({ repository: S3, backups: [backup('B', 2), backup('C', 4, { length: 0 })], wal, histories });
+    expect(chosen(ask([local], toTime(at(35))))).toBe('TARGET_TIMELINE');
+    expect(chosen(ask([local, s3], toTime(at(35))))).toEqual(['local/A', 's3/B']);
   });
 
   it('is one of position where the LSN lies beyond the fork', () => {
