@@ -83,7 +83,7 @@ function refuseUnreachableTarget(_request: RestoreRequest, { choice, repositorie
     unread.length === 0 ? choice.message : `${choice.message} (repository ${unread.join(', ')} could not be read)`,
     {
       details: { ...choice.details, nearest: choice.nearest.map(nearestToJson), unreadableRepositories: repositories.unreadable },
-      ...nearestHint(choice),
+      ...hintOf(choice),
     },
   );
 }
@@ -96,7 +96,9 @@ function nearestToJson(nearest: Extract<RestoreChoice, { kind: 'refused' }>['nea
   };
 }
 
-function nearestHint(choice: Extract<RestoreChoice, { kind: 'refused' }>): { hint: string } | Record<string, never> {
+function hintOf(choice: Extract<RestoreChoice, { kind: 'refused' }>): { hint: string } | Record<string, never> {
+  const { timelines } = choice.details;
+  if (Array.isArray(timelines)) return { hint: `Say which is meant: ${timelines.map((one) => `--timeline ${one}`).join(' or ')}` };
   const options = choice.nearest.flatMap(({ time, lsn }) =>
     time !== undefined ? [`--to "${formatInstantUtc(time)}"`] : lsn !== undefined ? [`--to-lsn ${formatLsn(lsn)}`] : [],
   );
