@@ -2,7 +2,7 @@ import { open, readdir, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { SpokeError } from '../../errors.ts';
-import type { InstanceReader } from '../../ports/instance.ts';
+import type { InstanceReader, PostgresInstallation } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import { ifPresent, translating } from './file-error.ts';
@@ -19,7 +19,13 @@ export interface InstanceReaderOptions {
 /** Reads this machine: directories, installed versions, users. Changes nothing. */
 export function createInstanceReader(options: InstanceReaderOptions): InstanceReader {
   const { runner } = options;
-  const find = (major: number, context: OperationContext) => findInstallation(major, options.binDirectory, runner, context);
+  const found = new Map<number, PostgresInstallation>();
+  // What is installed does not change while one command runs; asking takes a process each time.
+  const find = async (major: number, context: OperationContext) => {
+    const installation = found.get(major) ?? (await findInstallation(major, options.binDirectory, runner, context));
+    if (installation !== undefined) found.set(major, installation);
+    return installation;
+  };
   return {
     inspectDirectory: (path, context) => inspectDirectory(path, { runner, findInstallation: find }, context),
     findInstallation: find,

@@ -5,7 +5,7 @@ import { judgeRecovery } from '../../domain/recovery/judge-recovery.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../domain/postgres/lsn.ts';
 import { formatInstantIso } from '../../domain/time/instant.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import type { RecoveryState } from '../../ports/postgres-server.ts';
+import type { RecoveryState, ServerAddress } from '../../ports/postgres-server.ts';
 import type { StepOf } from '../../plan/step.ts';
 import { type Proof, type Reached, readProof, sameBackup } from '../../workflows/restore/facts.ts';
 import { connectIsolated } from './connect.ts';
@@ -13,6 +13,7 @@ import type { HandlerPorts } from './ports.ts';
 
 const POLL_MS = 200;
 const MOST_LOG_BYTES = 16 * 1024 * 1024;
+const PROGRESS_LOG_BYTES = 64 * 1024;
 
 /** Watches replay until PostgreSQL stops at the target, and writes down what PostgreSQL says. Throws why the target was not reached. */
 export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext) {
@@ -52,24 +53,29 @@ async function provenBefore(
 
 async function replayed(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<RecoveryState> {
   const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
+  let address: ServerAddress | undefined;
   for (;;) {
-    const state = await observeOrUndefined(ports, step, context);
-    if (state !== undefined && (state.paused || !state.inRecovery)) return state;
-    if (state === undefined) await throwIfDead(ports, step, context);
+    const seen = await askOrUndefined(ports, step, address, context);
+    address = seen?.address;
+    if (seen !== undefined && (seen.state.paused || !seen.state.inRecovery)) return seen.state;
+    if (seen === undefined) await throwIfDead(ports, step, context);
     if (ports.clock.monotonicMs() > deadlineMs)
       throw new SpokeError('TIMED_OUT', `replay did not reach ${describeTarget(step.target)} in time`);
-    await reportProgress(ports, step, state, context);
+    await reportProgress(ports, step, seen?.state, context);
     await ports.clock.sleep(POLL_MS, context.signal);
   }
 }
 
-async function observeOrUndefined(
+/** Once an address has answered, it is asked directly: looking at the data directory each time would take processor time from replay. */
+async function askOrUndefined(
   ports: HandlerPorts,
   step: StepOf<'prove-target'>,
+  address: ServerAddress | undefined,
   context: OperationContext,
-): Promise<RecoveryState | undefined> {
+): Promise<{ readonly address: ServerAddress; readonly state: RecoveryState } | undefined> {
   try {
-    return (await connectIsolated(ports, step.server, context)).state;
+    if (address === undefined) return await connectIsolated(ports, step.server, context);
+    return { address, state: await ports.postgres.observeRecovery(address, context) };
   } catch (thrown) {
     const error = asSpokeError(thrown);
     if (error.code === 'POSTGRES_UNAVAILABLE' || error.code === 'TIMED_OUT') return undefined;
@@ -103,7 +109,8 @@ async function reportProgress(
     });
     return;
   }
-  const { lastRestoredSegment } = readRecoveryLog(await readLog(ports, step));
+  const tail = await ports.instance.readFileTail(step.server.area.logFile, PROGRESS_LOG_BYTES);
+  const { lastRestoredSegment } = readRecoveryLog(tail);
   context.onProgress({ phase: 'replay to consistency', ...(lastRestoredSegment === undefined ? {} : { position: lastRestoredSegment }) });
 }
 
