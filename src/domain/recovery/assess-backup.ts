@@ -3,7 +3,7 @@ import type { RepositorySnapshot } from '../catalog/repository-snapshot.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
 import { timelineAt, type TimelineHistory } from '../postgres/timeline-history.ts';
 import { formatTimelineHex, type TimelineId } from '../postgres/timeline.ts';
-import { formatInstantUtc, type Instant } from '../time/instant.ts';
+import { endOfSecond, formatInstantUtc, type Instant } from '../time/instant.ts';
 import type { RestoreChoiceRequest } from './restore-choice.ts';
 import { type ContiguousWal, contiguousWalFrom } from './timeline-path.ts';
 import { earliestTargetTime, historyForBackup, isOfListedGeneration, isOnPath, missingReferences } from './usable-backup.ts';
@@ -113,7 +113,8 @@ function problemOfTarget(backup: BaseBackup, reach: Reach, { target, liveEnd }: 
         kind: 'ends after target',
         why: `ended at ${formatInstantUtc(backup.stopTime)} and serves instants from ${formatInstantUtc(earliest)} on`,
       };
-    if (reach.time !== undefined && reach.time < target.time) return { kind: 'wal ends before target', why: walEnd(reach) };
+    const until = reach.time === undefined || reach.isLive ? reach.time : endOfSecond(reach.time);
+    if (until !== undefined && until < target.time) return { kind: 'wal ends before target', why: walEnd(reach) };
   }
   if (target.kind === 'lsn') {
     if (target.lsn < backup.stopLsn) return { kind: 'ends after target', why: `ended at ${formatLsn(backup.stopLsn)}` };

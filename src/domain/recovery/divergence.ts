@@ -4,7 +4,7 @@ import type { Lsn } from '../postgres/lsn.ts';
 import { historyOf, type TimelineFork, type TimelineHistory, timelineSpans } from '../postgres/timeline-history.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import { segmentNumberBefore, segmentNumberOf } from '../postgres/wal-segment.ts';
-import { addMicros, type Instant, parsePostgresTimestamp } from '../time/instant.ts';
+import { endOfSecond, type Instant, parsePostgresTimestamp } from '../time/instant.ts';
 import type { Assessment, Reach } from './assess-backup.ts';
 import type { RestoreChoiceRequest } from './restore-choice.ts';
 import { type ContiguousWal, contiguousWalFrom } from './timeline-path.ts';
@@ -21,8 +21,6 @@ export interface Divergence {
 }
 
 type Serving = Assessment & { readonly reach: Reach };
-
-const ONE_SECOND_MICROS = 1_000_000n;
 
 /**
  * Whether `latest` leaves open which of two histories the target means. After a recovery to 10:00 that was made at 12:00 the
@@ -84,17 +82,12 @@ function furthestWal(snapshot: RepositorySnapshot, history: TimelineHistory): Co
     );
 }
 
-/**
- * A rest of the fork's own segment proves nothing of a time: a server that was shut down archives it whole. When a segment was
- * archived is noted in whole seconds, cut off: what is noted as 14:05:00 may hold commits of 14:05:00.9.
- */
+/** A rest of the fork's own segment proves nothing of a time: a server that was shut down archives it whole. */
 function reachesTarget(wal: ContiguousWal, lsn: Lsn, snapshot: RepositorySnapshot, { target }: RestoreChoiceRequest): boolean {
   if (target.kind === 'lsn') return wal.endLsn > target.lsn;
   if (target.kind !== 'time' || wal.lastArchivedAt === undefined) return false;
   const size = snapshot.walArchive?.segmentSizeBytes ?? 0;
-  return (
-    addMicros(wal.lastArchivedAt, ONE_SECOND_MICROS) > target.time && segmentNumberBefore(wal.endLsn, size) > segmentNumberOf(lsn, size)
-  );
+  return endOfSecond(wal.lastArchivedAt) >= target.time && segmentNumberBefore(wal.endLsn, size) > segmentNumberOf(lsn, size);
 }
 
 /** Known of an LSN; of a time by a backup that began after it and before the fork, or by what the fork's history file says. */

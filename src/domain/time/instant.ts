@@ -26,6 +26,15 @@ export function addMicros(instant: Instant, micros: bigint): Instant {
   return (instant + micros) as Instant;
 }
 
+/**
+ * The last microsecond of an instant's second. Repositories note in whole seconds, cut off, when a segment came: one that is
+ * noted for 14:05:00 may hold commits of 14:05:00.9.
+ */
+export function endOfSecond(instant: Instant): Instant {
+  const micros = ((instant % MICROS_PER_SECOND) + MICROS_PER_SECOND) % MICROS_PER_SECOND;
+  return (instant - micros + MICROS_PER_SECOND - 1n) as Instant;
+}
+
 /** Seconds from `earlier` to `later`, with the fraction; negative where they are the other way round. */
 export function secondsBetween(earlier: Instant, later: Instant): number {
   return Number(later - earlier) / 1e6;

@@ -104,7 +104,8 @@ function reachesByBruteForce(one: World, history: TimelineHistory, endLsn: bigin
   const archivedAt = at(Number(lastSegment) * 10 + 10);
   const isTold = !one.present.has(`${lastHolder}/${lastSegment + 1n}`);
   if (live !== undefined && one.live !== undefined && wanted.time <= at(one.live.segment * 10)) return true;
-  return isTold ? wanted.time <= archivedAt : live === undefined;
+  // Noted in whole seconds, cut off.
+  return isTold ? wanted.time < archivedAt + 1_000_000n : live === undefined;
 }
 
 /** The running primary's position, where nothing is missing on the way to what the archive has and it writes the timeline that is followed. */

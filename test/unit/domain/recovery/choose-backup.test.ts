@@ -89,6 +89,10 @@ describe('a restore to a time', () => {
     expect(chosen(ask([plain], { ...toTime(at(201)), liveEnd }))).toBe('TARGET_AFTER_WINDOW');
   });
 
+  it('is accepted in all of the second in which the last segment was archived: it may hold that instant', () => {
+    expect(chosen(ask([plain], toTime(addMicros(at(120), 999_999n))))).toEqual(['local/B', 'local/A']);
+  });
+
   it('is not helped by a primary that is on another timeline', () => {
     const liveEnd = { lsn: lsnIn(15), timeline: tli(2), time: at(200) };
     expect(chosen(ask([plain], { ...toTime(at(121)), liveEnd }))).toBe('TARGET_AFTER_WINDOW');
