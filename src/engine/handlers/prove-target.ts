@@ -2,7 +2,9 @@ import { asSpokeError, SpokeError } from '../../errors.ts';
 import { describeTarget } from '../../domain/recovery/describe-target.ts';
 import { readRecoveryLog, type RecoveryLog } from '../../domain/recovery/server-log.ts';
 import { judgeRecovery } from '../../domain/recovery/judge-recovery.ts';
-import { formatLsn, type Lsn, parseLsn } from '../../domain/postgres/lsn.ts';
+import { formatLsn, type Lsn, lsnOf, parseLsn } from '../../domain/postgres/lsn.ts';
+import { parseTimelineHistory, timelineAt, timelineHistoryFileName } from '../../domain/postgres/timeline-history.ts';
+import type { TimelineId } from '../../domain/postgres/timeline.ts';
 import { formatInstantIso } from '../../domain/time/instant.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { RecoveryState, ServerAddress } from '../../ports/postgres-server.ts';
@@ -14,6 +16,7 @@ import type { HandlerPorts } from './ports.ts';
 const POLL_MS = 200;
 const MOST_LOG_BYTES = 16 * 1024 * 1024;
 const PROGRESS_LOG_BYTES = 64 * 1024;
+const MOST_HISTORY_BYTES = 1024 * 1024;
 
 /** Watches replay until PostgreSQL stops at the target, and writes down what PostgreSQL says. Throws why the target was not reached. */
 export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext) {
@@ -26,7 +29,7 @@ export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-targe
   if (verdict.kind === 'failed')
     throw new SpokeError(verdict.code, verdict.message, { details: { backup: step.backup, log: log.fatal ?? null } });
   const proof: Proof = {
-    reached: reachedOf(state, log),
+    reached: { ...reachedOf(state, log), timeline: await replayedTimeline(ports, step, state, log) },
     evidence: verdict.evidence,
     backup: step.backup,
     dataIdentity: await dataIdentity(ports, step, context),
@@ -118,7 +121,7 @@ function readLog(ports: HandlerPorts, step: StepOf<'prove-target'>): Promise<str
   return ports.instance.readFileTail(step.server.area.logFile, MOST_LOG_BYTES);
 }
 
-function reachedOf(state: RecoveryState, log: RecoveryLog): Reached {
+function reachedOf(state: RecoveryState, log: RecoveryLog): Omit<Reached, 'timeline'> {
   const time = state.lastReplayedCommitTime ?? log.lastCompletedTransactionTime;
   const lsn: Lsn | undefined = log.redoDoneLsn ?? state.replayLsn;
   return {
@@ -126,8 +129,25 @@ function reachedOf(state: RecoveryState, log: RecoveryLog): Reached {
     lsn: lsn === undefined ? '' : formatLsn(lsn),
     // "Stopping before commit of transaction N" names one that is not there.
     xid: log.stopped?.side === 'after' && log.stopped.xid !== undefined ? String(log.stopped.xid) : null,
-    timeline: log.recoveredTimeline ?? state.timeline,
   };
+}
+
+/**
+ * The timeline of the last record that was replayed, by the history that was followed. The last segment that was fetched may
+ * already be of the next one: PostgreSQL reads ahead.
+ */
+async function replayedTimeline(
+  ports: HandlerPorts,
+  step: StepOf<'prove-target'>,
+  state: RecoveryState,
+  log: RecoveryLog,
+): Promise<TimelineId> {
+  const lastByte = log.redoDoneLsn ?? (state.replayLsn === undefined ? undefined : lsnOf(state.replayLsn - 1n));
+  const fetched = log.recoveredTimeline ?? state.timeline;
+  const newest = state.inRecovery ? fetched : state.timeline;
+  const path = `${step.server.area.dataDirectory}/pg_wal/${timelineHistoryFileName(newest)}`;
+  const history = await ports.instance.readFileTail(path, MOST_HISTORY_BYTES);
+  return history === '' || lastByte === undefined ? fetched : timelineAt(parseTimelineHistory(history, newest), lastByte);
 }
 
 async function dataIdentity(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<string> {
