@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Ledger, type LedgerEntry } from '../../scripts/ledger.ts';
 import type { RestoreResult } from '../../src/cli/render/restore.ts';
 import { parseLsn } from '../../src/domain/postgres/lsn.ts';
-import { type Lab, querySocket, until, urlOf, useLab } from '../harness/lab.ts';
+import { type Backup, type Lab, querySocket, urlOf, useLab } from '../harness/lab.ts';
+import { untilServed } from './ledger/backups.ts';
 import { expectCopy, expectDurations, expectPosition, expectRows, timeOf } from './ledger/expect-restored.ts';
 import { quietest, type Stretch, type TargetCase, targetsIn } from './ledger/targets.ts';
 
@@ -16,14 +18,6 @@ const EXACT = 'the very microsecond of a commit, inclusive';
 const OVERTAKEN = 'a transaction that a later one overtook, inclusive';
 const TABLES = ['ledger', 'ledger_there'];
 const THERE = 'ledger_there';
-
-interface Backup {
-  readonly label: string;
-  readonly repository: string;
-  readonly type: string;
-  readonly stopTime: string;
-  readonly stopLsn: string;
-}
 
 const theLab = useLab({ nodes: 1, bundle: true });
 let ledger: Ledger;
@@ -48,16 +42,14 @@ beforeAll(async () => {
 afterAll(() => ledger.close());
 
 async function backUpWhileCommitting(lab: Lab, type: 'full' | 'incr'): Promise<readonly Backup[]> {
-  let isDone = false;
-  const backingUp = lab.json<{ backups: readonly Backup[] }>('backup', '--type', type).finally(() => (isDone = true));
-  while (!isDone) {
+  const finished = new AbortController();
+  const backingUp = lab.backup(type).finally(() => finished.abort());
+  while (!finished.signal.aborted) {
     await ledger.commit(1, THERE);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await delay(50);
   }
-  const { backups: taken } = await backingUp;
-  // A backup serves instants from the whole second after its end on.
-  const served = Math.max(...taken.map((backup) => Date.parse(backup.stopTime))) + 1000;
-  await until('instants are served', async () => (await ledger.serverMicros()) > BigInt(served) * 1000n);
+  const taken = await backingUp;
+  await untilServed(ledger, taken);
   return taken;
 }
 

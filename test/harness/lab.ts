@@ -27,10 +27,14 @@ export interface ServerAddress {
   readonly port: number;
 }
 
-export interface Repository {
+/** What --json prints of a backup, as far as tests look at it. */
+export interface Backup {
   readonly label: string;
   readonly repository: string;
   readonly type: string;
+  readonly stopTime: string;
+  readonly stopLsn: string;
+  readonly timeline: number;
 }
 
 /** A lab of the running test file, worked with as a user would: by the command line. */
@@ -75,8 +79,8 @@ export class Lab {
   }
 
   /** Takes a backup into every repository, or into one. */
-  async backup(type: 'full' | 'incr', ...argv: string[]): Promise<readonly Repository[]> {
-    return (await this.json<{ backups: readonly Repository[] }>('backup', '--type', type, ...argv)).backups;
+  async backup(type: 'full' | 'incr', ...argv: string[]): Promise<readonly Backup[]> {
+    return (await this.json<{ backups: readonly Backup[] }>('backup', '--type', type, ...argv)).backups;
   }
 
   /** Restores into a directory of its own in the lab. */
