@@ -103,7 +103,6 @@ module.exports = {
       from: { path: '^src/', pathNot: '^src/(main\\.ts|composition\\.ts|cli/|lab/)' },
       to: { path: '^src/(main|composition)\\.ts$|^src/(cli|lab)/' },
     },
-    packageOnlyIn('execa-in-process', 'execa', '^src/adapters/process/'),
     packageOnlyIn('pg-in-postgres', 'pg|pg-protocol', '^src/adapters/postgres/'),
     packageOnlyIn('aws-sdk-in-s3', '@aws-sdk|@smithy', '^src/adapters/s3/'),
     packageOnlyIn('pino-in-telemetry', 'pino', '^src/telemetry/'),
