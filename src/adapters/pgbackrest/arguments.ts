@@ -2,6 +2,7 @@ import type { RecoveryTarget } from '../../domain/recovery/target.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { formatForPostgres } from '../../domain/time/instant.ts';
 import type { BackupRequest, RestoreRequest } from '../../ports/backup-engine.ts';
+import { confValue, shellWord } from './quoting.ts';
 import type { PgbackrestSettings } from './settings.ts';
 
 /** The annotation by which a run recognises its backup. */
@@ -28,12 +29,7 @@ function reading(settings: PgbackrestSettings, repository: number): string[] {
 }
 
 export function infoArguments(settings: PgbackrestSettings, repository: number, label?: string): string[] {
-  return [
-    ...reading(settings, repository),
-    '--output=json',
-    ...(label === undefined ? [] : [`--set=${label}`]),
-    'info',
-  ];
+  return [...reading(settings, repository), '--output=json', ...(label === undefined ? [] : [`--set=${label}`]), 'info'];
 }
 
 export function repoListArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {
@@ -80,35 +76,33 @@ export function restoreArguments(settings: PgbackrestSettings, repository: numbe
     `--lock-path=${request.workDirectory}/lock`,
     ...targetArguments(request),
     ...request.tablespaceMap.map(({ oid, location }) => `--tablespace-map=${oid}=${location}`),
-    `--recovery-option=restore_command=${restoreCommand(settings, repository, request.dataDirectory)}`,
+    `--recovery-option=restore_command=${confValue(restoreCommand(settings, repository))}`,
     ...(request.resume ? ['--delta'] : []),
     'restore',
   ];
 }
 
-/** Synchronous, so that it needs neither spool nor lock; only the repository that was chosen, so that its window is what counts. */
-function restoreCommand(settings: PgbackrestSettings, repository: number, dataDirectory: string): string {
-  const argv = [
-    settings.command,
-    ...common(settings, settings.configFile),
-    `--repo=${repository}`,
-    `--pg1-path=${dataDirectory}`,
-    '--no-archive-async',
-    ...QUIET,
-    'archive-get',
-  ];
-  return `${argv.map(shellWord).join(' ')} %f "%p"`;
+/** The data directory of whichever server runs the command: PostgreSQL runs it there, and a shell knows where it is. */
+const OWN_DATA_DIRECTORY = '--pg1-path="$PWD"';
+
+/**
+ * Synchronous, so that it needs neither spool nor lock; only the repository that was chosen, so that its window is what counts.
+ * It names no data directory: the restored one is renamed into its place later and may still be recovering there.
+ * pgBackRest exits with 1 for "not in the archive" and with more for trouble, which PostgreSQL would take for the end of the
+ * archive all the same unless it is above 125: then recovery stops instead of ending early (RestoreArchivedFile, xlogarchive.c).
+ */
+export function restoreCommand(settings: PgbackrestSettings, repository: number): string {
+  const argv = [settings.command, ...common(settings, settings.configFile), `--repo=${repository}`, '--no-archive-async', ...QUIET];
+  return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-get %f "%p"; code=$?; test $code -le 1 || code=200; exit $code`;
 }
 
-/** The archive_command of PostgreSQL. `pg1-path` has to be the server's own directory: it is the one that the settings name. */
+/**
+ * The archive_command of PostgreSQL, the same on every node: after a promotion it archives from there. Its exit codes stay
+ * below 126, above which PostgreSQL's archiver would die.
+ */
 export function archiveCommand(settings: PgbackrestSettings): string {
-  return `${[settings.command, ...common(settings, settings.configFile), 'archive-push'].map(shellWord).join(' ')} %p`;
-}
-
-/** PostgreSQL hands these commands to a shell and reads `%` as the beginning of a placeholder. */
-function shellWord(word: string): string {
-  const escaped = word.replaceAll('%', '%%');
-  return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `'${escaped.replaceAll("'", `'\\''`)}'`;
+  const argv = [settings.command, ...common(settings, settings.configFile)];
+  return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-push %p`;
 }
 
 function targetArguments({ target, timeline, targetAction }: RestoreRequest): string[] {
@@ -134,7 +128,7 @@ function targetValue(target: RecoveryTarget): string | undefined {
     case 'xid':
       return String(target.xid % XID_MODULUS);
     case 'name':
-      return target.name;
+      return confValue(target.name);
     case 'immediate':
     case 'latest':
       return undefined;

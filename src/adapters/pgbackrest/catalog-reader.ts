@@ -1,30 +1,27 @@
 import type { BackupDetail, BackupLabel, BaseBackup, RepositoryName } from '../../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
-import { walRangesOf, type WalArchive } from '../../domain/catalog/wal-archive.ts';
 import { parseLsn } from '../../domain/postgres/lsn.ts';
 import { parseSystemIdentifier } from '../../domain/postgres/system-identifier.ts';
 import { timelineIdOf } from '../../domain/postgres/timeline.ts';
-import { parseTimelineHistory, type TimelineHistory } from '../../domain/postgres/timeline-history.ts';
-import { isWalSegmentName, parseWalSegmentName, segmentNumberOf, walSegmentName } from '../../domain/postgres/wal-segment.ts';
 import { instantOfSeconds } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { infoArguments, repoGetArguments, repoListArguments } from './arguments.ts';
+import { infoArguments, repoListArguments } from './arguments.ts';
 import { type CommandParts, runReading } from './command.ts';
 import { repositoryTrouble } from './errors.ts';
-import { type InfoBackup, type InfoStanza, readInfo, readRepositoryList, type RepositoryList } from './output.ts';
+import { type InfoBackup, type InfoStanza, readInfo, readRepositoryList } from './output.ts';
+import { secretsOf } from './secrets.ts';
 import type { RepositorySettings } from './settings.ts';
+import { readWalArchive } from './wal-archive-reader.ts';
 
-const MEBIBYTE = 1024 * 1024;
-const DEFAULT_SEGMENT_BYTES = 16 * MEBIBYTE;
-const SEGMENT_SIZES_BYTES = Array.from({ length: 11 }, (_, power) => MEBIBYTE * 2 ** power);
-/** info's status of a repository that has been set up: it answers, with or without backups. */
+/** What `info` says of a repository. Everything else (99 above all) is a repository that cannot be read. */
 const STATUS_OK = 0;
+const STATUS_MISSING_STANZA_PATH = 1;
 const STATUS_NO_BACKUP = 2;
-const STATUS_MISSING = [1, 3];
-const ARCHIVED_SEGMENT = /([0-9A-F]{24})-[0-9a-f]{40}(?:\.\w+)?$/;
-const HISTORY_FILE = /(?:^|\/)([0-9A-F]{8})\.history$/;
+const STATUS_MISSING_STANZA_DATA = 3;
+const STATUS_BACKUP_NOT_FOUND = 6;
+const BACKUP_FOLDER = /^(\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?)\//;
 
 type Parts = CommandParts & { readonly clock: Clock };
 
@@ -35,36 +32,39 @@ export async function readRepository(
   options: { readonly walArchive: boolean },
   context: OperationContext,
 ): Promise<RepositorySnapshot> {
-  const stanza = readInfo(await runReading(parts, infoArguments(parts.settings, repository.index), context), parts.settings.stanza);
-  const status = stanza?.repo.find((one) => one.key === repository.index)?.status ?? stanza?.status;
-  if (status !== undefined && ![STATUS_OK, STATUS_NO_BACKUP, ...STATUS_MISSING].includes(status.code))
-    throw repositoryTrouble(status.message);
+  const { stanza, status } = await readStanza(parts, repository, undefined, context);
   const base = { repository: repository.name, kind: repository.kind, readAt: parts.clock.now() };
-  const generation = stanza?.db.at(-1);
-  if (stanza === undefined || generation === undefined || STATUS_MISSING.includes(status?.code ?? STATUS_OK))
+  if (status === STATUS_MISSING_STANZA_DATA) await refuseOrphanedBackups(parts, repository, context);
+  const generation = stanza.db.toSorted((a, b) => a.id - b.id).at(-1);
+  if (generation === undefined || status === STATUS_MISSING_STANZA_PATH || status === STATUS_MISSING_STANZA_DATA)
     return { ...base, initialised: false, backups: [] };
-  const backups = stanza.backup.map((backup) => toBaseBackup(backup, stanza, repository.name));
-  const walArchive = options.walArchive ? await readWalArchive(parts, repository, generation, stanza.backup, context) : undefined;
+  const evidence = stanza.backup.filter((backup) => backup.database.id === generation.id);
+  const walArchive = options.walArchive
+    ? await readWalArchive(parts, repository, `${generation.version}-${generation.id}`, evidence, context)
+    : undefined;
   return {
     ...base,
     initialised: true,
     systemIdentifier: parseSystemIdentifier(generation['system-id']),
     postgresMajor: majorOf(generation.version),
-    backups,
+    backups: stanza.backup.flatMap((backup) => toBaseBackup(backup, stanza, repository.name) ?? []),
     ...(walArchive === undefined ? {} : { walArchive }),
   };
 }
 
-/** What is told of one backup alone. */
+/** What is told of one backup alone. Throws TARGET_NOT_FOUND where the repository does not hold it. */
 export async function readBackupDetail(
   parts: Parts,
   repository: RepositorySettings,
   label: BackupLabel,
   context: OperationContext,
 ): Promise<BackupDetail> {
-  const stanza = readInfo(await runReading(parts, infoArguments(parts.settings, repository.index, label), context), parts.settings.stanza);
-  const backup = stanza?.backup.find((one) => one.label === label);
-  if (backup === undefined) throw new SpokeError('NO_BACKUP', `repository ${repository.name} has no backup ${label}`);
+  const { stanza } = await readStanza(parts, repository, label, context);
+  const backup = stanza.backup.find((one) => one.label === label);
+  if (backup === undefined)
+    throw new SpokeError('TARGET_NOT_FOUND', `repository ${repository.name} has no backup ${label}`, {
+      hint: 'See what there is: spoke-backup backups',
+    });
   return {
     label,
     tablespaces: (backup.tablespace ?? []).map(({ oid, name, destination }) => ({ oid, name, location: destination })),
@@ -72,10 +72,38 @@ export async function readBackupDetail(
   };
 }
 
-function toBaseBackup(backup: InfoBackup, stanza: InfoStanza, repository: RepositoryName): BaseBackup {
+/** Throws REPOSITORY_UNAVAILABLE and its kin where the repository did not answer, which `info` does not count as a failure. */
+async function readStanza(parts: Parts, repository: RepositorySettings, label: BackupLabel | undefined, context: OperationContext) {
+  const { settings } = parts;
+  const about = { repository: repository.name };
+  const printed = await runReading(parts, infoArguments(settings, repository.index, label), about, context);
+  const stanza = readInfo(printed, settings.stanza);
+  const status = stanza?.repo.find((one) => one.key === repository.index)?.status ?? stanza?.status;
+  if (stanza === undefined || status === undefined)
+    throw new SpokeError('TOOL_FAILED', `pgbackrest info says nothing of stanza ${settings.stanza} in repository ${repository.name}`);
+  const known = [STATUS_OK, STATUS_MISSING_STANZA_PATH, STATUS_NO_BACKUP, STATUS_MISSING_STANZA_DATA, STATUS_BACKUP_NOT_FOUND];
+  if (!known.includes(status.code)) throw repositoryTrouble(repository.name, status.message, secretsOf(settings));
+  return { stanza, status: status.code };
+}
+
+/** A repository without its catalogue that still holds backups is damaged, not new: setting it up again would give them up. */
+async function refuseOrphanedBackups(parts: Parts, repository: RepositorySettings, context: OperationContext): Promise<void> {
+  const path = `backup/${parts.settings.stanza}`;
+  const argv = repoListArguments(parts.settings, repository.index, path);
+  const files = readRepositoryList(await runReading(parts, argv, { repository: repository.name }, context));
+  const labels = new Set(files.flatMap(({ name }) => BACKUP_FOLDER.exec(name)?.[1] ?? []));
+  if (labels.size === 0) return;
+  const message = `repository ${repository.name} holds ${labels.size} backups, but ${path}/backup.info, which lists them, is gone`;
+  throw new SpokeError('BACKUP_DAMAGED', message, {
+    details: { repository: repository.name, labels: [...labels].sort() },
+    hint: 'Restore backup.info and backup.info.copy from a copy of the repository; until then use another one: --repo',
+  });
+}
+
+/** Undefined for a backup that nothing can be recovered from by WAL: one of a stopped server, without a position. */
+function toBaseBackup(backup: InfoBackup, stanza: InfoStanza, repository: RepositoryName): BaseBackup | undefined {
   const database = stanza.db.find((one) => one.id === backup.database.id);
-  if (database === undefined || backup.lsn === undefined || backup.archive.start === null)
-    throw new SpokeError('TOOL_FAILED', `pgbackrest info tells neither LSN nor cluster of backup ${backup.label}`);
+  if (database === undefined || backup.lsn === undefined || backup.lsn === null || backup.archive.start === null) return undefined;
   return {
     label: backup.label as BackupLabel,
     type: backup.type,
@@ -99,63 +127,4 @@ function toBaseBackup(backup: InfoBackup, stanza: InfoStanza, repository: Reposi
 /** `15` of `15` and of `9.6` `9`: what is older than 10 is not supported anyway. */
 function majorOf(version: string): number {
   return Number.parseInt(version, 10);
-}
-
-async function readWalArchive(
-  parts: Parts,
-  repository: RepositorySettings,
-  generation: InfoStanza['db'][number],
-  backups: readonly InfoBackup[],
-  context: OperationContext,
-): Promise<WalArchive> {
-  const path = `archive/${parts.settings.stanza}/${generation.version}-${generation.id}`;
-  const listing = readRepositoryList(await runReading(parts, repoListArguments(parts.settings, repository.index, path), context));
-  const segmentSizeBytes = segmentSizeOf(backups);
-  return {
-    segmentSizeBytes,
-    ranges: walRangesOf(segmentsOf(listing, segmentSizeBytes)),
-    histories: await readHistories(parts, repository, path, listing, context),
-  };
-}
-
-function* segmentsOf(listing: RepositoryList, segmentSizeBytes: number) {
-  for (const [name, { type, time }] of Object.entries(listing)) {
-    const segment = type === 'file' ? ARCHIVED_SEGMENT.exec(name)?.[1] : undefined;
-    if (segment === undefined || !isWalSegmentName(segment)) continue;
-    yield { ...parseWalSegmentName(segment, segmentSizeBytes), ...(time === undefined ? {} : { archivedAt: instantOfSeconds(time) }) };
-  }
-}
-
-async function readHistories(
-  parts: Parts,
-  repository: RepositorySettings,
-  path: string,
-  listing: RepositoryList,
-  context: OperationContext,
-): Promise<readonly TimelineHistory[]> {
-  const names = Object.keys(listing).filter((name) => HISTORY_FILE.test(name));
-  const histories = await Promise.all(
-    names.map(async (name) => {
-      const timeline = timelineIdOf(Number.parseInt(HISTORY_FILE.exec(name)?.[1] ?? '', 16));
-      return parseTimelineHistory(
-        await runReading(parts, repoGetArguments(parts.settings, repository.index, `${path}/${name}`), context),
-        timeline,
-      );
-    }),
-  );
-  return histories.sort((a, b) => a.timeline - b.timeline);
-}
-
-/**
- * pgBackRest does not record the segment size, but each backup tells a position and the name of the segment that holds it:
- * only one size makes the one of the other.
- */
-export function segmentSizeOf(backups: readonly Pick<InfoBackup, 'archive' | 'lsn'>[]): number {
-  const known = backups.find((backup) => backup.lsn !== undefined && backup.archive.start !== null);
-  if (known?.lsn === undefined || known.archive.start === null) return DEFAULT_SEGMENT_BYTES;
-  const start = parseLsn(known.lsn.start);
-  const timeline = timelineIdOf(Number.parseInt(known.archive.start.slice(0, 8), 16));
-  const fitting = SEGMENT_SIZES_BYTES.find((size) => walSegmentName(timeline, segmentNumberOf(start, size), size) === known.archive.start);
-  if (fitting === undefined) throw new SpokeError('TOOL_FAILED', `no WAL segment size puts ${known.lsn.start} into ${known.archive.start}`);
-  return fitting;
 }

@@ -1,73 +1,146 @@
 import { type ErrorCode, SpokeError } from '../../errors.ts';
+import { type Failure, failureOf, failureOfStatus } from './failure.ts';
+import { postgresSupport } from './versions.ts';
 
-/** What a pgBackRest command left behind when it failed. */
+/** A command that ended with another exit code than 0. */
 export interface FailedCommand {
   readonly command: string;
   readonly exitCode: number;
   readonly output: string;
+  /** The repository that it worked on, where it was one. */
+  readonly repository?: string | undefined;
+  /** Never shown. */
+  readonly secrets: readonly string[];
 }
 
-/** By what pgBackRest says; the first that fits. Its exit codes are coarse, and its asynchronous workers hide them. */
-const BY_TEXT: readonly (readonly [RegExp, ErrorCode])[] = [
-  [/No space left on device|\[28\]/, 'DISK_FULL'],
-  [/\b403\b|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|Forbidden/, 'REPOSITORY_DENIED'],
-  [
-    /unable to (?:connect|find host|lookup|get address|resolve)|HostConnectError|ServiceError|TLS error|certificate|timeout connecting|NoSuchBucket|request failed with \d{3}|unexpected eof|UNEXPECTED_EOF|Connection refused|unable to (?:read|write) (?:to )?(?:socket|TLS)|unable to (?:list|open|load info|get) .* (?:timeout|socket)/i,
-    'REPOSITORY_UNAVAILABLE',
-  ],
-  [
-    /checksum|invalid (?:block|file) |does not match (?:expected )?(?:size|checksum)|unexpected end of (?:file|stream)|unable to decompress|corrupt|LZ4F|zstd error|FormatError|CryptoError/i,
-    'BACKUP_DAMAGED',
-  ],
+interface Rule {
+  readonly code: ErrorCode;
+  readonly codes?: readonly number[];
+  readonly says?: RegExp;
+  readonly commands?: readonly string[];
+  readonly hint?: string;
+}
+
+const READING_BACKUPS = ['restore', 'verify', 'info', 'repo-get', 'repo-ls', 'archive-get'];
+const INFO_FILE = /(?:backup|archive)\.info/;
+const IN_REPOSITORY = /\/(?:backup|archive)\/[^/']+\//;
+
+/**
+ * The first that fits decides. By what pgBackRest says where its code is too coarse: a refused key, a missing bucket and a dead
+ * network are one code to it, and a damaged file and a wrong passphrase another.
+ */
+const RULES: readonly Rule[] = [
+  { code: 'DISK_FULL', says: /No space left on device|Disk quota exceeded/ },
+  {
+    code: 'LOCKED',
+    codes: [50],
+    hint: 'Another pgBackRest works on this stanza. When it has ended, repeat the command; see: spoke-backup runs',
+  },
+  { code: 'REFUSED_PRECONDITION', codes: [62], hint: 'Somebody ran `pgbackrest stop`. When that is over: pgbackrest start' },
+  {
+    code: 'REFUSED_PRECONDITION',
+    codes: [57],
+    says: /permission denied/i,
+    hint: 'Grant the role of pgBackRest what a backup needs; see the role in docs, or use a superuser.',
+  },
+  { code: 'POSTGRES_UNAVAILABLE', codes: [56, 80, 81] },
+  { code: 'POSTGRES_UNAVAILABLE', codes: [57], hint: 'See what the server said above and in its log, then repeat the command.' },
+  { code: 'REFUSED_PRECONDITION', codes: [68, 87], hint: 'Set archiving up: spoke-backup setup archiving' },
+  {
+    code: 'TIMED_OUT',
+    codes: [82],
+    hint: 'The WAL segment did not reach the repository. See the server log for what archive_command says, then: spoke-backup setup archiving',
+  },
+  { code: 'TOOL_UNSUPPORTED', says: /unexpected control version/, hint: `Install a pgBackRest that knows it: ${postgresSupport()}` },
+  { code: 'TOOL_UNSUPPORTED', codes: [46, 67] },
+  { code: 'CONFIG_INVALID', codes: [27, 31, 32, 37, 96] },
+  {
+    code: 'REPOSITORY_DENIED',
+    says: /RequestTimeTooSkewed/,
+    hint: 'The clock of this machine and that of the object store differ by too much: timedatectl',
+  },
+  { code: 'REPOSITORY_DENIED', codes: [105] },
+  {
+    code: 'REPOSITORY_DENIED',
+    says: /request failed with 40[13]|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken/,
+  },
+  {
+    code: 'REPOSITORY_UNAVAILABLE',
+    says: /request failed with \d{3}|certificate|\bTLS\b|unable to (?:connect|get address)|(?:from|to) socket|waiting for (?:read|write)|Connection re(?:fused|set)|Broken pipe/,
+  },
+  { code: 'REPOSITORY_UNAVAILABLE', codes: [49, 101, 103] },
+  {
+    code: 'REPOSITORY_DENIED',
+    says: /cipher header invalid|is or was the repo encrypted/,
+    hint: 'Check encryptionPassphrase of this repository in the configuration.',
+  },
+  { code: 'REFUSED_WRONG_CLUSTER', codes: [44, 45, 51, 58] },
+  { code: 'REFUSED_WRONG_CLUSTER', codes: [28], commands: ['stanza-create', 'check', 'backup'] },
+  { code: 'REFUSED_SERVER_RUNNING', codes: [38] },
+  { code: 'REFUSED_UNSAFE_DIRECTORY', codes: [40] },
+  { code: 'REFUSED_TABLESPACE', codes: [76] },
+  { code: 'TARGET_NOT_FOUND', codes: [75], hint: 'The repository no longer holds that backup. See: spoke-backup backups' },
+  {
+    code: 'REPOSITORY_DENIED',
+    says: new RegExp(
+      `${INFO_FILE.source}.*Permission denied|${IN_REPOSITORY.source}.*Permission denied|/(?:backup|archive)'.*Permission denied`,
+    ),
+    hint: 'Let the owner of the data directory read and write the repository.',
+  },
+  { code: 'REFUSED_PRECONDITION', says: /Permission denied/, hint: 'Let the owner of the data directory read and write that path.' },
+  {
+    code: 'REPOSITORY_UNAVAILABLE',
+    codes: [55],
+    says: INFO_FILE,
+    hint: 'Check that the repository is mounted. Where it is new: spoke-backup setup archiving',
+  },
+  { code: 'BACKUP_DAMAGED', codes: [55], says: IN_REPOSITORY },
+  { code: 'BACKUP_DAMAGED', codes: [26, 28, 29, 42, 95, 99], commands: READING_BACKUPS },
+  { code: 'FILE_SYSTEM_FAILED', codes: [41, 42, 47, 52, 53, 54, 60, 61, 64, 73, 79, 83, 88, 97, 98] },
 ];
 
-/** https://pgbackrest.org/command.html lists no codes; these are from its src/build/error/error.yaml, which calls them stable. */
-const BY_EXIT_CODE: Readonly<Record<number, ErrorCode>> = {
-  29: 'BACKUP_DAMAGED',
-  38: 'REFUSED_SERVER_RUNNING',
-  40: 'REFUSED_UNSAFE_DIRECTORY',
-  45: 'REFUSED_WRONG_CLUSTER',
-  49: 'REPOSITORY_UNAVAILABLE',
-  50: 'LOCKED',
-  51: 'REFUSED_WRONG_CLUSTER',
-  55: 'BACKUP_DAMAGED',
-  56: 'POSTGRES_UNAVAILABLE',
-  58: 'REFUSED_WRONG_CLUSTER',
-  75: 'NO_BACKUP',
-  82: 'TIMED_OUT',
-  95: 'BACKUP_DAMAGED',
-};
-
 /** Translates a failure once, at the edge; the last lines of output stay with the error. */
-export function translateFailure({ command, exitCode, output }: FailedCommand): SpokeError {
-  const said = errorMessage(output);
-  const code = BY_TEXT.find(([pattern]) => pattern.test(said))?.[1] ?? BY_EXIT_CODE[exitCode] ?? 'TOOL_FAILED';
-  return new SpokeError(code, `pgbackrest ${command} failed: ${said === '' ? `exit code ${exitCode}` : said}`, {
-    details: { command, exitCode, outputTail: tailOf(output) },
-    ...(code === 'TIMED_OUT'
-      ? {
-          hint: 'The WAL segment did not reach the repository. See the server log for what archive_command says, then: spoke-backup setup archiving',
-        }
-      : {}),
+export function translateFailure({ command, exitCode, output, repository, secrets }: FailedCommand): SpokeError {
+  const shown = withoutSecrets(output, secrets);
+  const failure = failureOf(command, exitCode, shown);
+  const { code, hint } = ruleFor(failure);
+  const where = repository === undefined ? '' : ` (repository ${repository})`;
+  return new SpokeError(code, `pgbackrest ${command}${where} failed: ${failure.message}`, {
+    details: {
+      command,
+      exitCode,
+      ...(repository === undefined ? {} : { repository }),
+      outputTail: tailOf(shown),
+    },
+    ...(hint === undefined ? {} : { hint }),
   });
 }
 
 /** A repository's own trouble, as `info` reports it with status 99. */
-export function repositoryTrouble(message: string): SpokeError {
-  const code = BY_TEXT.find(([pattern]) => pattern.test(message))?.[1] ?? 'REPOSITORY_UNAVAILABLE';
-  return new SpokeError(code, message.replaceAll(/\s+/g, ' ').trim());
+export function repositoryTrouble(repository: string, message: string, secrets: readonly string[]): SpokeError {
+  const failure = failureOfStatus(withoutSecrets(message, secrets));
+  const { code, hint } = ruleFor(failure);
+  return new SpokeError(code, `repository ${repository} cannot be read: ${failure.message}`, {
+    details: { repository },
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
-/** The text of the last `ERROR: [NNN]: …`, with its continuation lines on one. */
-export function errorMessage(output: string): string {
-  const start = output.lastIndexOf('ERROR: [');
-  if (start === -1) return '';
-  const text = output.slice(start).split(/\n(?=\d{4}-\d\d-\d\d |P\d\d)/)[0] ?? '';
-  return text
-    .replace(/^ERROR: \[\d+\]: /, '')
-    .replaceAll(/\s*\n\s*/g, ' ')
-    .trim()
-    .slice(0, 1000);
+function ruleFor(failure: Failure): Pick<Rule, 'code' | 'hint'> {
+  const rule = RULES.find((one) => fits(one, failure)) ?? { code: 'TOOL_FAILED' };
+  // Whatever it is, that repository did not answer: it must never count as empty, and another one may do.
+  const isVague = rule.code === 'TOOL_FAILED' || rule.code === 'FILE_SYSTEM_FAILED';
+  return failure.ofRepository && isVague ? { code: 'REPOSITORY_UNAVAILABLE' } : rule;
+}
+
+function fits({ codes, says, commands }: Rule, { command, code, message }: Failure): boolean {
+  if (codes !== undefined && (code === undefined || !codes.includes(code))) return false;
+  if (says !== undefined && !says.test(message)) return false;
+  return commands === undefined || commands.includes(command);
+}
+
+function withoutSecrets(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((shown, secret) => (secret === '' ? shown : shown.replaceAll(secret, '<redacted>')), text);
 }
 
 function tailOf(output: string): string {

@@ -6,11 +6,11 @@ const VERSIONS = [
   { version: '2.46', newestPostgres: 16 },
   { version: '2.53.1', newestPostgres: 17 },
   { version: '2.55.0', newestPostgres: 18 },
-  // From here on this table cannot say what a version does not know.
-  { version: '2.61', newestPostgres: 19 },
 ] as const;
 
 const OLDEST = VERSIONS[0].version;
+/** The newest that this table was made with: of later ones it cannot say what they do not know. */
+const NEWEST_LOOKED_AT = '2.60.0';
 
 /** Compares by number, part by part: `2.53.1` is newer than `2.53`. */
 export function compareVersions(a: string, b: string): number {
@@ -34,6 +34,11 @@ export function readVersion(printed: string): string {
 
 /** The newest major version of PostgreSQL that a pgBackRest knows; undefined for versions newer than this table. */
 export function newestPostgres(version: string): number | undefined {
-  const known = VERSIONS.findLast((entry) => compareVersions(version, entry.version) >= 0);
-  return known === VERSIONS.at(-1) ? undefined : known?.newestPostgres;
+  if (compareVersions(version, NEWEST_LOOKED_AT) > 0) return undefined;
+  return VERSIONS.findLast((entry) => compareVersions(version, entry.version) >= 0)?.newestPostgres;
+}
+
+/** Which version brings which PostgreSQL, in words. */
+export function postgresSupport(): string {
+  return VERSIONS.map(({ version, newestPostgres }) => `PostgreSQL ${newestPostgres} needs ${version}`).join(', ');
 }

@@ -1,10 +1,12 @@
-import { realpathSync } from 'node:fs';
-import { basename } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { findExecutable, type Setpriv } from './launch.ts';
 
 let found: { readonly setpriv: Setpriv | undefined } | undefined;
 
-/** Looks once whether util-linux's setpriv is installed: --pdeathsig came with 2.33 of 2018, and busybox, which is a link, has none. */
+/**
+ * Looks once whether there is a setpriv that knows --pdeathsig: it came with util-linux 2.33, which RHEL 8 does not have, nor has
+ * busybox. The option's name in the program says so without the time that a trial run takes.
+ */
 export function findSetpriv(): Setpriv | undefined {
   found ??= { setpriv: look() };
   return found.setpriv;
@@ -14,7 +16,7 @@ function look(): Setpriv | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
     const file = findExecutable('setpriv', process.env['PATH'] ?? '');
-    return basename(realpathSync(file)) === 'setpriv' ? { file } : undefined;
+    return readFileSync(file, 'latin1').includes('pdeathsig') ? { file } : undefined;
   } catch {
     return undefined;
   }

@@ -1,0 +1,4 @@
+import { describeBackupEngine } from './backup-engine.contract.ts';
+import { createPgbackrest } from './pgbackrest-fixture.ts';
+
+describeBackupEngine('pgBackRest with two local repositories', () => createPgbackrest());
