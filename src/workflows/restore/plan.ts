@@ -79,24 +79,30 @@ function preparation(intent: RestoreIntent, facts: RestoreFacts, candidate: Pinn
       return [
         ...reservation(intent, facts, candidate, runId),
         copyStep(intent, candidate, false),
-        ...replay(intent, { ...facts, salvaged: [] }, candidate),
-        ...settling(intent, facts),
+        ...replay(intent, cleared(facts), candidate),
+        ...settling(intent, { isPromoted: false }),
       ];
     case 'reserved':
       return [
         copyStep(intent, candidate, facts.data.kind !== 'absent' && facts.data.kind !== 'empty'),
         ...replay(intent, facts, candidate),
-        ...settling(intent, facts),
+        ...settling(intent, { isPromoted: false }),
       ];
     case 'copied':
-      return [...replay(intent, facts, candidate), ...settling(intent, facts)];
+      return [...replay(intent, facts, candidate), ...settling(intent, { isPromoted: false })];
     case 'proven':
-      return [...startAgain(intent, facts), ...settling(intent, facts)];
+      return [...startAgain(intent, facts), ...settling(intent, { isPromoted: !facts.data.hasRecoverySignal })];
     case 'down':
       return facts.settled ? [] : [settleStep(intent)];
     case 'swapped':
       return [];
   }
+}
+
+/** As it will be seen once the place beside holds nothing of an earlier attempt any more. */
+function cleared(facts: RestoreFacts): RestoreFacts {
+  const { running: _running, control: _control, ...data } = facts.data;
+  return { ...facts, data, salvaged: [] };
 }
 
 /** From here on the destination is touched. */
@@ -179,11 +185,10 @@ function startAgain(intent: RestoreIntent, facts: RestoreFacts): Step[] {
   return facts.data.running === undefined ? [startIsolatedStep(intent)] : [];
 }
 
-function settling(intent: RestoreIntent, facts: RestoreFacts): Step[] {
-  const promoted = facts.proof !== undefined && !facts.data.hasRecoverySignal;
+function settling(intent: RestoreIntent, { isPromoted }: { readonly isPromoted: boolean }): Step[] {
   const steps: Step[] = [];
   // At the end of the archive PostgreSQL leaves recovery by itself.
-  if (intent.targetAction === 'promote' && intent.target.kind !== 'latest' && !promoted)
+  if (intent.targetAction === 'promote' && intent.target.kind !== 'latest' && !isPromoted)
     steps.push({
       ...base('promote-isolated', 'write', 'Promote it to a timeline of its own', 'the target is proven; from here on it accepts writes'),
       kind: 'promote-isolated',
@@ -198,6 +203,6 @@ function settling(intent: RestoreIntent, facts: RestoreFacts): Step[] {
     timeoutMs: HOUR_MS,
     server: isolatedServer(intent),
   });
-  steps.push(settleStep(intent));
+  if (intent.targetAction === 'promote' || intent.archiving === 'off') steps.push(settleStep(intent));
   return steps;
 }
