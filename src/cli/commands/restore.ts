@@ -42,6 +42,8 @@ export async function restoreCommand(options: RestoreOptions, context: CommandCo
 /** Runs or resumes a restore and prints what came of it. */
 export async function runRestore(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
   await execute(restoreWorkflow(session.ports), header, session, context);
-  const result = restoreResult(header.intent as RestoreIntent, await session.ports.runs.read(header.runId));
+  const intent = header.intent as RestoreIntent;
+  const restored = await session.ports.instance.inspectDirectory(intent.dataDirectory, { signal: context.signal });
+  const result = restoreResult(intent, await session.ports.runs.read(header.runId), restored);
   context.output.result({ ...result }, () => renderRestoreResult(result, session.configuration.timezone));
 }

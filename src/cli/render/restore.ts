@@ -12,6 +12,7 @@ import {
 } from '../../domain/time/instant.ts';
 import type { StepHandlers } from '../../engine/step-handler.ts';
 import type { Plan } from '../../plan/step.ts';
+import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
 import type { Proof } from '../../workflows/restore/facts.ts';
 import { type RestoreIntent, targetFromJson } from '../../workflows/restore/intent.ts';
@@ -100,14 +101,12 @@ export function renderRestorePlan(
   return `${lines.join('\n')}\n${renderPlan(plan, handlers, at)}`;
 }
 
-/** Puts the result together from the journal. */
-export function restoreResult(intent: RestoreIntent, run: StoredRun): RestoreResult {
+/** Puts the result together from the journal, and from the restored directory what a run that was interrupted may not have written there. */
+export function restoreResult(intent: RestoreIntent, run: StoredRun, restored: Pick<DirectoryFacts, 'control'>): RestoreResult {
   const finished = new Map(run.entries.flatMap((entry) => (entry.kind === 'step-finished' ? [[entry.step, entry] as const] : [])));
   const seconds = (...steps: string[]) => round(steps.reduce((sum, step) => sum + (finished.get(step)?.seconds ?? 0), 0));
   const proof = finished.get('prove-target')?.result as Proof;
   const used = intent.candidates.find((one) => one.label === proof.backup.label && one.repository === proof.backup.repository);
-  const promoted = (finished.get('promote-isolated')?.result as { timeline?: number } | undefined)?.timeline;
-  const confirmed = (finished.get('confirm-restored')?.result as { timeline?: number } | undefined)?.timeline;
   const last = run.entries.at(-1)?.at ?? run.header.startedAt;
   return {
     run: run.header.runId,
@@ -116,7 +115,7 @@ export function restoreResult(intent: RestoreIntent, run: StoredRun): RestoreRes
     target: targetToShow(intent),
     reached: proof.reached,
     evidence: proof.evidence,
-    timeline: confirmed ?? promoted ?? proof.newTimeline ?? proof.reached.timeline,
+    timeline: intent.targetAction === 'pause' ? proof.reached.timeline : (restored.control?.timeline ?? proof.reached.timeline),
     durations: {
       copySeconds: seconds('copy-backup'),
       replaySeconds: seconds('start-isolated', 'prove-target'),

@@ -28,8 +28,6 @@ export interface Proof {
   readonly provenAt: string;
   /** How many segments were fetched and replayed. */
   readonly walSegments: number;
-  /** The timeline that it began by itself at the end of the archive; null where it waits to be promoted. */
-  readonly newTimeline: number | null;
 }
 
 /** Where a restore stands, as the real system shows it. */
