@@ -1,4 +1,4 @@
-import { SpokeError } from '../../errors.ts';
+import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { InstanceReader } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { RecoveryState, ServerAddress } from '../../ports/postgres-server.ts';
@@ -28,7 +28,21 @@ export async function connectIsolated(
   );
 }
 
-/** Tries the likely superusers in their order: which role initdb made is not recorded anywhere outside. */
+/** Undefined where the server does not answer, or not now. */
+export async function ifItAnswers<T>(asking: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asking;
+  } catch (thrown) {
+    const error = asSpokeError(thrown);
+    if (error.code === 'POSTGRES_UNAVAILABLE' || error.code === 'TIMED_OUT') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Tries the likely superusers in their order: which role initdb made is not recorded anywhere outside. Each question has the
+ * usual limit of a question: that of the step is for hours of replay.
+ */
 export async function connectAsSuperuser(
   ports: Pick<HandlerPorts, 'postgres'>,
   at: { readonly socketDirectory: string; readonly port: number },
@@ -39,7 +53,7 @@ export async function connectAsSuperuser(
   for (const user of superusers) {
     const address: ServerAddress = { kind: 'socket', socketDirectory: at.socketDirectory, port: at.port, user };
     try {
-      return { address, state: await ports.postgres.observeRecovery(address, context) };
+      return { address, state: await ports.postgres.observeRecovery(address, { signal: context.signal }) };
     } catch (thrown) {
       last = thrown;
     }

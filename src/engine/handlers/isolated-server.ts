@@ -1,7 +1,7 @@
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import type { StepOf } from '../../plan/step.ts';
-import { connectIsolated, installationOf } from './connect.ts';
+import type { IsolatedServer, StepOf } from '../../plan/step.ts';
+import { connectIsolated, ifItAnswers, installationOf } from './connect.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 import { proveTarget } from './prove-target.ts';
 
@@ -30,6 +30,7 @@ const ISOLATION: Readonly<Record<string, string>> = {
   unix_socket_permissions: '0700',
 };
 
+const POLL_MS = 200;
 const HBA_LINES = 'local all all trust\n';
 
 /** The server beside: started, watched to its target, promoted, stopped. */
@@ -107,9 +108,29 @@ async function promote(ports: HandlerPorts, { server }: StepOf<'promote-isolated
 async function stop(ports: HandlerPorts, { server }: StepOf<'stop-isolated'>, context: OperationContext) {
   const installation = await installationOf(ports.instance, server.postgresMajor, context);
   const { area, owner } = server;
+  await untilItAnswers(ports, server, context);
   await ports.instanceControl.stopServer(
     { dataDirectory: area.dataDirectory, binDirectory: installation.binDirectory, owner, mode: 'fast' },
     context,
   );
+  const { control } = await ports.instance.inspectDirectory(area.dataDirectory, context);
+  if (control?.state.startsWith('shut down') !== true)
+    throw new SpokeError(
+      'POSTGRES_FAILED',
+      `the restored server did not shut down cleanly: its pg_control says "${control?.state ?? 'nothing'}"`,
+      {
+        hint: `Read ${area.logFile}, then: spoke-backup runs resume`,
+      },
+    );
   return {};
+}
+
+/** A shutdown in the middle of crash recovery is not a clean one. */
+async function untilItAnswers(ports: HandlerPorts, server: IsolatedServer, context: OperationContext): Promise<void> {
+  const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
+  while (ports.clock.monotonicMs() <= deadlineMs) {
+    const { running } = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
+    if (running === undefined || (await ifItAnswers(connectIsolated(ports, server, context))) !== undefined) return;
+    await ports.clock.sleep(POLL_MS, context.signal);
+  }
 }

@@ -1,4 +1,4 @@
-import { asSpokeError, SpokeError } from '../../errors.ts';
+import { SpokeError } from '../../errors.ts';
 import { describeTarget } from '../../domain/recovery/describe-target.ts';
 import { readRecoveryLog, type RecoveryLog } from '../../domain/recovery/server-log.ts';
 import { judgeRecovery } from '../../domain/recovery/judge-recovery.ts';
@@ -10,7 +10,7 @@ import type { OperationContext } from '../../ports/operation.ts';
 import type { RecoveryState, ServerAddress } from '../../ports/postgres-server.ts';
 import type { StepOf } from '../../plan/step.ts';
 import { type Proof, type Reached, readProof, sameBackup } from '../../workflows/restore/facts.ts';
-import { connectIsolated } from './connect.ts';
+import { connectIsolated, ifItAnswers } from './connect.ts';
 import type { HandlerPorts } from './ports.ts';
 
 const POLL_MS = 200;
@@ -35,7 +35,6 @@ export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-targe
     dataIdentity: await dataIdentity(ports, step, context),
     provenAt: formatInstantIso(ports.clock.now()),
     walSegments: log.restoredSegments,
-    newTimeline: state.inRecovery ? null : state.timeline,
   };
   const { area, owner } = step.server;
   await ports.instanceControl.writeFileDurably(area.proofFile, `${JSON.stringify(proof)}\n`, owner, 0o600);
@@ -76,14 +75,9 @@ async function askOrUndefined(
   address: ServerAddress | undefined,
   context: OperationContext,
 ): Promise<{ readonly address: ServerAddress; readonly state: RecoveryState } | undefined> {
-  try {
-    if (address === undefined) return await connectIsolated(ports, step.server, context);
-    return { address, state: await ports.postgres.observeRecovery(address, context) };
-  } catch (thrown) {
-    const error = asSpokeError(thrown);
-    if (error.code === 'POSTGRES_UNAVAILABLE' || error.code === 'TIMED_OUT') return undefined;
-    throw error;
-  }
+  if (address === undefined) return ifItAnswers(connectIsolated(ports, step.server, context));
+  const state = await ifItAnswers(ports.postgres.observeRecovery(address, { signal: context.signal }));
+  return state === undefined ? undefined : { address, state };
 }
 
 async function throwIfDead(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext): Promise<void> {
@@ -144,7 +138,8 @@ async function replayedTimeline(
 ): Promise<TimelineId> {
   const lastByte = log.redoDoneLsn ?? (state.replayLsn === undefined ? undefined : lsnOf(state.replayLsn - 1n));
   const fetched = log.recoveredTimeline ?? state.timeline;
-  const newest = state.inRecovery ? fetched : state.timeline;
+  // Segments that lay in pg_wal already were not fetched.
+  const newest = fetched > state.timeline ? fetched : state.timeline;
   const path = `${step.server.area.dataDirectory}/pg_wal/${timelineHistoryFileName(newest)}`;
   const history = await ports.instance.readFileTail(path, MOST_HISTORY_BYTES);
   return history === '' || lastByte === undefined ? fetched : timelineAt(parseTimelineHistory(history, newest), lastByte);
