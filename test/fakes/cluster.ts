@@ -1,5 +1,6 @@
 import type { BackupType } from '../../src/domain/catalog/base-backup.ts';
 import { formatLsn } from '../../src/domain/postgres/lsn.ts';
+import { formatTimelineHistory, timelineHistoryFileName } from '../../src/domain/postgres/timeline-history.ts';
 import { instantOfSeconds } from '../../src/domain/time/instant.ts';
 import type { ClusterConfig, NodeConfig, RepositoryConfig, ServiceConfig } from '../../src/config/model.ts';
 import { SecretText } from '../../src/config/secrets.ts';
@@ -22,12 +23,13 @@ export interface FakeClusterSpec {
   readonly repositories: 1 | 2;
   readonly primary: 'running' | 'stopped' | 'crashed' | 'gone';
   readonly service: ServiceConfig['manager'];
+  /** Whether the service manager starts the primary when the machine boots. */
+  readonly startsAtBoot: boolean;
   readonly tablespaces: number;
   /** On Debian the configuration lies in /etc. */
   readonly configurationInDataDirectory: boolean;
   /** From which event on nothing was archived any more. */
   readonly archiverFailsFrom: number;
-  /** How many events before the end repository 2 stopped to receive WAL. */
   readonly currentUser: FileOwner;
   readonly reusesInodes: boolean;
 }
@@ -53,6 +55,7 @@ export const PLAIN_CLUSTER: FakeClusterSpec = {
   repositories: 1,
   primary: 'running',
   service: 'pg_ctl',
+  startsAtBoot: false,
   tablespaces: 0,
   configurationInDataDirectory: true,
   archiverFailsFrom: Number.POSITIVE_INFINITY,
@@ -82,7 +85,10 @@ export function buildCluster(changes: Partial<FakeClusterSpec> = {}): FakeCluste
     if (index < spec.archiverFailsFrom) for (const repository of repositories) repository.archiveEverything();
   }
   const world = new FakeWorld({ history, repositories, currentUser: spec.currentUser, reusesInodes: spec.reusesInodes });
-  if (spec.primary !== 'gone') makePrimary(world, spec);
+  const start = startOfPrimary(spec);
+  world.fs.makeDirectory(SOCKET_DIRECTORY, POSTGRES_USER);
+  world.services.push({ service: SYSTEMD, start, startsAtBoot: spec.startsAtBoot });
+  if (spec.primary !== 'gone') makePrimary(world, spec, start);
   return { world, cluster: clusterConfig(spec), spec };
 }
 
@@ -100,11 +106,10 @@ function happen(event: FakeEvent, history: FakeHistory, repositories: readonly F
     case 'backup': {
       const repository = repositories[event.repository % repositories.length];
       if (repository === undefined) return;
-      const configuration = spec.configurationInDataDirectory ? postgresqlConf() : undefined;
       takeFakeBackup(repository, history, {
         type: event.type,
         tablespaces: tablespacesOf(spec),
-        postgresqlConf: configuration,
+        postgresqlConf: spec.configurationInDataDirectory ? postgresqlConf() : undefined,
         autoConf: autoConf(spec),
         annotations: {},
       });
@@ -131,7 +136,7 @@ function tablespacesOf(spec: FakeClusterSpec) {
   }));
 }
 
-function makePrimary(world: FakeWorld, spec: FakeClusterSpec): void {
+function makePrimary(world: FakeWorld, spec: FakeClusterSpec, start: ServerStart): void {
   const { history } = world;
   const end = formatLsn(history.insertLsn);
   const isClean = spec.primary === 'stopped';
@@ -152,9 +157,8 @@ function makePrimary(world: FakeWorld, spec: FakeClusterSpec): void {
   world.originIdentity = directory.identity;
   const closed = history.closedSegments().map(({ name }) => name);
   for (const name of [...closed.slice(-6), history.openSegment()]) world.fs.writeFile(`${DATA_DIRECTORY}/pg_wal/${name}`, 'wal');
-  const start = startOfPrimary(spec);
-  world.fs.makeDirectory(SOCKET_DIRECTORY, POSTGRES_USER);
-  world.services.push({ service: SYSTEMD, start, startsAtBoot: spec.service === 'systemd' });
+  for (const one of history.histories)
+    world.fs.writeFile(`${DATA_DIRECTORY}/pg_wal/${timelineHistoryFileName(one.timeline)}`, formatTimelineHistory(one));
   if (spec.primary === 'running') world.startServer(start).tick();
 }
 

@@ -119,7 +119,7 @@ export function tablespacesOf(directory: FakeDirectory): readonly { oid: number;
 
 /** Whether a server could be started in here at all, complete or not. */
 export function isStartable(directory: FakeDirectory): boolean {
-  return isDataDirectory(directory) && readControl(directory) !== undefined;
+  return isDataDirectory(directory) && hasFile(directory, CONTROL);
 }
 
 /** Whether every file is there, those in tablespaces too. */

@@ -84,7 +84,8 @@ function createRepositories(repositories: readonly FakeRepository[]): void {
 
 function checkArchiving(world: FakeWorld): void {
   const primary = world.origin();
-  if (primary?.archives !== true) throw new SpokeError('TOOL_FAILED', 'no segment was archived: archive_mode or archive_command is not set');
+  if (primary?.archives !== true)
+    throw new SpokeError('TOOL_FAILED', 'no segment was archived: archive_mode or archive_command is not set');
   world.history.switchSegment();
   for (const repository of world.repositories) {
     repository.requireUp();
@@ -105,7 +106,8 @@ function takeBackup(world: FakeWorld, request: BackupRequest) {
 function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole' | 'half'): void {
   const { fs } = world;
   const { dataDirectory, resume, tablespaceMap } = request;
-  if (fs.list(dataDirectory).length > 0 && !resume) throw new SpokeError('TOOL_FAILED', `[040]: ${dataDirectory} is not empty; use --delta`);
+  if (fs.list(dataDirectory).length > 0 && !resume)
+    throw new SpokeError('TOOL_FAILED', `[040]: ${dataDirectory} is not empty; use --delta`);
   const repository = repositoryNamed(world, request.repository);
   const taken = backupOf(repository, request.label);
   const owner = fs.directory(dataDirectory)?.owner ?? POSTGRES_USER;

@@ -112,10 +112,17 @@ export class FakeFileSystem {
     return [...(this.directory(path)?.children.keys() ?? [])].sort();
   }
 
-  /** Where a directory is by now; undefined where it is gone. */
+  /** Where a data directory is by now; undefined where it is gone. */
   pathOf(identity: string): string | undefined {
-    for (const [path, node] of this.walk()) if (node.kind === 'directory' && node.identity === identity) return path;
-    return undefined;
+    return this.dataDirectories().find(([, directory]) => directory.identity === identity)?.[0];
+  }
+
+  /** Every directory with a PG_VERSION in it. */
+  dataDirectories(directory: FakeDirectory = this.root, path = ''): (readonly [path: string, directory: FakeDirectory])[] {
+    if (directory.children.has('PG_VERSION')) return [[path, directory]];
+    return [...directory.children].flatMap(([name, node]) =>
+      node.kind === 'directory' ? this.dataDirectories(node, `${path}/${name}`) : [],
+    );
   }
 
   *walk(directory: FakeDirectory = this.root, path = ''): Generator<readonly [path: string, node: FakeNode]> {

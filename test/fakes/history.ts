@@ -65,7 +65,10 @@ export class FakeHistory {
   /** A standby becomes the primary here. */
   promote(): TimelineHistory {
     const child = timelineIdOf(this.timeline + 1);
-    const ancestors = [...this.historyOf(this.timeline).ancestors, { timeline: this.timeline, switchLsn: this.insertLsn, reason: 'no recovery target specified' }];
+    const ancestors = [
+      ...this.historyOf(this.timeline).ancestors,
+      { timeline: this.timeline, switchLsn: this.insertLsn, reason: 'no recovery target specified' },
+    ];
     const history = { timeline: child, ancestors };
     this.histories.push(history);
     this.timeline = child;

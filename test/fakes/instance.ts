@@ -13,7 +13,9 @@ export function fakeInstanceReader(process: FakeProcess): InstanceReader {
   return {
     inspectDirectory: (path) => process.read(() => inspect(world, path)),
     findInstallation: (major) =>
-      process.read(() => (world.installedMajors.has(major) ? { major, version: `${major}.14`, binDirectory: `/usr/lib/postgresql/${major}/bin` } : undefined)),
+      process.read(() =>
+        world.installedMajors.has(major) ? { major, version: `${major}.14`, binDirectory: `/usr/lib/postgresql/${major}/bin` } : undefined,
+      ),
     findUser: (name) => process.read(() => [POSTGRES_USER, ROOT_USER].find((user) => user.name === name)),
     ownerOf: (path) => process.read(() => world.fs.directory(path)?.owner),
     currentUser: () => world.currentUser,
@@ -85,7 +87,8 @@ export function fakeInstanceControl(process: FakeProcess): InstanceControl {
       process.change(
         `write ${path}`,
         () => {
-          if (fs.directory(parentOf(path)) === undefined) throw new SpokeError('FILE_SYSTEM_FAILED', `Cannot write ${path}: no such directory`);
+          if (fs.directory(parentOf(path)) === undefined)
+            throw new SpokeError('FILE_SYSTEM_FAILED', `Cannot write ${path}: no such directory`);
           fs.writeFile(path, content);
         },
         () => fs.directory(parentOf(path))?.children.set('.half-written.tmp', { kind: 'file', content: content.slice(0, 10) }),
@@ -118,7 +121,8 @@ function rename(world: FakeWorld, from: string, to: string, identity: string): v
   const { fs } = world;
   const [source, destination] = [fs.lookAt(from), fs.lookAt(to)];
   if (source === undefined && destination?.kind === 'directory' && destination.identity === identity) return;
-  if (source?.kind !== 'directory' || source.identity !== identity) throw new SpokeError('PLAN_STALE', `${from} is not the directory that was looked at`);
+  if (source?.kind !== 'directory' || source.identity !== identity)
+    throw new SpokeError('PLAN_STALE', `${from} is not the directory that was looked at`);
   requireNotRunning(world, from, identity);
   const isFree = destination === undefined || (destination.kind === 'directory' && destination.children.size === 0);
   if (!isFree) throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${from} cannot be renamed to ${to}: the new name is taken`);
@@ -129,7 +133,8 @@ function rename(world: FakeWorld, from: string, to: string, identity: string): v
 function mayRemove(world: FakeWorld, path: string, identity: string): boolean {
   const node = world.fs.lookAt(path);
   if (node === undefined) return false;
-  if (node.kind !== 'directory' || node.identity !== identity) throw new SpokeError('PLAN_STALE', `${path} is not the directory that was looked at`);
+  if (node.kind !== 'directory' || node.identity !== identity)
+    throw new SpokeError('PLAN_STALE', `${path} is not the directory that was looked at`);
   if (world.forbidden.has(path) || world.mountPoints.has(path)) throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${path} is not removed`);
   requireNotRunning(world, path, identity);
   return true;

@@ -51,7 +51,9 @@ function fakeClock(process: FakeProcess): Clock {
 
 function addressOf(cluster: ClusterConfig, name: string) {
   const node = cluster.nodes.find((one) => one.name === name);
-  return node?.url === undefined ? undefined : ({ kind: 'url', url: `postgresql://backup@127.0.0.1:${node.port ?? 5432}/postgres` } as const);
+  return node?.url === undefined
+    ? undefined
+    : ({ kind: 'url', url: `postgresql://backup@127.0.0.1:${node.port ?? 5432}/postgres` } as const);
 }
 
 /** The same world, seen by a process whose every attempt to change it throws. What only shows commands still works. */

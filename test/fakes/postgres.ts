@@ -58,11 +58,21 @@ export function fakePostgresWriter(process: FakeProcess): PostgresWriter {
 function archive(world: FakeWorld, server: FakeServer, segment: string): void {
   const isUp = world.repositories.every((repository) => repository.state === 'up');
   if (!server.archives || !isUp) {
-    server.archiver = { ...server.archiver, failedCount: server.archiver.failedCount + 1n, lastFailedWal: segment, lastFailedTime: world.now() };
+    server.archiver = {
+      ...server.archiver,
+      failedCount: server.archiver.failedCount + 1n,
+      lastFailedWal: segment,
+      lastFailedTime: world.now(),
+    };
     return;
   }
   for (const repository of world.repositories) repository.archiveEverything();
-  server.archiver = { ...server.archiver, archivedCount: server.archiver.archivedCount + 1n, lastArchivedWal: segment, lastArchivedTime: world.now() };
+  server.archiver = {
+    ...server.archiver,
+    archivedCount: server.archiver.archivedCount + 1n,
+    lastArchivedWal: segment,
+    lastArchivedTime: world.now(),
+  };
 }
 
 function alterSystem(server: FakeServer, settings: readonly (readonly [string, string | null])[]): void {

@@ -1,6 +1,11 @@
-import { formatLsn, type Lsn, parseLsn } from '../../src/domain/postgres/lsn.ts';
-import { type TimelineHistory, timelineAt } from '../../src/domain/postgres/timeline-history.ts';
-import { formatTimelineHex, type TimelineId, timelineIdOf } from '../../src/domain/postgres/timeline.ts';
+import { formatLsn, type Lsn, lsnOf, parseLsn } from '../../src/domain/postgres/lsn.ts';
+import {
+  formatTimelineHistory,
+  type TimelineHistory,
+  timelineAt,
+  timelineHistoryFileName,
+} from '../../src/domain/postgres/timeline-history.ts';
+import { type TimelineId, timelineIdOf } from '../../src/domain/postgres/timeline.ts';
 import { segmentNumberOf, segmentStartLsn, walSegmentName } from '../../src/domain/postgres/wal-segment.ts';
 import { formatForPostgres, type Instant, parsePostgresTimestamp } from '../../src/domain/time/instant.ts';
 import { readControl, SEGMENT_SIZE_BYTES, updateControl, writeContent } from './data-directory.ts';
@@ -40,6 +45,7 @@ export class FakeRecovery {
     this.position = parseLsn(control.redo);
     this.#consistentAt = parseLsn(control.consistentAt);
     this.path = this.#surroundings.history.historyOf(this.#targetTimeline(control.timeline));
+    this.#keepHistory(this.path);
     updateControl(directory, { state: 'in archive recovery' });
     writeContent(directory, this.position, control.timeline);
   }
@@ -49,7 +55,9 @@ export class FakeRecovery {
   }
 
   get hasTarget(): boolean {
-    return Object.keys(this.#settings).some((name) => /^recovery_target(_time|_lsn|_xid|_name)?$/.test(name) && this.#settings[name] !== '');
+    return Object.keys(this.#settings).some(
+      (name) => /^recovery_target(_time|_lsn|_xid|_name)?$/.test(name) && this.#settings[name] !== '',
+    );
   }
 
   get action(): string {
@@ -57,7 +65,7 @@ export class FakeRecovery {
   }
 
   timeline(): TimelineId {
-    return timelineAt(this.path, this.position);
+    return this.#last?.timeline ?? timelineAt(this.path, lsnOf(this.position - 1n));
   }
 
   /** Replays one segment. Says whether it goes on, stopped at the target, met the end of the WAL, or would stop too early. */
@@ -66,14 +74,18 @@ export class FakeRecovery {
     const segment = segmentNumberOf(first?.lsn ?? this.position, SEGMENT_SIZE_BYTES);
     if (this.#isImmediateStop()) return this.#stop('recovery stopping after reaching consistency');
     if (!this.#fetch(segment) || first === undefined) return 'end of WAL';
-    for (let record = this.#next(); record !== undefined && segmentNumberOf(record.lsn, SEGMENT_SIZE_BYTES) === segment; record = this.#next()) {
+    for (
+      let record = this.#next();
+      record !== undefined && segmentNumberOf(record.lsn, SEGMENT_SIZE_BYTES) === segment;
+      record = this.#next()
+    ) {
       const before = this.#stopsBefore(record);
       if (before !== undefined) return this.#stop(before);
       this.#apply(record);
       const after = this.#isImmediateStop() ? 'recovery stopping after reaching consistency' : this.#stopsAfter(record);
       if (after !== undefined) return this.#stop(after);
     }
-    if (this.isConsistent && segment % 2n === 0n) updateControl(this.#directory, { redo: formatLsn(this.position), consistentAt: formatLsn(this.position) });
+    if (this.isConsistent && segment % 2n === 0n) this.#restartPoint();
     return 'on';
   }
 
@@ -81,7 +93,8 @@ export class FakeRecovery {
   finish(): void {
     const { log } = this.#surroundings;
     log(`LOG:  redo done at ${formatLsn(this.#last?.lsn ?? this.position)} system usage: CPU`);
-    if (this.lastCommitTime !== undefined) log(`LOG:  last completed transaction was at log time ${formatForPostgres(this.lastCommitTime)}`);
+    if (this.lastCommitTime !== undefined)
+      log(`LOG:  last completed transaction was at log time ${formatForPostgres(this.lastCommitTime)}`);
     const timeline = timelineIdOf(Math.max(...this.#knownTimelines(), this.path.timeline) + 1);
     log(`LOG:  selected new timeline ID: ${timeline}`);
     log('LOG:  archive recovery complete');
@@ -89,8 +102,22 @@ export class FakeRecovery {
     const end = formatLsn(this.position);
     updateControl(this.#directory, { state: 'in production', timeline, redo: end, consistentAt: end });
     writeContent(this.#directory, this.position, timeline);
+    const fork = { timeline: this.timeline(), switchLsn: this.position, reason: 'no recovery target specified' };
+    const ancestors = [...this.path.ancestors.filter((ancestor) => ancestor.timeline < fork.timeline), fork];
+    this.#keepHistory({ timeline, ancestors });
+  }
+
+  #keepHistory(history: TimelineHistory): void {
     const wal = nodeIn(this.#directory, 'pg_wal');
-    if (wal?.kind === 'directory') wal.children.set(`${formatTimelineHex(timeline)}.history`, { kind: 'file', content: 'history' });
+    const content = formatTimelineHistory(history);
+    if (wal?.kind === 'directory' && history.timeline > 1)
+      wal.children.set(timelineHistoryFileName(history.timeline), { kind: 'file', content });
+  }
+
+  /** A restart begins with the last record again, as if it were that of a checkpoint. */
+  #restartPoint(): void {
+    if (this.#last !== undefined)
+      updateControl(this.#directory, { redo: formatLsn(this.#last.lsn), consistentAt: formatLsn(this.#last.lsn) });
   }
 
   #targetTimeline(current: number): TimelineId {
@@ -128,7 +155,7 @@ export class FakeRecovery {
         this.#fetched.add(segment);
         return true;
       }
-      if (found !== undefined) log(`P00  ${found.complaint}`, );
+      if (found !== undefined) log(`P00  ${found.complaint}`);
       if (this.#walFiles().includes(name)) {
         this.#fetched.add(segment);
         return true;
@@ -177,7 +204,8 @@ export class FakeRecovery {
   /** recoveryStopsBefore in xlogrecovery.c */
   #stopsBefore(record: WalRecord): string | undefined {
     const { recovery_target_lsn: lsn, recovery_target_time: time, recovery_target_xid: xid } = this.#settings;
-    if (lsn !== undefined && !this.#inclusive() && record.lsn >= parseLsn(lsn)) return `recovery stopping before WAL location (LSN) "${formatLsn(record.lsn)}"`;
+    if (lsn !== undefined && !this.#inclusive() && record.lsn >= parseLsn(lsn))
+      return `recovery stopping before WAL location (LSN) "${formatLsn(record.lsn)}"`;
     if (record.kind !== 'commit') return undefined;
     const said = `recovery stopping before commit of transaction ${record.xid}, time ${formatForPostgres(record.time)}`;
     if (xid !== undefined && !this.#inclusive() && BigInt(xid) === record.xid) return said;
@@ -191,7 +219,8 @@ export class FakeRecovery {
     const { recovery_target_lsn: lsn, recovery_target_name: name, recovery_target_xid: xid } = this.#settings;
     if (record.kind === 'restore point' && name === record.name)
       return `recovery stopping at restore point "${record.name}", time ${formatForPostgres(record.time)}`;
-    if (lsn !== undefined && this.#inclusive() && record.lsn >= parseLsn(lsn)) return `recovery stopping after WAL location (LSN) "${formatLsn(record.lsn)}"`;
+    if (lsn !== undefined && this.#inclusive() && record.lsn >= parseLsn(lsn))
+      return `recovery stopping after WAL location (LSN) "${formatLsn(record.lsn)}"`;
     if (record.kind === 'commit' && xid !== undefined && this.#inclusive() && BigInt(xid) === record.xid)
       return `recovery stopping after commit of transaction ${record.xid}, time ${formatForPostgres(record.time)}`;
     return undefined;

@@ -42,8 +42,10 @@ export class FakeServer {
     this.directory = directory;
     this.start = start;
     if (!isStartable(directory)) throw failed(start, 'no data directory with a pg_control');
-    if (fileIn(directory, 'postgresql.conf') === undefined && start.configFile === undefined) throw failed(start, 'could not access the server configuration file');
-    if (!isComplete(world.fs, directory)) world.violations.push(`a server was started on an incomplete data directory: ${start.dataDirectory}`);
+    if (fileIn(directory, 'postgresql.conf') === undefined && start.configFile === undefined)
+      throw failed(start, 'could not access the server configuration file');
+    if (!isComplete(world.fs, directory))
+      world.violations.push(`a server was started on an incomplete data directory: ${start.dataDirectory}`);
     this.settings = this.#readSettings();
     this.phase = this.#firstPhase();
   }
@@ -66,7 +68,10 @@ export class FakeServer {
   }
 
   acceptsConnections(): boolean {
-    return ['paused', 'standby', 'production'].includes(this.phase) || (this.phase === 'archive recovery' && this.#recovery?.isConsistent === true);
+    return (
+      ['paused', 'standby', 'production'].includes(this.phase) ||
+      (this.phase === 'archive recovery' && this.#recovery?.isConsistent === true)
+    );
   }
 
   /** Lets some time pass. */
@@ -102,7 +107,10 @@ export class FakeServer {
     const before = this.settings;
     const after = this.#readSettings();
     this.#pendingRestart = NEEDS_RESTART.filter((name) => before[name] !== after[name]);
-    this.settings = { ...after, ...Object.fromEntries(NEEDS_RESTART.flatMap((name) => (before[name] === undefined ? [] : [[name, before[name]]]))) };
+    this.settings = {
+      ...after,
+      ...Object.fromEntries(NEEDS_RESTART.flatMap((name) => (before[name] === undefined ? [] : [[name, before[name]]]))),
+    };
   }
 
   recoveryState(): RecoveryState {
@@ -179,7 +187,9 @@ export class FakeServer {
       this.log('LOG:  pausing at the end of recovery');
       this.phase = 'paused';
     } else if (outcome === 'end of WAL' && (recovery.hasTarget || !recovery.isConsistent)) {
-      this.log(`FATAL:  ${recovery.hasTarget ? 'recovery ended before configured recovery target was reached' : 'WAL ends before consistent recovery point'}`);
+      this.log(
+        `FATAL:  ${recovery.hasTarget ? 'recovery ended before configured recovery target was reached' : 'WAL ends before end of online backup'}`,
+      );
       this.kill();
     } else {
       recovery.finish();

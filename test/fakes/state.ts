@@ -7,7 +7,13 @@ import type { FakeStoredRun, FakeWorld } from './world.ts';
 export function fakeRunReader(process: FakeProcess): RunReader {
   const { world } = process;
   return {
-    list: () => process.read(() => [...world.runs.keys()].sort().reverse().map((runId) => readRun(world, runId))),
+    list: () =>
+      process.read(() =>
+        [...world.runs.keys()]
+          .sort()
+          .reverse()
+          .map((runId) => readRun(world, runId)),
+      ),
     read: (runId) => process.read(() => readRun(world, runId)),
   };
 }

@@ -88,8 +88,10 @@ export class FakeWorld {
   startServer(start: ServerStart): FakeServer {
     const directory = this.fs.directory(start.dataDirectory);
     if (directory === undefined) throw new SpokeError('FILE_SYSTEM_FAILED', `${start.dataDirectory} is not there`);
-    if (this.serverOn(directory.identity) !== undefined) throw new SpokeError('REFUSED_SERVER_RUNNING', `a server runs in ${start.dataDirectory}`);
-    if (this.serverAt(start) !== undefined) throw new SpokeError('POSTGRES_FAILED', `port ${start.port} is in use in ${start.socketDirectory}`);
+    if (this.serverOn(directory.identity) !== undefined)
+      throw new SpokeError('REFUSED_SERVER_RUNNING', `a server runs in ${start.dataDirectory}`);
+    if (this.serverAt(start) !== undefined)
+      throw new SpokeError('POSTGRES_FAILED', `port ${start.port} is in use in ${start.socketDirectory}`);
     if (this.fs.readFile(start.logFile) === undefined) this.fs.writeFile(start.logFile, '');
     const server = new FakeServer(this, this.#nextPid++, directory, start);
     this.servers.add(server);
@@ -129,8 +131,14 @@ export class FakeWorld {
       if (node.kind === 'directory') return [path, `${node.identity} ${node.owner.name}`];
       return [path, node.kind === 'file' ? node.content : `-> ${node.target}`];
     });
-    const servers = [...this.servers].map(({ pid, phase, settings }): [string, string] => [`pid ${pid}`, `${phase} ${JSON.stringify(settings)}`]);
-    const repositories = this.repositories.map((one): [string, string] => [one.name, `${one.initialised} ${one.backups.length} ${one.segments.size}`]);
+    const servers = [...this.servers].map(({ pid, phase, settings }): [string, string] => [
+      `pid ${pid}`,
+      `${phase} ${JSON.stringify(settings)}`,
+    ]);
+    const repositories = this.repositories.map((one): [string, string] => [
+      one.name,
+      `${one.initialised} ${one.backups.length} ${one.segments.size}`,
+    ]);
     const runs = [...this.runs].map(([id, run]): [string, string] => [id, run.lines.join('')]);
     const rest = JSON.stringify([this.configurationIsCurrent, [...this.locks.keys()], String(this.history.insertLsn)]);
     return Object.fromEntries([...nodes, ...servers, ...repositories, ...runs, ['rest', rest]]);

@@ -1,5 +1,5 @@
 import type { RestoreIntent } from '../../src/workflows/restore/intent.ts';
-import { isComplete, isDataDirectory, isStartable } from '../fakes/data-directory.ts';
+import { isComplete, isStartable } from '../fakes/data-directory.ts';
 import type { FakeServer } from '../fakes/server.ts';
 import type { FakeWorld } from '../fakes/world.ts';
 
@@ -13,11 +13,10 @@ export function watchRestore(world: FakeWorld, intent: RestoreIntent): void {
 
 /** Nothing half-restored can start. */
 function halfDirectories({ fs }: FakeWorld): readonly string[] {
-  return [...fs.walk()].flatMap(([path, node]) =>
-    node.kind === 'directory' && isDataDirectory(node) && isStartable(node) && !isComplete(fs, node)
-      ? [`${path} has a pg_control and is not complete`]
-      : [],
-  );
+  return fs
+    .dataDirectories()
+    .filter(([, directory]) => isStartable(directory) && !isComplete(fs, directory))
+    .map(([path]) => `${path} has a pg_control and is not complete`);
 }
 
 /** What was there stays bootable, in its place up to the commit point and beside from then on, until it may be discarded. */

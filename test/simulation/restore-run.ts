@@ -51,11 +51,25 @@ export async function attemptRestore(
 
 export function headerOf(intent: RestoreIntent): RunHeader {
   const startedAt = 1_795_382_188_000_000n as RunHeader['startedAt'];
-  return { runId: RUN_ID, verb: 'restore', cluster: intent.cluster, startedAt, host: 'db1', user: 'postgres', programVersion: '0.1.0', intent };
+  return {
+    runId: RUN_ID,
+    verb: 'restore',
+    cluster: intent.cluster,
+    startedAt,
+    host: 'db1',
+    user: 'postgres',
+    programVersion: '0.1.0',
+    intent,
+  };
 }
 
 /** After each step that is journalled as finished, observes and plans again: that must give the rest of the plan. */
-function withTailCheck(ports: ReadPorts & WritePorts, story: RestoreStory, steps: () => readonly Step[], stray: string[]): ReadPorts & WritePorts {
+function withTailCheck(
+  ports: ReadPorts & WritePorts,
+  story: RestoreStory,
+  steps: () => readonly Step[],
+  stray: string[],
+): ReadPorts & WritePorts {
   const observer = fakeReadPorts(new FakeProcess(story.world), story.cluster);
   const append: WritePorts['runWriter']['append'] = async (runId, entry) => {
     await ports.runWriter.append(runId, entry);
@@ -72,8 +86,11 @@ function withTailCheck(ports: ReadPorts & WritePorts, story: RestoreStory, steps
 
 /** What only reads may be done once more, and may not be left out. */
 function differenceOf(expected: readonly Step[], actual: readonly Step[]): string | undefined {
-  const ids = (all: readonly Step[], effect: 'read' | 'other') => all.filter((step) => (step.effect === 'read') === (effect === 'read')).map((step) => step.id);
+  const ids = (all: readonly Step[], effect: 'read' | 'other') =>
+    all.filter((step) => (step.effect === 'read') === (effect === 'read')).map((step) => step.id);
   const sameChanges = ids(expected, 'other').join() === ids(actual, 'other').join();
   const readsKept = ids(expected, 'read').every((id) => ids(actual, 'read').includes(id));
-  return sameChanges && readsKept ? undefined : `expected ${expected.map((step) => step.id).join()}, planned ${actual.map((step) => step.id).join()}`;
+  return sameChanges && readsKept
+    ? undefined
+    : `expected ${expected.map((step) => step.id).join()}, planned ${actual.map((step) => step.id).join()}`;
 }

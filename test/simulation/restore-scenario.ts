@@ -8,7 +8,7 @@ import type { RestoreIntent } from '../../src/workflows/restore/intent.ts';
 import { observeForRestore } from '../../src/workflows/restore/observe.ts';
 import type { RestoreRequest } from '../../src/workflows/restore/request.ts';
 import { buildCluster, DATA_DIRECTORY, type FakeCluster, type FakeEvent, NODE } from '../fakes/cluster.ts';
-import { readContent, readControl, writeDataDirectory } from '../fakes/data-directory.ts';
+import { isComplete, readContent, readControl, writeDataDirectory } from '../fakes/data-directory.ts';
 import type { FakeHistory, WalRecord } from '../fakes/history.ts';
 import { fakeReadPorts } from '../fakes/ports.ts';
 import { FakeProcess } from '../fakes/process.ts';
@@ -43,7 +43,14 @@ export interface RestoreScenario {
 const event: fc.Arbitrary<FakeEvent> = fc.oneof(
   { weight: 8, arbitrary: fc.constant<FakeEvent>({ kind: 'commit' }) },
   { weight: 1, arbitrary: fc.nat(1000).map((n): FakeEvent => ({ kind: 'restore point', name: `point-${n}` })) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('backup' as const), repository: fc.nat(1), type: fc.constantFrom('full' as const, 'incr' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('backup' as const),
+      repository: fc.nat(1),
+      type: fc.constantFrom('full' as const, 'incr' as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant<FakeEvent>({ kind: 'promotion' }) },
 );
 
@@ -54,6 +61,9 @@ const faults = fc.array(
   ),
   { maxLength: 4 },
 );
+
+/** From 0 up to 1, evenly: fc.double favours the smallest. */
+export const share = fc.integer({ min: 0, max: 9_999 }).map((value) => value / 10_000);
 
 export const restoreScenario: fc.Arbitrary<RestoreScenario> = fc.record({
   events: fc.array(event, { minLength: 4, maxLength: 24 }),
@@ -66,7 +76,7 @@ export const restoreScenario: fc.Arbitrary<RestoreScenario> = fc.record({
   destination: fc.constantFrom('absent', 'empty', 'existing', 'in place'),
   target: fc.record({
     kind: fc.constantFrom<TargetKind>('time', 'lsn', 'xid', 'name', 'immediate', 'latest'),
-    position: fc.double({ min: 0, max: 1, noNaN: true }),
+    position: share,
     inclusive: fc.boolean(),
   }),
   timeline: fc.oneof({ weight: 4, arbitrary: fc.constant('latest' as const) }, { weight: 1, arbitrary: fc.constant('current' as const) }),
@@ -109,6 +119,7 @@ function buildWorld(scenario: RestoreScenario): FakeCluster {
     repositories,
     primary,
     service: scenario.service,
+    startsAtBoot: comesBackAtBoot(scenario),
     tablespaces,
     configurationInDataDirectory,
     archiverFailsFrom: events.length - unarchivedEvents,
@@ -116,6 +127,11 @@ function buildWorld(scenario: RestoreScenario): FakeCluster {
   if (scenario.destination === 'empty') built.world.fs.makeDirectory(ELSEWHERE, POSTGRES_USER);
   if (scenario.destination === 'existing' && !replacesPrimary(scenario)) writeOtherCopy(built);
   return built;
+}
+
+/** Somebody or something starts a primary that was running; not where the operator wants the restored one left alone. */
+export function comesBackAtBoot({ primary, destination, start }: RestoreScenario): boolean {
+  return primary === 'running' && (start || destination !== 'in place');
 }
 
 function isDebian({ service, destination, start }: RestoreScenario): boolean {
@@ -183,10 +199,16 @@ function breakCandidates({ faults: broken }: RestoreScenario, { world }: FakeClu
   }
 }
 
+/** Whether a directory that was replaced is still as good as it was. */
+export function describeOld({ world: { fs } }: RestoreStory, path: string | null): 'none' | 'complete' | 'incomplete' | 'absent' {
+  const directory = path === null ? undefined : fs.directory(path);
+  if (directory === undefined) return path === null ? 'none' : 'absent';
+  return isComplete(fs, directory) ? 'complete' : 'incomplete';
+}
+
 /** Where the WAL that a correct restore has replayed ends: after every commit up to the target, before the next one. */
-export function expectedRange(story: RestoreStory): { readonly from: bigint; readonly before: bigint } | undefined {
-  const { target } = story;
-  const { records } = story.world.history;
+export function expectedRange({ target, world }: RestoreStory): { readonly from: bigint; readonly before: bigint } | undefined {
+  const { records } = world.history;
   if (target.kind === 'latest' || target.kind === 'immediate') return undefined;
   const isIn = (record: WalRecord): boolean => {
     switch (target.kind) {
@@ -205,7 +227,7 @@ export function expectedRange(story: RestoreStory): { readonly from: bigint; rea
   const replayed = records.filter((record) => record.kind === 'commit');
   const last = replayed.findLast(isIn);
   const next = replayed.find((record) => !isIn(record));
-  return { from: last?.endLsn ?? 0n, before: next?.endLsn ?? story.world.history.insertLsn + 1n };
+  return { from: last?.endLsn ?? 0n, before: next?.endLsn ?? world.history.insertLsn + 1n };
 }
 
 /** The state of a data directory as far as it must not depend on how often a run was interrupted. */
@@ -215,9 +237,10 @@ export function describeDirectory(story: RestoreStory, path: string) {
   if (directory === undefined) return 'absent';
   const control = readControl(directory);
   return {
-    content: readContent(directory),
+    // Where the end of the archive is depends on how often the primary was asked to close its segment.
+    content: story.target.kind === 'latest' ? 'all' : readContent(directory),
     control: control === undefined ? undefined : { state: control.state, timeline: control.timeline },
     autoConf: fs.readFile(`${path}/postgresql.auto.conf`),
-    files: fs.list(path),
+    files: fs.list(path).filter((name) => !name.endsWith('.tmp')),
   };
 }
