@@ -5,7 +5,7 @@ import type { ServerAddress } from '../../ports/postgres-server.ts';
 import type { StepOf } from '../../plan/step.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 
-const POLL_MS = 200;
+const POLL_MS = 50;
 
 /** Setting up the archive, and having a primary archive what it still holds. */
 export function archivingHandlers(
