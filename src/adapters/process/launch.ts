@@ -20,12 +20,26 @@ export interface Setpriv {
   readonly file: string;
 }
 
+/** Where we live, SIGKILL is ours to send; timeout sends it later, where we do not. */
+const LATER_MS = 3_000;
+
+/** Programs that a child is started through, where they are there. */
+export interface Launchers {
+  readonly setpriv?: Setpriv | undefined;
+  /** GNU coreutils' timeout. */
+  readonly timeout?: string | undefined;
+  /** Between our own SIGTERM and SIGKILL. */
+  readonly graceMs: number;
+}
+
 /**
  * Through setpriv, where there is one, for two things Node cannot do: the kernel ends the child when we are killed by
  * SIGKILL (--pdeathsig), and a switched user gets its supplementary groups (a TLS key may be readable by such a group only).
+ * The kernel tells the first process alone: through timeout it ends the rest of its group as well. pgBackRest's workers
+ * would otherwise go on for half a minute, in files that a resumed run writes.
  * Throws TOOL_MISSING, or REFUSED_PRECONDITION where another user was asked for and we are not root.
  */
-export function launchOf(request: ProcessRequest, setpriv: Setpriv | undefined): Launch {
+export function launchOf(request: ProcessRequest, { setpriv, timeout, graceMs }: Launchers): Launch {
   const environment = childEnvironment(request.user?.uid ?? process.getuid?.() ?? 0, request.environment ?? {});
   const file = findExecutable(request.file, environment['PATH'] ?? '');
   const cwd = request.cwd ?? '/';
@@ -33,7 +47,8 @@ export function launchOf(request: ProcessRequest, setpriv: Setpriv | undefined):
   if (!setpriv) return { file, argv: request.argv, environment, cwd, ...user };
   const hasAccount = environment['USER'] !== undefined;
   const switching = user ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, hasAccount ? '--init-groups' : '--clear-groups'] : [];
-  return { file: setpriv.file, argv: ['--pdeathsig=TERM', ...switching, '--', file, ...request.argv], environment, cwd };
+  const ending = timeout === undefined ? [] : [timeout, `--kill-after=${(graceMs + LATER_MS) / 1000}`, '0'];
+  return { file: setpriv.file, argv: ['--pdeathsig=TERM', ...switching, '--', ...ending, file, ...request.argv], environment, cwd };
 }
 
 function userToSwitchTo(request: ProcessRequest): { uid: number; gid: number } | undefined {

@@ -18,6 +18,11 @@ export function guardGroup(groupId: number): { release(): void } {
   };
 }
 
+/** Does not resolve while `onSignal` ends this program: whoever waits for a child must not take its end for an event of its own. */
+export async function unlessEnding(): Promise<void> {
+  if (isEnding) await new Promise<never>(() => {});
+}
+
 function installHooks(): void {
   process.on('exit', killAll);
   for (const signal of ENDING_SIGNALS) process.on(signal, onSignal);

@@ -5,9 +5,10 @@ import { anonymousFile } from './anonymous-file.ts';
 import { terminateGroup } from './group.ts';
 import { type Launch, launchOf } from './launch.ts';
 import { createBoundedBuffer, createLineSplitter, createTailBuffer } from './output.ts';
-import { guardGroup } from './registry.ts';
+import { guardGroup, unlessEnding } from './registry.ts';
 import { findSetpriv } from './setpriv.ts';
 import { watchForStall } from './stall.ts';
+import { findTimeout } from './timeout.ts';
 
 const DEFAULT_MAX_STDOUT_BYTES = 64 * 1024 * 1024;
 const STDERR_TAIL_BYTES = 16 * 1024;
@@ -33,7 +34,7 @@ export function createProcessRunner(options: { readonly graceMs?: number } = {})
   return {
     async run(request) {
       throwIfAborted(request.signal);
-      const launch = launchOf(request, findSetpriv());
+      const launch = launchOf(request, { setpriv: findSetpriv(), timeout: findTimeout(), graceMs });
       throwIfAborted(request.signal);
       return runLaunch(request, launch, graceMs);
     },
@@ -56,6 +57,7 @@ async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: numbe
   const output = collectOutput(request, child, watch.alive, end);
   try {
     const [exitCode, signal] = await leaderExit(child);
+    await unlessEnding();
     watch.stop();
     const isGone = await (ending ?? terminateGroup(groupId, graceMs));
     await output.finished();

@@ -90,10 +90,11 @@ describe('what a process is given', () => {
     expect((await runner.run(request('/bin/true', { input: 'x'.repeat(1_000_000) }))).exitCode).toBe(0);
   });
 
-  it('leads a process group of its own', async () => {
-    const { stdout } = await runner.run(request('/bin/sh', { argv: ['-c', 'echo $$; cut -d" " -f5 /proc/$$/stat'] }));
-    const [pid, group] = stdout.trim().split('\n');
-    expect(group).toBe(pid);
+  it('works in a process group of its own', async () => {
+    const groupOf = async () => (await runner.run(request('/bin/sh', { argv: ['-c', 'cut -d" " -f5 /proc/$$/stat'] }))).stdout.trim();
+    const ours = readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ')[2];
+    const groups = [ours, await groupOf(), await groupOf()];
+    expect(new Set(groups)).toHaveLength(3);
   });
 
   it.runIf(isRoot)('runs as another user with the home and the supplementary groups of that user', async () => {
@@ -254,5 +255,12 @@ describe('when this program ends', () => {
     host.kill('SIGKILL');
     await exited;
     await untilGone(Number(chunk.toString()));
+  });
+
+  it('so is everything in its group, at last by SIGKILL', async () => {
+    const { host, pids, exited } = await hostWithChild('no-handler');
+    host.kill('SIGKILL');
+    await exited;
+    await Promise.all(pids.map(untilGone));
   });
 });
