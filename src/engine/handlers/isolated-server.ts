@@ -1,6 +1,6 @@
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import type { IsolatedServer, StepOf } from '../../plan/step.ts';
+import type { IsolatedServer, RestoreArea, StepOf } from '../../plan/step.ts';
 import { connectIsolated, ifItAnswers, installationOf } from './connect.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 import { proveTarget } from './prove-target.ts';
@@ -31,6 +31,7 @@ const ISOLATION: Readonly<Record<string, string>> = {
 };
 
 const POLL_MS = 200;
+const MEBIBYTE = 1024 * 1024;
 const HBA_LINES = 'local all all trust\n';
 
 /** The server beside: started, watched to its target, promoted, stopped. */
@@ -87,6 +88,7 @@ async function start(ports: HandlerPorts, { server, archiving }: StepOf<'start-i
         // With archive_mode on and no command, WAL and history files wait in pg_wal for the real archiver.
         archive_mode: archiving === 'keep' ? 'on' : 'off',
         data_directory: area.dataDirectory,
+        wal_keep_size: await sizeOfWal(ports, area, found.control?.walSegmentSizeBytes ?? 0),
         ...(server.postgresMajor >= 15 ? { archive_library: '' } : {}),
       },
       hbaFile: area.hbaFile,
@@ -95,6 +97,15 @@ async function start(ports: HandlerPorts, { server, archiving }: StepOf<'start-i
     context,
   );
   return { port };
+}
+
+/**
+ * What lies in pg_wal before the start was salvaged, and may be nowhere else: without it a checkpoint would remove what has
+ * been replayed, since archiving is none of a recovering server's business.
+ */
+async function sizeOfWal(ports: HandlerPorts, area: RestoreArea, segmentSizeBytes: number): Promise<string> {
+  const files = await ports.instance.listFiles(`${area.dataDirectory}/pg_wal`);
+  return `${Math.ceil((files.length * segmentSizeBytes) / MEBIBYTE)}MB`;
 }
 
 async function promote(ports: HandlerPorts, { server }: StepOf<'promote-isolated'>, context: OperationContext) {

@@ -1,4 +1,5 @@
 import { settledAutoConf } from '../../workflows/restore/facts.ts';
+import { ARCHIVE_STATUS, isNote } from '../../workflows/restore/salvage.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { IsolatedServer, RestoreArea, StepOf } from '../../plan/step.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
@@ -26,11 +27,11 @@ export function restoreAreaHandlers(
       run: (step, context) => copyBackup(ports, step, context),
     },
     'salvage-wal': {
-      preview: (step) => [
-        { argv: ['cp', ...step.files.map((file) => `${step.fromDirectory}/${file}`), `${step.area.dataDirectory}/pg_wal/`] },
-      ],
+      preview: previewSalvage,
       run: async (step, context) => {
-        await instanceControl.copyFiles(step.fromDirectory, `${step.area.dataDirectory}/pg_wal`, step.files, step.owner, context);
+        const pgWal = `${step.area.dataDirectory}/pg_wal`;
+        await instanceControl.createDirectory(`${pgWal}/${ARCHIVE_STATUS}`, step.owner);
+        await instanceControl.copyFiles(step.fromDirectory, pgWal, step.files, step.owner, context);
         return { files: step.files.length };
       },
     },
@@ -43,6 +44,14 @@ export function restoreAreaHandlers(
       run: (step, context) => release(ports, step.area, context),
     },
   };
+}
+
+function previewSalvage({ files, fromDirectory, area }: StepOf<'salvage-wal'>) {
+  const notes = files.filter(isNote);
+  const copy = (names: readonly string[], into: string) =>
+    names.length === 0 ? [] : [{ argv: ['cp', ...names.map((name) => `${fromDirectory}/${name}`), into] }];
+  const wal = files.filter((name) => !isNote(name));
+  return [...copy(wal, `${area.dataDirectory}/pg_wal/`), ...copy(notes, `${area.dataDirectory}/pg_wal/${ARCHIVE_STATUS}/`)];
 }
 
 async function reserve(ports: HandlerPorts, { area, owner, runId, backup }: StepOf<'reserve-restore-area'>) {

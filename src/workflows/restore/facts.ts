@@ -6,6 +6,7 @@ import type { OperationContext } from '../../ports/operation.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
 import type { PinnedBackup } from '../../plan/step.ts';
 import type { PinnedCandidate, RestoreIntent } from './intent.ts';
+import { ARCHIVE_STATUS } from './salvage.ts';
 
 /** What PostgreSQL said when it had reached the target; written beside the restored data and journalled. */
 export interface Reached {
@@ -46,7 +47,7 @@ export interface RestoreFacts {
   /** Those of the intent's outdated directories that are still there. */
   readonly outdated: readonly string[];
   readonly areaExists: boolean;
-  /** Files of the salvage directory's pg_wal. */
+  /** Files of the salvage directory's pg_wal, and what its archiver has noted in archive_status. */
   readonly salvageable: readonly string[];
   /** Those that the restored data's pg_wal has by now. */
   readonly salvaged: readonly string[];
@@ -113,9 +114,17 @@ async function observeSalvage(
   ports: ReadPorts,
 ): Promise<Pick<RestoreFacts, 'salvageable' | 'salvaged'>> {
   if (salvageFrom === null) return { salvageable: [], salvaged: [] };
-  const salvageable = await ports.instance.listFiles(`${salvageFrom}/pg_wal`);
-  const present = new Set(await ports.instance.listFiles(`${area.dataDirectory}/pg_wal`));
+  const salvageable = await walFiles(`${salvageFrom}/pg_wal`, ports);
+  const present = new Set(await walFiles(`${area.dataDirectory}/pg_wal`, ports));
   return { salvageable, salvaged: salvageable.filter((name) => present.has(name)) };
+}
+
+async function walFiles(directory: string, ports: ReadPorts): Promise<readonly string[]> {
+  const [files, notes] = await Promise.all([
+    ports.instance.listFiles(directory),
+    ports.instance.listFiles(`${directory}/${ARCHIVE_STATUS}`),
+  ]);
+  return [...files, ...notes.map((name) => `${ARCHIVE_STATUS}/${name}`)];
 }
 
 function isSettled(intent: RestoreIntent, autoConf: string): boolean {

@@ -1,7 +1,7 @@
 import type { Plan, Step } from '../../plan/step.ts';
 import { currentCandidate, type RestoreFacts, sameBackup } from './facts.ts';
 import type { PinnedCandidate, RestoreIntent } from './intent.ts';
-import { filesToSalvage } from './salvage.ts';
+import { filesToSalvage, isNote } from './salvage.ts';
 import {
   closeWalStep,
   clearStep,
@@ -154,8 +154,8 @@ function replay(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCan
 }
 
 function salvageSteps(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCandidate): Step[] {
-  const missing = facts.salvageable.filter((name) => !facts.salvaged.includes(name));
-  const files = filesToSalvage(missing, candidate.lastArchivedSegment);
+  const files = filesToSalvage(facts.salvageable, candidate.lastArchivedSegment).filter((name) => !facts.salvaged.includes(name));
+  const count = files.filter((name) => !isNote(name)).length;
   // Once replay has begun its pg_wal has recycled files in it, which must not be taken for copies.
   const { reservedFor, data } = facts;
   const isThisAttempt = reservedFor !== undefined && reservedFor !== null && sameBackup(reservedFor, candidate);
@@ -166,7 +166,7 @@ function salvageSteps(intent: RestoreIntent, facts: RestoreFacts, candidate: Pin
       ...base(
         'salvage-wal',
         'write',
-        `Copy ${files.length} WAL segment${files.length === 1 ? '' : 's'} from ${intent.salvageFrom}/pg_wal`,
+        `Copy ${count} WAL file${count === 1 ? '' : 's'} from ${intent.salvageFrom}/pg_wal`,
         'the server that wrote them is down and they may never have been archived',
       ),
       kind: 'salvage-wal',
