@@ -7,8 +7,8 @@ const segment = (number: number, timeline = 1) =>
 describe('what is taken from the pg_wal of a stopped server', () => {
   it('is every segment from the last archived one on, the one that was being written included, and every history', () => {
     const files = [segment(3), segment(4), segment(5), '00000002.history', 'archive_status', `${segment(4)}.00000028.backup`];
-    expect(filesToSalvage(files, segment(4))).toEqual(['00000002.history', segment(4), segment(5)]);
-    expect(filesToSalvage(files, null)).toEqual(['00000002.history', segment(3), segment(4), segment(5)]);
+    expect(filesToSalvage(files, segment(4))).toEqual([segment(4), segment(5), '00000002.history']);
+    expect(filesToSalvage(files, null)).toEqual([segment(3), segment(4), segment(5), '00000002.history']);
   });
 
   it('is whatever the server still had to archive, with the notes that say so, which come last', () => {
