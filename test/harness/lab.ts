@@ -103,10 +103,12 @@ export class Lab {
     await this.postgresql('pg_ctl', 'stop', '--wait', '--silent', `--pgdata=${dataDirectory}`, `--mode=${mode}`);
   }
 
-  /** Starts a server with its own configuration, and waits until it takes connections. */
-  async start(dataDirectory: string, address?: ServerAddress): Promise<void> {
-    const options = address === undefined ? [] : [`--options=-p ${address.port} -k ${address.socketDirectory}`];
-    await this.postgresql('pg_ctl', 'start', '--wait', '--silent', `--pgdata=${dataDirectory}`, `--log=${dataDirectory}.log`, ...options);
+  /** Starts a server with its own configuration, but for what is given, and waits until it takes connections. */
+  async start(dataDirectory: string, address?: ServerAddress, settings: Readonly<Record<string, string>> = {}): Promise<void> {
+    const place = address === undefined ? [] : [`-p ${address.port}`, `-k ${address.socketDirectory}`];
+    const options = [...place, ...Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`)].join(' ');
+    const argv = ['start', '--wait', '--silent', `--pgdata=${dataDirectory}`, `--log=${dataDirectory}.log`];
+    await this.postgresql('pg_ctl', ...argv, ...(options === '' ? [] : [`--options=${options}`]));
   }
 
   async isRunning(dataDirectory: string): Promise<boolean> {
