@@ -49,8 +49,8 @@ function createReader(parts: PgbackrestParts): BackupCatalogReader {
         throw new SpokeError('REFUSED_PRECONDITION', `${settings.configFile} is not there or not up to date.`, {
           hint: 'Write it: spoke-backup setup archiving',
         });
-      const argv = verifyArguments(settings, repositoryOf(settings, name).index);
-      return readVerifyReport(await runWorking(parts, argv, { repository: name }, context));
+      const repository = repositoryOf(settings, name);
+      return readVerifyReport(await runWorking(parts, verifyArguments(settings, repository.index), { repository }, context));
     },
     isConfigurationCurrent: () => isConfigurationFileCurrent(settings),
   };
@@ -87,8 +87,8 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
     takeBackup: (request, context) => takeBackup(parts, reader, request, context),
     async restoreBackup(request, context) {
       await prepare(parts, context);
-      const argv = restoreArguments(settings, indexOf(request.repository), request);
-      await runWorking(parts, argv, { repository: request.repository }, context);
+      const repository = repositoryOf(settings, request.repository);
+      await runWorking(parts, restoreArguments(settings, repository.index, request), { repository }, context);
     },
   };
 }
@@ -104,13 +104,14 @@ async function takeBackup(
   context: OperationContext,
 ): Promise<BackupLabel> {
   await prepare(parts, context);
-  const argv = backupArguments(parts.settings, repositoryOf(parts.settings, request.repository).index, request);
+  const repository = repositoryOf(parts.settings, request.repository);
+  const argv = backupArguments(parts.settings, repository.index, request);
   const progress = { isComplete: false };
   const onLine = (line: string) => {
     progress.isComplete ||= readNewLabel(line) !== undefined;
   };
   try {
-    await whileLocked(parts.clock, context, () => runWorking(parts, argv, { repository: request.repository, onLine }, context));
+    await whileLocked(parts.clock, context, () => runWorking(parts, argv, { repository, onLine }, context));
   } catch (thrown) {
     // A complete backup is one, also where expiry, which follows it, failed; the next backup expires again.
     if (!progress.isComplete || context.signal.aborted) throw thrown;

@@ -75,14 +75,14 @@ export async function readBackupDetail(
 /** Throws REPOSITORY_UNAVAILABLE and its kin where the repository did not answer, which `info` does not count as a failure. */
 async function readStanza(parts: Parts, repository: RepositorySettings, label: BackupLabel | undefined, context: OperationContext) {
   const { settings } = parts;
-  const about = { repository: repository.name };
+  const about = { repository };
   const printed = await runReading(parts, infoArguments(settings, repository.index, label), about, context);
   const stanza = readInfo(printed, settings.stanza);
   const status = stanza?.repo.find((one) => one.key === repository.index)?.status ?? stanza?.status;
   if (stanza === undefined || status === undefined)
     throw new SpokeError('TOOL_FAILED', `pgbackrest info says nothing of stanza ${settings.stanza} in repository ${repository.name}`);
   const known = [STATUS_OK, STATUS_MISSING_STANZA_PATH, STATUS_NO_BACKUP, STATUS_MISSING_STANZA_DATA, STATUS_BACKUP_NOT_FOUND];
-  if (!known.includes(status.code)) throw repositoryTrouble(repository.name, status.message, secretsOf(settings));
+  if (!known.includes(status.code)) throw repositoryTrouble(repository, status.message, secretsOf(settings));
   return { stanza, status: status.code };
 }
 
@@ -90,7 +90,7 @@ async function readStanza(parts: Parts, repository: RepositorySettings, label: B
 async function refuseOrphanedBackups(parts: Parts, repository: RepositorySettings, context: OperationContext): Promise<void> {
   const path = `backup/${parts.settings.stanza}`;
   const argv = repoListArguments(parts.settings, repository.index, path);
-  const files = readRepositoryList(await runReading(parts, argv, { repository: repository.name }, context));
+  const files = readRepositoryList(await runReading(parts, argv, { repository }, context));
   const labels = new Set(files.flatMap(({ name }) => BACKUP_FOLDER.exec(name)?.[1] ?? []));
   if (labels.size === 0) return;
   const message = `repository ${repository.name} holds ${labels.size} backups, but ${path}/backup.info, which lists them, is gone`;

@@ -6,7 +6,7 @@ import { translateFailure } from './errors.ts';
 import { isFileSystemFull } from './free-space.ts';
 import { readProgress } from './progress.ts';
 import { secretsOf } from './secrets.ts';
-import type { PgbackrestSettings } from './settings.ts';
+import type { PgbackrestSettings, RepositorySettings } from './settings.ts';
 
 const READ_TIMEOUT_MS = 5 * 60_000;
 const WRITE_TIMEOUT_MS = 48 * 60 * 60_000;
@@ -22,7 +22,7 @@ export interface CommandParts {
 /** What one command is about. */
 export interface CommandOptions {
   /** The repository that it works on, for what is said when it fails. */
-  readonly repository?: string;
+  readonly repository?: RepositorySettings;
   readonly onLine?: (line: string) => void;
 }
 

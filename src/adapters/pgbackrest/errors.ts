@@ -1,5 +1,6 @@
 import { type ErrorCode, SpokeError } from '../../errors.ts';
 import { type Failure, failureOf, failureOfStatus } from './failure.ts';
+import type { RepositorySettings } from './settings.ts';
 import { postgresSupport } from './versions.ts';
 
 /** A command that ended with another exit code than 0. */
@@ -8,7 +9,7 @@ export interface FailedCommand {
   readonly exitCode: number;
   readonly output: string;
   /** The repository that it worked on, where it was one. */
-  readonly repository?: string | undefined;
+  readonly repository?: RepositorySettings | undefined;
   /** Never shown. */
   readonly secrets: readonly string[];
 }
@@ -18,11 +19,14 @@ interface Rule {
   readonly codes?: readonly number[];
   readonly says?: RegExp;
   readonly commands?: readonly string[];
+  /** Only of an encrypted repository. */
+  readonly encrypted?: true;
   readonly hint?: string;
 }
 
 const READING_BACKUPS = ['restore', 'verify', 'info', 'repo-get', 'repo-ls', 'archive-get'];
 const INFO_FILE = /(?:backup|archive)\.info/;
+const CHECK_PASSPHRASE = 'Check encryptionPassphrase of this repository: spoke-backup config show';
 const IN_REPOSITORY = /\/(?:backup|archive)\/[^/']+\//;
 
 /**
@@ -71,9 +75,10 @@ const RULES: readonly Rule[] = [
   { code: 'REPOSITORY_UNAVAILABLE', codes: [49, 101, 103] },
   {
     code: 'REPOSITORY_DENIED',
-    says: /cipher header invalid|is or was the repo encrypted/,
-    hint: 'Check encryptionPassphrase of this repository in the configuration.',
+    says: /cipher header invalid|is or was the repo encrypted|Salted__/,
+    hint: CHECK_PASSPHRASE,
   },
+  { code: 'REPOSITORY_DENIED', codes: [29, 95], says: INFO_FILE, encrypted: true, hint: CHECK_PASSPHRASE },
   { code: 'REFUSED_WRONG_CLUSTER', codes: [44, 45, 51, 58] },
   { code: 'REFUSED_WRONG_CLUSTER', codes: [28], commands: ['stanza-create', 'check', 'backup'] },
   { code: 'REFUSED_SERVER_RUNNING', codes: [38] },
@@ -103,13 +108,13 @@ const RULES: readonly Rule[] = [
 export function translateFailure({ command, exitCode, output, repository, secrets }: FailedCommand): SpokeError {
   const shown = withoutSecrets(output, secrets);
   const failure = failureOf(command, exitCode, shown);
-  const { code, hint } = ruleFor(failure);
-  const where = repository === undefined ? '' : ` (repository ${repository})`;
+  const { code, hint } = ruleFor(failure, repository);
+  const where = repository === undefined ? '' : ` (repository ${repository.name})`;
   return new SpokeError(code, `pgbackrest ${command}${where} failed: ${failure.message}`, {
     details: {
       command,
       exitCode,
-      ...(repository === undefined ? {} : { repository }),
+      ...(repository === undefined ? {} : { repository: repository.name }),
       outputTail: tailOf(shown),
     },
     ...(hint === undefined ? {} : { hint }),
@@ -117,17 +122,18 @@ export function translateFailure({ command, exitCode, output, repository, secret
 }
 
 /** A repository's own trouble, as `info` reports it with status 99. */
-export function repositoryTrouble(repository: string, message: string, secrets: readonly string[]): SpokeError {
+export function repositoryTrouble(repository: RepositorySettings, message: string, secrets: readonly string[]): SpokeError {
   const failure = failureOfStatus(withoutSecrets(message, secrets));
-  const { code, hint } = ruleFor(failure);
-  return new SpokeError(code, `repository ${repository} cannot be read: ${failure.message}`, {
-    details: { repository },
+  const { code, hint } = ruleFor(failure, repository);
+  return new SpokeError(code, `repository ${repository.name} cannot be read: ${failure.message}`, {
+    details: { repository: repository.name },
     ...(hint === undefined ? {} : { hint }),
   });
 }
 
-function ruleFor(failure: Failure): Pick<Rule, 'code' | 'hint'> {
-  const rule = RULES.find((one) => fits(one, failure)) ?? { code: 'TOOL_FAILED' };
+function ruleFor(failure: Failure, repository: RepositorySettings | undefined): Pick<Rule, 'code' | 'hint'> {
+  const isEncrypted = repository?.cipherPassphrase !== undefined;
+  const rule = RULES.find((one) => (one.encrypted !== true || isEncrypted) && fits(one, failure)) ?? { code: 'TOOL_FAILED' };
   // Whatever it is, that repository did not answer: it must never count as empty, and another one may do.
   const isVague = rule.code === 'TOOL_FAILED' || rule.code === 'FILE_SYSTEM_FAILED';
   return failure.ofRepository && isVague ? { code: 'REPOSITORY_UNAVAILABLE' } : rule;

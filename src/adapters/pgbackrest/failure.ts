@@ -27,6 +27,8 @@ const CODE_BY_NAME: Readonly<Record<string, number>> = {
 };
 
 const MOST_MESSAGE_LENGTH = 600;
+/** What a file that is no text leaves in a message about it. */
+const NOT_TEXT = /[\p{Cc}\ufffd]/gu;
 
 /** Codes of "found nothing", which pgBackRest also says of a repository that did not answer. Why, it said in a warning before. */
 const NOTHING_FOUND = [75, 103];
@@ -54,7 +56,11 @@ export function failureOfStatus(message: string): Failure {
 
 /** On one line. Of a refused HTTP request only the status and what the service said, without the headers of both sides. */
 function briefly(text: string): string {
-  const oneLine = (words: string) => words.replaceAll(/\s*\n\s*/g, ' ').trim();
+  const oneLine = (words: string) =>
+    words
+      .replaceAll(/\s*\n\s*/g, ' ')
+      .replaceAll(NOT_TEXT, '')
+      .trim();
   const [beforeHeaders = '', ...headers] = text.split(/\*\*\* (?:Path\/Query|Request Headers) \*\*\*/);
   if (headers.length === 0) return oneLine(text).slice(0, MOST_MESSAGE_LENGTH);
   const response = headers.join('');

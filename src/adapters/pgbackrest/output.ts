@@ -71,7 +71,8 @@ function keepDigits(_key: string, value: unknown, context?: { readonly source?: 
 
 function parse(json: string, command: string, reviver?: typeof keepDigits): unknown {
   try {
-    return JSON.parse(json, reviver);
+    // pgBackRest quotes damaged files as they are, control characters included, which JSON does not have.
+    return JSON.parse(json.replaceAll(/\p{Cc}/gu, ' '), reviver);
   } catch (thrown) {
     throw unexpected(command, thrown instanceof Error ? thrown.message : String(thrown));
   }

@@ -27,7 +27,7 @@ export async function readWalArchive(
   context: OperationContext,
 ): Promise<WalArchive> {
   const path = `archive/${parts.settings.stanza}/${generation}`;
-  const about = { repository: repository.name };
+  const about = { repository };
   const files = readRepositoryList(await runReading(parts, repoListArguments(parts.settings, repository.index, path), about, context));
   const segments = files.flatMap((file) => archivedSegmentOf(file) ?? []);
   const segmentSizeBytes = segmentSizeOf(
@@ -74,7 +74,7 @@ async function readHistories(
   const histories: TimelineHistory[] = [];
   const read = async (name: string) => {
     const argv = repoGetArguments(parts.settings, repository.index, `${path}/${name}`);
-    const text = await runReading(parts, argv, { repository: repository.name }, context);
+    const text = await runReading(parts, argv, { repository }, context);
     const history = parsedHistory(text, Number.parseInt(HISTORY_FILE.exec(name)?.[1] ?? '', 16));
     if (history !== undefined) histories.push(history);
   };
