@@ -128,7 +128,8 @@ export type Step = StepBase &
         readonly postgresMajor: number;
         readonly owner: FileOwner;
         readonly service: ServiceManager;
-        readonly systemIdentifier: string;
+        /** device:inode of what was confirmed to be replaced. */
+        readonly destinationIdentity: string | undefined;
       }
     | {
         readonly kind: 'swap-data-directory';

@@ -1,4 +1,5 @@
 import { SpokeError } from '../../errors.ts';
+import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StepOf } from '../../plan/step.ts';
 import { connectAsSuperuser, installationOf } from './connect.ts';
@@ -62,11 +63,7 @@ function startCommand({ service, dataDirectory, port, socketDirectory }: StepOf<
 
 async function stopServer(ports: HandlerPorts, step: StepOf<'stop-server'>, context: OperationContext) {
   const found = await ports.instance.inspectDirectory(step.dataDirectory, context);
-  if (found.control !== undefined && String(found.control.systemIdentifier) !== step.systemIdentifier)
-    throw new SpokeError(
-      'REFUSED_WRONG_CLUSTER',
-      `${step.dataDirectory} now holds another cluster (system identifier ${found.control.systemIdentifier})`,
-    );
+  requireConfirmed(found, step.destinationIdentity);
   if (found.running === undefined) return { stopped: false };
   if (step.service.manager !== 'pg_ctl') {
     await ports.services.stopService(step.service, context);
@@ -75,6 +72,12 @@ async function stopServer(ports: HandlerPorts, step: StepOf<'stop-server'>, cont
     await ports.instanceControl.stopServer({ dataDirectory: step.dataDirectory, binDirectory, owner: step.owner, mode: 'fast' }, context);
   }
   return { stopped: true };
+}
+
+/** What was confirmed is what is there: that very directory, or none. */
+function requireConfirmed({ path, identity }: DirectoryFacts, confirmed: string | undefined): void {
+  if (identity === confirmed) return;
+  throw new SpokeError('PLAN_STALE', identity === undefined ? `${path} is gone` : `${path} is not the directory that was confirmed`);
 }
 
 /** Two renames. After the first the data directory is away and its old content bootable beside; the second is the commit point. */
@@ -88,12 +91,9 @@ async function swap(ports: HandlerPorts, step: StepOf<'swap-data-directory'>, co
     throw new SpokeError('REFUSED_SERVER_RUNNING', `a server was started in ${step.dataDirectory} meanwhile`, {
       hint: 'Stop it, then: spoke-backup runs resume',
     });
-  if (destination.identity !== undefined) {
-    if (destination.identity !== step.destinationIdentity)
-      throw new SpokeError('PLAN_STALE', `${step.dataDirectory} is not the directory that was confirmed`);
-    if (step.oldDataDirectory !== undefined)
-      await ports.instanceControl.renameDirectory(step.dataDirectory, step.oldDataDirectory, destination.identity);
-  }
+  requireConfirmed(destination, step.destinationIdentity);
+  if (destination.identity !== undefined && step.oldDataDirectory !== undefined)
+    await ports.instanceControl.renameDirectory(step.dataDirectory, step.oldDataDirectory, destination.identity);
   await ports.instanceControl.renameDirectory(step.area.dataDirectory, step.dataDirectory, restored.identity);
   return { dataDirectory: step.dataDirectory, oldDataDirectory: step.oldDataDirectory ?? null };
 }

@@ -117,7 +117,7 @@ function completion(intent: RestoreIntent, facts: RestoreFacts, stage: Stage): S
     steps.push(confirmStep(intent));
   }
   if (intent.discardOld && intent.oldDataDirectory !== null && (!swapped || facts.old !== undefined))
-    steps.push(discardStep(intent, intent.oldDataDirectory, facts));
+    steps.push(discardStep(intent, intent.oldDataDirectory));
   for (const outdated of intent.outdated) if (facts.outdated.includes(outdated.path)) steps.push(discardOutdatedStep(outdated));
   if (!swapped || facts.areaExists) steps.push(releaseStep(intent));
   return steps;

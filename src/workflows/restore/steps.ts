@@ -122,7 +122,7 @@ export function stopServerStep(intent: RestoreIntent, node: string): Step {
     postgresMajor: intent.postgresMajor,
     owner: intent.owner,
     service: intent.service,
-    systemIdentifier: intent.systemIdentifier,
+    destinationIdentity: intent.destinationIdentity ?? undefined,
   };
 }
 
@@ -178,19 +178,19 @@ export function confirmStep(intent: RestoreIntent): Step {
   };
 }
 
-export function discardStep(intent: RestoreIntent, oldDataDirectory: string, facts: RestoreFacts): Step {
+export function discardStep(intent: RestoreIntent, oldDataDirectory: string): Step {
   return {
     ...base(
       'discard-old',
       'destructive',
       `Remove the old data directory ${oldDataDirectory}`,
-      '--discard-old was given, and the restored server answers',
+      intent.start ? '--discard-old was given, and the restored server answers' : '--discard-old was given',
     ),
     kind: 'discard-old',
     probe: `${oldDataDirectory} is gone`,
     timeoutMs: HOUR_MS,
     oldDataDirectory,
-    identity: facts.old?.identity ?? intent.destinationIdentity ?? undefined,
+    identity: intent.destinationIdentity ?? undefined,
   };
 }
 
