@@ -93,8 +93,8 @@ export interface RestoreStory extends FakeCluster {
 }
 
 /** Builds the world, decides, and only then breaks what is to be broken. Undefined where the restore is refused. */
-export async function tellRestore(scenario: RestoreScenario): Promise<RestoreStory | undefined> {
-  const built = buildWorld(scenario);
+export async function tellRestore(scenario: RestoreScenario, options = { reusesInodes: true }): Promise<RestoreStory | undefined> {
+  const built = buildWorld(scenario, options);
   const target = targetOf(scenario, built.world.history);
   const ports = fakeReadPorts(new FakeProcess(built.world), built.cluster);
   const request = requestOf(scenario, built, target);
@@ -109,7 +109,7 @@ export async function tellRestore(scenario: RestoreScenario): Promise<RestoreSto
   }
 }
 
-function buildWorld(scenario: RestoreScenario): FakeCluster {
+function buildWorld(scenario: RestoreScenario, { reusesInodes }: { readonly reusesInodes: boolean }): FakeCluster {
   const { primary, repositories, tablespaces, unarchivedEvents } = scenario;
   const events = [...FIRST_EVENTS, ...scenario.events];
   // Without a service manager nothing tells the server of a configuration in /etc.
@@ -123,6 +123,7 @@ function buildWorld(scenario: RestoreScenario): FakeCluster {
     tablespaces,
     configurationInDataDirectory,
     archiverFailsFrom: events.length - unarchivedEvents,
+    reusesInodes,
   });
   if (scenario.destination === 'empty') built.world.fs.makeDirectory(ELSEWHERE, POSTGRES_USER);
   if (scenario.destination === 'existing' && !replacesPrimary(scenario)) writeOtherCopy(built);
