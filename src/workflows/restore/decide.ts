@@ -1,4 +1,5 @@
 import { SpokeError } from '../../errors.ts';
+import { gapText } from '../../domain/recovery/assess-backup.ts';
 import type { BackupCandidate } from '../../domain/recovery/choose-backup.ts';
 import { estimateRestoreSeconds } from '../../domain/recovery/estimate.ts';
 import { contiguousWalFrom } from '../../domain/recovery/timeline-path.ts';
@@ -129,7 +130,9 @@ function warningsOf(
 ): readonly string[] {
   const standbys = world.nodes.filter((other) => other !== node && other.server?.inRecovery === true).map((other) => other.node.name);
   const links = world.detail?.links ?? [];
+  const gap = request.target.kind === 'latest' && world.server.salvageDirectory === undefined ? reachOf(candidate, world)?.gap : undefined;
   return [
+    ...(gap === undefined ? [] : [`the archive does not reach the present from this backup: ${gapText(gap)}, and the restore ends before`]),
     ...(candidate.backup.hasPageErrors ? [`backup ${candidate.label} was taken with page checksum errors`] : []),
     ...world.repositories.unreadable.map((one) => `repository ${one.repository} could not be read: ${one.message}`),
     ...(node !== undefined && standbys.length > 0
