@@ -53,6 +53,29 @@ export function killAll(processes: readonly TracedProcess[]): void {
   }
 }
 
+/** Tells a process from every other one that sees this machine's files, also from a later one with the same number. */
+export function lifeOf(pid: number): string {
+  // The start time: the 22nd field, the 20th after the name in parentheses.
+  const startedAt = readText(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ')[19];
+  return `${pid} ${startedAt ?? ''} ${readLink('/proc/self/ns/pid')}`;
+}
+
+/** Whether the process of a `lifeOf` is known to be dead. Of one in another container nothing is known. */
+export function isDead(life: string): boolean {
+  const pid = Number.parseInt(life, 10);
+  const inSight = life.endsWith(` ${readLink('/proc/self/ns/pid')}`);
+  return inSight && (lifeOf(pid) !== life || !exists(pid));
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
 function listDirectory(path: string): string[] {
   try {
     return readdirSync(path);
@@ -61,7 +84,8 @@ function listDirectory(path: string): string[] {
   }
 }
 
-function readText(path: string): string {
+/** Empty where it cannot be read. */
+export function readText(path: string): string {
   try {
     return readFileSync(path, 'latin1');
   } catch {
