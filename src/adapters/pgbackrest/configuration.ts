@@ -3,7 +3,7 @@ import type { PgbackrestSettings, RepositorySettings, S3RepositorySettings } fro
 
 type Option = readonly [name: string, value: string | number | undefined];
 
-/** The text of pgbackrest.conf. Pure. Throws CONFIG_INVALID for a value that would begin a line of its own. */
+/** The text of pgbackrest.conf. Pure. Throws CONFIG_INVALID for a value that the file cannot hold. */
 export function configurationText(settings: PgbackrestSettings): string {
   const global: readonly Option[] = [
     ...settings.repositories.flatMap(repositoryOptions),
@@ -31,8 +31,11 @@ function lines(options: readonly Option[]): string {
   return options.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${singleLine(name, String(value))}\n`])).join('');
 }
 
+/** pgBackRest takes space at the ends of a value away, which a passphrase would be the worse for. */
 function singleLine(name: string, value: string): string {
-  if (/[\r\n\0]/.test(value)) throw new SpokeError('CONFIG_INVALID', `the value of ${name} must be a single line`);
+  if (/\p{Cc}/u.test(value))
+    throw new SpokeError('CONFIG_INVALID', `the value of ${name} must be a single line without control characters`);
+  if (value !== value.trim()) throw new SpokeError('CONFIG_INVALID', `the value of ${name} must not begin or end with space`);
   return value;
 }
 

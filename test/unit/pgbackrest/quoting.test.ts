@@ -1,0 +1,76 @@
+import { execFileSync } from 'node:child_process';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { archiveCommand, restoreCommand } from '../../../src/adapters/pgbackrest/arguments.ts';
+import { confValue, shellWord } from '../../../src/adapters/pgbackrest/quoting.ts';
+import { SETTINGS } from './settings.ts';
+
+const text = fc.string({ unit: 'grapheme' }).map((value) => value.replaceAll('\0', ''));
+
+/** By PostgreSQL's rules (GUC_scanstr, guc-file.l): two quotes are one, a backslash takes the next character or its meaning. */
+function readConfValue(quoted: string): string {
+  const meanings: Record<string, string> = { n: '\n', r: '\r', t: '\t', b: '\b', f: '\f' };
+  return quoted.replaceAll(/''|\\([^])/gu, (_match, character: string | undefined) =>
+    character === undefined ? "'" : (meanings[character] ?? character),
+  );
+}
+
+/** PostgreSQL replaces %% by % before it hands a command to the shell. */
+function wordsOfShell(command: string): string[] {
+  return execFileSync('/bin/sh', ['-c', `for w in ${command.replaceAll('%%', '%')}; do printf '%s\\0' "$w"; done`])
+    .toString()
+    .split('\0')
+    .slice(0, -1);
+}
+
+it('a shell reads a word as it was', () => {
+  const words = ['plain', '', "it's", '$(id)`id`$HOME', 'a b', '100%', '"', '\\', 'ü', '-n', '#', '*', ';', 'two\nlines'];
+  expect(wordsOfShell(words.map(shellWord).join(' '))).toEqual(words);
+});
+
+it('PostgreSQL reads a value as it was, and it ends where it should', () => {
+  fc.assert(
+    fc.property(text, (value) => {
+      const quoted = confValue(value);
+      expect(readConfValue(quoted)).toBe(value);
+      expect(quoted).not.toMatch(/[\n\r]/);
+      expect(quoted.replaceAll("''", '')).not.toContain("'");
+    }),
+  );
+});
+
+/** The commands with what PostgreSQL puts in for their placeholders, run by a shell with a pgbackrest that exits with `code`. */
+function exitCodeOf(command: string, code: number): number {
+  const script = command.replace('/usr/bin/pgbackrest', `sh -c 'exit ${code}'`).replaceAll('%f', 'F').replaceAll('%p', 'P');
+  try {
+    execFileSync('/bin/sh', ['-c', script], { cwd: '/usr' });
+    return 0;
+  } catch (thrown) {
+    return (thrown as { status: number }).status;
+  }
+}
+
+it.each([
+  [0, 0],
+  [1, 1],
+])('a segment that is there or not (%i) is told to PostgreSQL as that', (code, expected) => {
+  expect(exitCodeOf(restoreCommand(SETTINGS, 1), code)).toBe(expected);
+});
+
+it.each([29, 42, 49, 103, 125])('trouble (%i) ends recovery instead of counting as the end of the archive', (code) => {
+  // wait_result_is_any_signal(rc, true) in RestoreArchivedFile: above 125 it is FATAL.
+  expect(exitCodeOf(restoreCommand(SETTINGS, 1), code)).toBeGreaterThan(125);
+});
+
+it.each([0, 45, 82, 103])('archiving passes on what pgBackRest says (%i)', (code) => {
+  expect(exitCodeOf(archiveCommand(SETTINGS), code)).toBe(code);
+});
+
+it('both commands work in whatever data directory PostgreSQL runs them', () => {
+  const printed = (command: string) =>
+    execFileSync('/bin/sh', ['-c', command.replace('/usr/bin/pgbackrest', 'printf %s\\\\n')], { cwd: '/usr' })
+      .toString()
+      .split('\n');
+  expect(printed(restoreCommand(SETTINGS, 2))).toEqual(expect.arrayContaining(['--pg1-path=/usr', '--repo=2', 'archive-get', '%f', '%p']));
+  expect(printed(archiveCommand(SETTINGS))).toEqual(expect.arrayContaining(['--pg1-path=/usr', 'archive-push', '%p']));
+});
