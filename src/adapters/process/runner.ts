@@ -42,8 +42,18 @@ export function createProcessRunner(options: { readonly graceMs?: number } = {})
 }
 
 async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: number): Promise<ProcessResult> {
+  const { input, user } = request;
+  const file = input === undefined ? undefined : await anonymousFile(input, user);
+  try {
+    return await runChild(request, spawn(launch, file?.fd), graceMs);
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Listens before anything is awaited: the output of a child that ends meanwhile would be lost, and its end with it. */
+async function runChild(request: ProcessRequest, child: Child, graceMs: number): Promise<ProcessResult> {
   const startedAt = performance.now();
-  const child = await spawn(launch, request);
   const groupId = child.process.pid;
   if (groupId === undefined) throw await spawnFailure(request, child);
   const guard = guardGroup(groupId);
@@ -71,20 +81,15 @@ async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: numbe
   }
 }
 
-async function spawn(launch: Launch, { input, user }: ProcessRequest): Promise<Child> {
-  const file = input === undefined ? undefined : await anonymousFile(input, user);
-  try {
-    const child = spawnChild(launch.file, [...launch.argv], {
-      cwd: launch.cwd,
-      env: launch.environment,
-      detached: true,
-      stdio: [file?.fd ?? 'ignore', 'pipe', 'pipe'],
-      ...(launch.uid !== undefined && launch.gid !== undefined && { uid: launch.uid, gid: launch.gid }),
-    });
-    return { process: child, failed: new Promise((resolve) => child.once('error', resolve)) };
-  } finally {
-    await file?.close();
-  }
+function spawn(launch: Launch, input: number | undefined): Child {
+  const child = spawnChild(launch.file, [...launch.argv], {
+    cwd: launch.cwd,
+    env: launch.environment,
+    detached: true,
+    stdio: [input ?? 'ignore', 'pipe', 'pipe'],
+    ...(launch.uid !== undefined && launch.gid !== undefined && { uid: launch.uid, gid: launch.gid }),
+  });
+  return { process: child, failed: new Promise((resolve) => child.once('error', resolve)) };
 }
 
 /** The leader's exit itself: its pipes may stay open longer, in the hands of what it started. */
