@@ -14,12 +14,21 @@ function cancelOnSignals(cancel: (signal: 'SIGINT' | 'SIGTERM') => void): void {
   on('SIGTERM', 143);
 }
 
+const UNSETTLED = 13;
+
 const args = process.argv.slice(2);
 if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   process.stdout.write(`${packageJson.version}\n`);
 } else {
   const cli = await import('./cli/run-cli.ts');
+  // Node ends with 13 where nothing is left to wait for and the program has not said how it ended; ours means something else.
+  let hasEnded = false;
+  process.on('exit', (code) => {
+    if (code === UNSETTLED && !hasEnded) process.exitCode = 1;
+  });
   const { signal, cancel } = cli.cancellation();
   cancelOnSignals(cancel);
-  process.exit(await cli.runCli(args, { signal, version: packageJson.version, root: fileURLToPath(new URL('..', import.meta.url)) }));
+  const exitCode = await cli.runCli(args, { signal, version: packageJson.version, root: fileURLToPath(new URL('..', import.meta.url)) });
+  hasEnded = true;
+  process.exit(exitCode);
 }
