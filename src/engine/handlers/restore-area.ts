@@ -92,7 +92,9 @@ async function copyBackup(ports: HandlerPorts, step: StepOf<'copy-backup'>, cont
   await ports.instanceControl.createDirectory(step.area.dataDirectory, step.owner);
   await ports.instanceControl.createDirectory(step.area.workDirectory, step.owner);
   for (const { location } of step.tablespaceMap) await ports.instanceControl.createDirectory(location, step.owner);
-  await ports.engine.restoreBackup(restoreRequest(step), context);
+  // Also where an earlier try of this very step has left something.
+  const { kind } = await ports.instance.inspectDirectory(step.area.dataDirectory, context);
+  await ports.engine.restoreBackup({ ...restoreRequest(step), resume: step.resume || kind !== 'empty' }, context);
   return { repository: step.backup.repository, label: step.backup.label };
 }
 
