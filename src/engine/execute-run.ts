@@ -18,6 +18,8 @@ export interface Workflow<Intent, Facts> {
   plan(intent: Intent, facts: Facts, runId: string): Plan;
   /** After a failure: what to note in the journal so that planning again takes another way; undefined where there is none. */
   otherWay?(intent: Intent, facts: Facts, error: SpokeError): readonly { readonly message: string; readonly detail: unknown }[] | undefined;
+  /** What a run is called that went through its whole plan; left out, it has succeeded. Any other can be resumed. */
+  outcomeOf?(facts: Facts, outcome: PlanOutcome): RunOutcome;
   /** After the last failure, or a cancellation: ends what still runs, removes what can never be resumed. */
   cleanUp?(intent: Intent, error: SpokeError, context: OperationContext): Promise<void>;
 }
@@ -42,7 +44,7 @@ export async function executeRun<Intent, Facts>(
   try {
     return await executeLocked(workflow, header, context);
   } finally {
-    for (const lock of locks) await lock.release();
+    for (const lock of locks) await noting('a lock was not released', header, context, () => lock.release());
   }
 }
 
@@ -69,19 +71,22 @@ async function executeLocked<Intent, Facts>(
   emit({ kind: 'run-started', runId, title: workflow.title, resumed });
   await ports.runWriter.append(runId, { at: ports.clock.now(), kind: 'attempt', pid: context.pid, detail: { resumed } });
   try {
-    const outcome = await untilThereIsNoOtherWay(workflow, header, context);
+    const { facts, outcome } = await untilThereIsNoOtherWay(workflow, header, context);
     await finish(
       header,
-      'succeeded',
+      workflow.outcomeOf?.(facts, outcome) ?? 'succeeded',
       { failures: outcome.failures.map(({ step, error }) => ({ step: step.id, code: error.code, message: error.message })) },
       context,
     );
     return outcome;
   } catch (thrown) {
     const error = asSpokeError(thrown);
-    await cleanUp(workflow, header, error, context);
-    const cancelled = error.code === 'CANCELLED' || error.code === 'TERMINATED';
-    await finish(header, cancelled ? 'cancelled' : 'failed', { code: error.code, message: error.message }, context);
+    // A signal of its own: the cancelled one would end it at once.
+    const limits = { signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS), timeoutMs: CLEAN_UP_LIMIT_MS };
+    await noting('cleaning up failed', header, context, async () => workflow.cleanUp?.(header.intent as Intent, error, limits));
+    const outcome = error.code === 'CANCELLED' || error.code === 'TERMINATED' ? 'cancelled' : 'failed';
+    const result = { code: error.code, message: error.message };
+    await noting('the journal cannot be written', header, context, () => finish(header, outcome, result, context));
     throw error;
   }
 }
@@ -101,14 +106,15 @@ async function untilThereIsNoOtherWay<Intent, Facts>(
   workflow: Workflow<Intent, Facts>,
   header: RunHeader,
   context: ExecutionContext,
-): Promise<PlanOutcome> {
+): Promise<{ readonly facts: Facts; readonly outcome: PlanOutcome }> {
   const { ports, handlers, emit, signal } = context;
   const intent = header.intent as Intent;
   for (;;) {
     const facts = await workflow.observe(intent, await ports.runs.read(header.runId), { signal });
     const plan = workflow.plan(intent, facts, header.runId);
     try {
-      return await runPlan(plan, { runId: header.runId, handlers, journal: ports.runWriter, clock: ports.clock, emit, signal });
+      const outcome = await runPlan(plan, { runId: header.runId, handlers, journal: ports.runWriter, clock: ports.clock, emit, signal });
+      return { facts, outcome };
     } catch (thrown) {
       const error = asSpokeError(thrown);
       const notes = signal.aborted ? undefined : workflow.otherWay?.(intent, facts, error);
@@ -119,20 +125,12 @@ async function untilThereIsNoOtherWay<Intent, Facts>(
   }
 }
 
-/** Runs on a signal of its own: the cancelled one would end it at once. A fault in here does not hide the error. */
-async function cleanUp<Intent, Facts>(
-  workflow: Workflow<Intent, Facts>,
-  header: RunHeader,
-  error: SpokeError,
-  context: ExecutionContext,
-): Promise<void> {
+/** For what comes after the end: a fault in it does not hide how the run ended. */
+async function noting(what: string, { runId }: RunHeader, { emit }: ExecutionContext, action: () => Promise<void>): Promise<void> {
   try {
-    await workflow.cleanUp?.(header.intent as Intent, error, {
-      signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS),
-      timeoutMs: CLEAN_UP_LIMIT_MS,
-    });
+    await action();
   } catch (thrown) {
-    context.emit({ kind: 'note', runId: header.runId, level: 'warning', message: `cleaning up failed: ${asSpokeError(thrown).message}` });
+    emit({ kind: 'note', runId, level: 'warning', message: `${what}: ${asSpokeError(thrown).message}` });
   }
 }
 

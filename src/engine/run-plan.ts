@@ -46,7 +46,8 @@ export async function runPlan(plan: Plan, context: EngineContext): Promise<PlanO
     } catch (thrown) {
       const error = asSpokeError(thrown);
       await recordFailure(step, error, context);
-      if (step.onFailure === 'stop' || context.signal.aborted) throw error;
+      throwIfCancelled(context.signal);
+      if (step.onFailure === 'stop') throw error;
       failures.push({ step, error });
     }
   }
@@ -87,9 +88,15 @@ function runOnce<S extends Step>(step: S, context: EngineContext): Promise<StepR
   });
 }
 
+/** A journal that cannot be written must not hide what went wrong: the next step finds it out. */
 async function recordFailure(step: Step, error: SpokeError, context: EngineContext): Promise<void> {
-  context.emit({ kind: 'step-failed', runId: context.runId, step, code: error.code, message: error.message });
-  await journal(context, { at: context.clock.now(), kind: 'step-failed', step: step.id, code: error.code, message: error.message });
+  const { runId } = context;
+  context.emit({ kind: 'step-failed', runId, step, code: error.code, message: error.message });
+  try {
+    await journal(context, { at: context.clock.now(), kind: 'step-failed', step: step.id, code: error.code, message: error.message });
+  } catch (thrown) {
+    context.emit({ kind: 'note', runId, level: 'warning', message: `the journal cannot be written: ${asSpokeError(thrown).message}` });
+  }
 }
 
 function journal(context: EngineContext, entry: JournalEntry): Promise<void> {

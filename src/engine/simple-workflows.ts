@@ -16,6 +16,8 @@ export function backupWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workfl
     title: 'backup',
     lockKeys: (intent) => [`cluster:${intent.cluster}`],
     observe: (intent, _run, context) => observeBackup(cluster, intent, ports, context),
+    // Resumed, it takes those that are still missing.
+    outcomeOf: ({ repositories }, { failures }) => (failures.length > 0 || repositories.unreadable.length > 0 ? 'failed' : 'succeeded'),
     plan: (intent, facts, runId) => {
       const plan = planBackup(intent, facts, runId);
       const refusal = plan.steps.length === 0 && facts.repositories.snapshots.length > 0 ? undefined : reasonAgainstBackup(intent, facts);
