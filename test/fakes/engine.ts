@@ -1,3 +1,4 @@
+import type { BackupLabel } from '../../src/domain/catalog/base-backup.ts';
 import type { BackupCatalogReader, BackupEngine, BackupRequest, RestoreRequest } from '../../src/ports/backup-engine.ts';
 import { formatLsn } from '../../src/domain/postgres/lsn.ts';
 import { recoverySettings, withoutRecoverySettings } from '../../src/domain/recovery/settings.ts';
@@ -50,8 +51,9 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     takeBackup: (request) =>
       process.change(
         `take backup into ${request.repository}`,
-        () => takeBackup(world, request).label,
-        () => void world.history.commit(),
+        () => takeBackup(world, request),
+        // A process that is killed leaves the engine's behind, which goes on.
+        (kind) => (kind === 'crash' ? world.orphanedBackups.push(request) : undefined),
       ),
     restoreBackup: (request) =>
       process.change(
@@ -93,13 +95,31 @@ function checkArchiving(world: FakeWorld): void {
   }
 }
 
-function takeBackup(world: FakeWorld, request: BackupRequest) {
+/** Waits for whoever holds the engine's lock; what that was, of this very run, is this backup. */
+function takeBackup(world: FakeWorld, request: BackupRequest): BackupLabel {
+  finishOrphanedBackups(world);
   const repository = repositoryNamed(world, request.repository);
+  const orphaned = repository.backups.find(({ backup }) => backup.annotations['spoke-run'] === request.runId);
+  const fault = repository.backupFaults.shift();
+  if (fault?.isComplete === false) throw fault.error;
+  const label = orphaned?.backup.label ?? writeBackup(world, repository, request);
+  if (fault !== undefined) throw fault.error;
+  return label;
+}
+
+/** Engine processes that outlived the one that started them come to their end. */
+export function finishOrphanedBackups(world: FakeWorld): void {
+  for (const request of world.orphanedBackups.splice(0)) {
+    const repository = repositoryNamed(world, request.repository);
+    if (repository.state === 'up' && world.origin() !== undefined) writeBackup(world, repository, request);
+  }
+}
+
+function writeBackup(world: FakeWorld, repository: FakeRepository, { type, runId }: BackupRequest): BackupLabel {
   repository.requireUp();
   if (world.origin() === undefined) throw new SpokeError('TOOL_FAILED', 'unable to find primary cluster');
-  const { type, runId } = request;
   const annotations = { 'spoke-run': runId };
-  return takeFakeBackup(repository, world.history, { type, annotations, tablespaces: [], postgresqlConf: '', autoConf: '' });
+  return takeFakeBackup(repository, world.history, { type, annotations, tablespaces: [], postgresqlConf: '', autoConf: '' }).label;
 }
 
 /** Everything but pg_control first; what was half copied is found and completed with `resume`, and refused without. */

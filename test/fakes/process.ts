@@ -44,7 +44,7 @@ export class FakeProcess {
   }
 
   /** A change of the world. `half` is what is left of it where it was cut off; without one it happens whole or not at all. */
-  async change<T>(name: string, whole: () => T, half?: () => void): Promise<T> {
+  async change<T>(name: string, whole: () => T, half?: (kind: Disturbance['kind']) => void): Promise<T> {
     await Promise.resolve();
     this.#requireAlive();
     this.points += 1;
@@ -53,7 +53,7 @@ export class FakeProcess {
     if (disturbance === undefined) return this.#changed(whole);
     if (disturbance.moment === 'before') this.#disturb(disturbance);
     if (disturbance.moment === 'during' && half !== undefined) {
-      this.#changed(half);
+      this.#changed(() => half(disturbance.kind));
       this.#disturb(disturbance);
       if (disturbance.kind === 'cancel') throw this.signal.reason;
     }

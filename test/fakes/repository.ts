@@ -32,6 +32,8 @@ export class FakeRepository {
   /** Listed, and found damaged when they are read. */
   readonly damagedBackups = new Set<string>();
   readonly damagedSegments = new Set<string>();
+  /** What the next backups end with: before anything is there, or although all of it is. */
+  readonly backupFaults: { readonly error: SpokeError; readonly isComplete: boolean }[] = [];
   readonly #history: FakeHistory;
 
   constructor(name: string, kind: 'local' | 's3', history: FakeHistory) {

@@ -1,5 +1,6 @@
 import { addMicros, type Instant } from '../../src/domain/time/instant.ts';
 import { SpokeError } from '../../src/errors.ts';
+import type { BackupRequest } from '../../src/ports/backup-engine.ts';
 import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
 import type { LockHolder } from '../../src/ports/run-store.ts';
 import type { ManagedService } from '../../src/ports/service-control.ts';
@@ -47,6 +48,8 @@ export class FakeWorld {
   readonly mountPoints = new Set(['/']);
   readonly forbidden = new Set(['/', '/home', '/etc', '/usr']);
   freeBytes = 1_000_000_000_000n;
+  /** Of the engine's processes that outlived whoever started them. */
+  readonly orphanedBackups: BackupRequest[] = [];
   /** Whether the engine's configuration on disk is the right one. */
   configurationIsCurrent = true;
   /** The data directory of the primary that writes `history`. */
@@ -112,6 +115,7 @@ export class FakeWorld {
 
   /** The power fails and comes back: no server has survived, some are started by their service managers. */
   crashMachine(): void {
+    this.orphanedBackups.splice(0);
     for (const server of [...this.servers]) server.kill();
     for (const { start, startsAtBoot } of this.services) if (startsAtBoot) this.#startAtBoot(start);
     this.onChange();
