@@ -1,11 +1,16 @@
-import { SpokeError } from '../../errors.ts';
+import { asSpokeError, SpokeError } from '../../errors.ts';
+import type { RepositoryName } from '../../domain/catalog/base-backup.ts';
+import { rangeContaining } from '../../domain/catalog/wal-archive.ts';
+import { parseWalSegmentName } from '../../domain/postgres/wal-segment.ts';
 import type { CommandPreview } from '../../ports/backup-engine.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import type { ServerAddress } from '../../ports/postgres-server.ts';
+import type { ArchiverStatistics, ServerAddress } from '../../ports/postgres-server.ts';
 import type { StepOf } from '../../plan/step.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 
 const POLL_MS = 50;
+/** Between two looks into a repository, which has to list its archive for each. */
+const LOOK_EVERY_MS = 2_000;
 
 /** Setting up the archive, and having a primary archive what it still holds. */
 export function archivingHandlers(
@@ -79,21 +84,53 @@ async function closeWalSegment(ports: HandlerPorts, step: StepOf<'close-wal-segm
   const address = await primaryAddress(ports, step.node, context);
   const closed = await ports.postgresWriter.closeWalSegment(address, context);
   const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
+  let lookAgainMs = 0;
   for (;;) {
     const { archiver } = await ports.postgres.observeServer(address, context);
     if (archiver.lastArchivedWal !== undefined && isArchivedUpTo(archiver.lastArchivedWal, closed.segment))
       return { segment: closed.segment };
-    if (ports.clock.monotonicMs() > deadlineMs)
-      throw new SpokeError(
-        'TIMED_OUT',
-        `${step.node} has not archived segment ${closed.segment}; last archived: ${archiver.lastArchivedWal ?? 'none'}, last failed: ${archiver.lastFailedWal ?? 'none'}`,
-        {
-          hint: 'See what its archive_command says in the server log; spoke-backup setup archiving repairs the settings.',
-        },
-      );
+    const isFailing = archiver.lastFailedTime !== undefined && archiver.lastFailedTime >= closed.commitTime;
+    if (isFailing && ports.clock.monotonicMs() >= lookAgainMs) {
+      if (await allHold(ports, step.repositories, closed.segment, context)) return { segment: closed.segment };
+      lookAgainMs = ports.clock.monotonicMs() + LOOK_EVERY_MS;
+    }
+    if (ports.clock.monotonicMs() > deadlineMs) throw notArchived(step.node, closed.segment, archiver, isFailing);
     context.onProgress?.({ phase: 'waiting for the archiver', position: closed.segment });
     await ports.clock.sleep(POLL_MS, context.signal);
   }
+}
+
+/**
+ * Whether the repositories that count have the segment. For the archiver it is archived only when every repository has it, so
+ * one that is down would keep all others from being restored from.
+ */
+async function allHold(
+  ports: HandlerPorts,
+  repositories: readonly RepositoryName[],
+  segment: string,
+  context: OperationContext,
+): Promise<boolean> {
+  for (const repository of repositories) {
+    try {
+      const { walArchive } = await ports.catalog.readRepository(repository, { walArchive: true }, context);
+      if (walArchive === undefined) return false;
+      const { timeline, segmentNumber } = parseWalSegmentName(segment, walArchive.segmentSizeBytes);
+      if (rangeContaining(walArchive, timeline, segmentNumber) === undefined) return false;
+    } catch (thrown) {
+      if (asSpokeError(thrown).retry === 'alternative') return false;
+      throw thrown;
+    }
+  }
+  return true;
+}
+
+/** What fails is not tried again: another repository may have what this one lacks. */
+function notArchived(node: string, segment: string, archiver: ArchiverStatistics, isFailing: boolean): SpokeError {
+  return new SpokeError(
+    isFailing ? 'REPOSITORY_UNAVAILABLE' : 'TIMED_OUT',
+    `${node} has not archived segment ${segment}; last archived: ${archiver.lastArchivedWal ?? 'none'}, last failed: ${archiver.lastFailedWal ?? 'none'}`,
+    { hint: 'See what its archive_command says in the server log; spoke-backup setup archiving repairs the settings.' },
+  );
 }
 
 /** The archiver works in order of names; history and partial files sort beside the segment that they belong to. */
