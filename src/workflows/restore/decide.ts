@@ -135,6 +135,9 @@ function warningsOf(
     ...(gap === undefined ? [] : [`the archive does not reach the present from this backup: ${gapText(gap)}, and the restore ends before`]),
     ...(candidate.backup.hasPageErrors ? [`backup ${candidate.label} was taken with page checksum errors`] : []),
     ...world.repositories.unreadable.map((one) => `repository ${one.repository} could not be read: ${one.message}`),
+    ...world.repositories.snapshots
+      .filter((one) => !one.initialised)
+      .map((one) => `repository ${one.repository} holds nothing of this cluster`),
     ...(node !== undefined && standbys.length > 0
       ? [`afterwards ${standbys.join(' and ')} follow another history and have to be seeded again`]
       : []),
