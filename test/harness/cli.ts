@@ -100,12 +100,17 @@ function parsed(argv: readonly string[], { exitCode, stdout, stderr }: CliResult
   }
 }
 
+/** Runs bin/spoke-backup, which has to succeed. */
+export async function spokeSuccessfully(argv: readonly string[], options: CliOptions = {}): ReturnType<typeof spoke> {
+  const result = await spoke(argv, options);
+  if (result.exitCode === 0) return result;
+  const { exitCode, stderr, document } = result;
+  throw new Error(`spoke-backup ${argv.join(' ')}: exit code ${exitCode}\n${stderr}\n${JSON.stringify(document, undefined, 2)}`);
+}
+
 /** Runs bin/spoke-backup, which has to succeed; gives its JSON document. */
 export async function spokeJson<T>(argv: readonly string[], options: CliOptions = {}): Promise<T> {
-  const { exitCode, document, stderr } = await spoke(argv, options);
-  if (exitCode !== 0)
-    throw new Error(`spoke-backup ${argv.join(' ')}: exit code ${exitCode}\n${stderr}\n${JSON.stringify(document, undefined, 2)}`);
-  return document as T;
+  return (await spokeSuccessfully(argv, options)).document as T;
 }
 
 /** Runs bin/spoke-backup, which has to fail; gives its error. */

@@ -6,7 +6,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { parseDocument } from 'yaml';
 import type { LabDescription, LabNode } from '../../src/lab/description.ts';
 import type { RestoreResult } from '../../src/cli/render/restore.ts';
-import { type Account, type CliError, ensureBuilt, outputOf, runProgram, spokeError, spokeJson } from './cli.ts';
+import { type Account, type CliError, ensureBuilt, outputOf, runProgram, spokeError, spokeJson, spokeSuccessfully } from './cli.ts';
 
 const SUPERUSER = 'postgres';
 const PATIENCE_MS = 30_000;
@@ -18,7 +18,7 @@ export interface LabOptions {
   /** The repository in S3 with many files an object, without which each small file is a request. */
   readonly bundle?: boolean;
   /** Who makes the lab and works in it; whoever runs the tests where it is not given. */
-  readonly account?: () => Promise<Account | undefined>;
+  readonly account?: Account;
 }
 
 /** Where a server is reached by its socket. */
@@ -78,6 +78,11 @@ export class Lab {
     return spokeError(argv, this.#options);
   }
 
+  /** A command that has to succeed; its JSON document, and what it said meanwhile. */
+  async spoke(...argv: string[]): Promise<{ readonly document: unknown; readonly stderr: string }> {
+    return spokeSuccessfully(argv, this.#options);
+  }
+
   /** Takes a backup into every repository, or into one. */
   async backup(type: 'full' | 'incr', ...argv: string[]): Promise<readonly Backup[]> {
     return (await this.json<{ backups: readonly Backup[] }>('backup', '--type', type, ...argv)).backups;
@@ -107,7 +112,8 @@ export class Lab {
   async start(dataDirectory: string, address?: ServerAddress, settings: Readonly<Record<string, string>> = {}): Promise<void> {
     const place = address === undefined ? [] : [`-p ${address.port}`, `-k ${address.socketDirectory}`];
     const options = [...place, ...Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`)].join(' ');
-    const argv = ['start', '--wait', '--silent', `--pgdata=${dataDirectory}`, `--log=${dataDirectory}.log`];
+    // Inside, since the lab's own directory need not be the owner's to write to.
+    const argv = ['start', '--wait', '--silent', `--pgdata=${dataDirectory}`, `--log=${dataDirectory}/started.log`];
     await this.postgresql('pg_ctl', ...argv, ...(options === '' ? [] : [`--options=${options}`]));
   }
 
@@ -153,11 +159,10 @@ export class Lab {
 export function useLab(options: LabOptions = {}): () => Lab {
   let lab: Lab | undefined;
   const directory = join(tmpdir(), 'lab');
-  let account: Account | undefined;
+  const { account } = options;
 
   beforeAll(async () => {
     await ensureBuilt();
-    account = await options.account?.();
     const argv = ['lab', 'up', '--dir', directory, '--nodes', String(options.nodes ?? 1), ...(options.s3 === false ? ['--no-s3'] : [])];
     const description = await spokeJson<LabDescription>(argv, { account });
     const { uid, gid } = await stat(description.primary.dataDirectory);
