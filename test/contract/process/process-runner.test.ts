@@ -7,10 +7,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { createProcessRunner } from '../../../src/adapters/process/index.ts';
 import { SpokeError } from '../../../src/errors.ts';
 import type { ProcessRequest } from '../../../src/ports/process-runner.ts';
+import { asRoot } from '../privileges.ts';
 
 const EXECUTABLES = fileURLToPath(new URL('../../fixtures/executables', import.meta.url));
 const HOST = fileURLToPath(new URL('./host-program.ts', import.meta.url));
-const isRoot = process.getuid?.() === 0;
 const POSTGRES = postgresAccount();
 
 const runner = createProcessRunner({ graceMs: 300 });
@@ -92,12 +92,14 @@ describe('what a process is given', () => {
 
   it('works in a process group of its own', async () => {
     const groupOf = async () => (await runner.run(request('/bin/sh', { argv: ['-c', 'cut -d" " -f5 /proc/$$/stat'] }))).stdout.trim();
-    const ours = readFileSync('/proc/self/stat', 'latin1').replace(/^.*\) /s, '').split(' ')[2];
+    const ours = readFileSync('/proc/self/stat', 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ')[2];
     const groups = [ours, await groupOf(), await groupOf()];
     expect(new Set(groups)).toHaveLength(3);
   });
 
-  it.runIf(isRoot)('runs as another user with the home and the supplementary groups of that user', async () => {
+  asRoot('runs as another user with the home and the supplementary groups of that user', async () => {
     const user = { uid: POSTGRES.uid, gid: POSTGRES.gid };
     const environment = (await runner.run(request('/usr/bin/env', { user }))).stdout;
     expect(environment).toContain(`HOME=${POSTGRES.home}\n`);
