@@ -82,8 +82,14 @@ test('sid is taken from the mirror of this machine, only programs and libraries 
 
 test('trixie is taken where sid cannot be had from any mirror, and that is said', async () => {
   const asked: string[] = [];
-  expect((await ensureCeph(contextOf(aptOf({ suites: ['trixie'] }, asked)))).suite).toBe('trixie');
-  expect(asked.slice(0, 3).map((each) => each.split(' ').at(-1))).toEqual(['sid', 'sid', 'trixie']);
+  const context = contextOf(aptOf({ suites: ['trixie'] }, asked));
+  const named = { ...context, environment: { ...context.environment, SPOKE_LAB_DEBIAN_MIRROR: 'http://named.example/debian' } };
+  expect((await ensureCeph(named)).suite).toBe('trixie');
+  expect(asked.slice(0, 3)).toEqual([
+    'http://named.example/debian sid',
+    'http://mirror.example/debian sid',
+    'http://named.example/debian trixie',
+  ]);
   expect(lines.at(-1)).toContain('sid could not be used');
 });
 
