@@ -16,6 +16,7 @@ import {
 import { readBackupDetail, readRepository } from './catalog-reader.ts';
 import { runWorking } from './command.ts';
 import { isConfigurationFileCurrent, makeLocalRepositories, writeConfigurationFile } from './configuration-file.ts';
+import { markAsHalfRestored } from './half-restored.ts';
 import { whileLocked } from './lock.ts';
 import { readNewLabel } from './progress.ts';
 import type { PgbackrestSettings, RepositorySettings } from './settings.ts';
@@ -88,6 +89,7 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
     async restoreBackup(request, context) {
       await prepare(parts, context);
       const repository = repositoryOf(settings, request.repository);
+      if (request.resume) await markAsHalfRestored(request.dataDirectory, settings);
       await runWorking(parts, restoreArguments(settings, repository.index, request), { repository }, context);
     },
   };

@@ -249,20 +249,28 @@ export function describeBackupEngine(name: string, create: () => Promise<EngineU
       await server.stop();
     });
 
-    it('leaves nothing that could start when a restore is cancelled, and a resumed one completes it', async () => {
-      const dataDirectory = await tested.directory('resumed');
-      const cancel = new AbortController();
-      const request: RestoreRequest = {
-        ...{
-          repository: first,
-          label: labels.incr,
-          dataDirectory,
-          target: { kind: 'immediate' },
-          timeline: 'latest',
-          targetAction: 'pause',
-        },
-        ...{ workDirectory: await tested.directory('resumed.w'), tablespaceMap: [], resume: false },
+    async function requestInto(name: string): Promise<RestoreRequest> {
+      return {
+        ...{ repository: first, label: labels.incr, target: { kind: 'immediate' }, timeline: 'latest', targetAction: 'pause' },
+        ...{ dataDirectory: await tested.directory(name), workDirectory: await tested.directory(`${name}.w`) },
+        ...{ tablespaceMap: [], resume: false },
       };
+    }
+
+    it('completes a restore that was interrupted before it wrote its first file', async () => {
+      const request = await requestInto('begun');
+      // As pgBackRest is seen to leave it: all directories, and nothing in them.
+      for (const name of ['base', 'base/1', 'global', 'pg_wal']) await tested.directory(`begun/${name}`);
+      await tested.engine.restoreBackup({ ...request, resume: true }, context);
+      const server = await tested.serverOn(request.dataDirectory);
+      expect(await rowsAfterRecovery(server, PAUSED)).toBe('1,2');
+      await server.stop();
+    });
+
+    it('leaves nothing that could start when a restore is cancelled, and a resumed one completes it', async () => {
+      const request = await requestInto('resumed');
+      const { dataDirectory } = request;
+      const cancel = new AbortController();
       const cancelled = tested.engine.restoreBackup(request, { signal: cancel.signal, onProgress: () => cancel.abort() });
       expect((await errorOf(cancelled)).code).toBe('CANCELLED');
       expect(existsSync(`${dataDirectory}/global/pg_control`)).toBe(false);
