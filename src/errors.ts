@@ -61,8 +61,8 @@ export const ERROR_KINDS = {
   TIMED_OUT: { exitCode: 23, retry: 'transient', hint: 'See what it was waiting for above, then: spoke-backup runs resume' },
   PLAN_STALE: { exitCode: 30, retry: 'none', hint: 'The world changed while the plan was shown. Run the command again.' },
   RUN_NOT_FOUND: { exitCode: 2, retry: 'none', hint: 'See: spoke-backup runs' },
-  CANCELLED: { exitCode: 130, retry: 'none', hint: 'Go on with: spoke-backup runs resume' },
-  TERMINATED: { exitCode: 143, retry: 'none', hint: 'Go on with: spoke-backup runs resume' },
+  CANCELLED: { exitCode: 130, retry: 'none', hint: 'No run had begun: repeat the command.' },
+  TERMINATED: { exitCode: 143, retry: 'none', hint: 'No run had begun: repeat the command.' },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERROR_KINDS;

@@ -1,5 +1,4 @@
-import type { SpokeError } from '../errors.ts';
-import { asSpokeError } from '../errors.ts';
+import { asSpokeError, SpokeError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
@@ -80,7 +79,7 @@ async function executeLocked<Intent, Facts>(
     );
     return outcome;
   } catch (thrown) {
-    const error = asSpokeError(thrown);
+    const error = errorOfRun(thrown, runId, context.signal);
     // A signal of its own: the cancelled one would end it at once.
     const limits = { signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS), timeoutMs: CLEAN_UP_LIMIT_MS };
     await noting('cleaning up failed', header, context, async () => workflow.cleanUp?.(header.intent as Intent, error, limits));
@@ -89,6 +88,18 @@ async function executeLocked<Intent, Facts>(
     await noting('the journal cannot be written', header, context, () => finish(header, outcome, result, context));
     throw error;
   }
+}
+
+const RESUME = 'spoke-backup runs resume';
+
+/** The error with the run that it ended, also in the command that goes on with it. */
+function errorOfRun(thrown: unknown, runId: string, { aborted, reason }: AbortSignal): SpokeError {
+  const found = asSpokeError(thrown);
+  const wasCancelled = found.code === 'CANCELLED' || found.code === 'TERMINATED';
+  // Whoever noticed it may not know which signal it was.
+  const error = aborted && wasCancelled ? asSpokeError(reason) : found;
+  const hint = wasCancelled ? `Go on with: ${RESUME} ${runId}` : error.hint.replace(new RegExp(`${RESUME}$`), `${RESUME} ${runId}`);
+  return new SpokeError(error.code, error.message, { details: { ...error.details, run: runId }, hint, cause: error.cause ?? error });
 }
 
 async function ensureCreated(header: RunHeader, { ports }: ExecutionContext): Promise<boolean> {
