@@ -1,7 +1,11 @@
+import { configureGlobal } from 'fast-check';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { killAll, processesLeftBelow, TEST_ROOT_VARIABLE } from './test-root.ts';
+
+// In continuous integration the same cases each time: what it finds is then the fault of the change.
+if (process.env['CI'] !== undefined) configureGlobal({ seed: 20_261_122 });
 
 /**
  * Runs in each test file before its tests: gives it a temporary directory and, when its tests and their clean-up are done,

@@ -106,10 +106,6 @@ export function hasFile(directory: FakeDirectory, path: string): boolean {
   return fileIn(directory, path) !== undefined;
 }
 
-export function removeFile(directory: FakeDirectory, name: string): void {
-  directory.children.delete(name);
-}
-
 /** Symbolic links in pg_tblspc. */
 export function tablespacesOf(directory: FakeDirectory): readonly { oid: number; location: string }[] {
   const folder = nodeIn(directory, 'pg_tblspc');

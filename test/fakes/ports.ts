@@ -42,9 +42,9 @@ function fakeClock(process: FakeProcess): Clock {
     now: () => world.now(),
     monotonicMs: () => world.elapsedMs(),
     async sleep(ms, signal) {
-      if (signal.aborted) throw signal.reason;
+      signal.throwIfAborted();
       await process.change('sleep', () => world.advance(ms));
-      if (signal.aborted) throw signal.reason;
+      signal.throwIfAborted();
     },
   };
 }

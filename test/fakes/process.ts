@@ -55,7 +55,7 @@ export class FakeProcess {
     if (disturbance.moment === 'during' && half !== undefined) {
       this.#changed(() => half(disturbance.kind));
       this.#disturb(disturbance);
-      if (disturbance.kind === 'cancel') throw this.signal.reason;
+      if (disturbance.kind === 'cancel') this.signal.throwIfAborted();
     }
     const result = this.#changed(whole);
     if (disturbance.moment === 'after' || (disturbance.moment === 'during' && half === undefined)) this.#disturb(disturbance);

@@ -5,8 +5,15 @@ import { attemptRestore } from './restore-run.ts';
 import { restoreScenario, type RestoreScenario, share, tellRestore } from './restore-scenario.ts';
 import { simulation } from './seeds.ts';
 
-/** The last two where the primary that was to close its segment is not that of the archive any more, or gone. */
-const REFUSALS = ['PLAN_STALE', 'REFUSED_SERVER_RUNNING', 'REFUSED_UNSAFE_DIRECTORY', 'TIMED_OUT', 'POSTGRES_UNAVAILABLE'];
+/** The last three where the primary that was to close its segment is not that of the archive any more, or gone. */
+const REFUSALS = [
+  'PLAN_STALE',
+  'REFUSED_SERVER_RUNNING',
+  'REFUSED_UNSAFE_DIRECTORY',
+  'TIMED_OUT',
+  'POSTGRES_UNAVAILABLE',
+  'REPOSITORY_UNAVAILABLE',
+];
 
 /** Where the restored data takes its place: from here on the destination is the run's own. */
 function commitPoint(passed: readonly string[], dataDirectory: string): number {

@@ -54,10 +54,10 @@ async function endOf(story: RestoreStory, { end }: Attempt) {
   const { dataDirectory, oldDataDirectory, area } = intent;
   const servers = [...world.servers].map((server) => [world.fs.pathOf(server.directory.identity), server.phase, server.archives]);
   // Of several backups that lead nowhere, each for its own reason, the one that was tried last gives the error.
-  if (end.kind !== 'done') return { servers: servers.sort(), end: end.kind };
+  if (end.kind !== 'done') return { servers: servers.map(String).sort((a, b) => (a < b ? -1 : 1)), end: end.kind };
   const { reached, evidence, timeline, backup } = await resultOf(story);
   return {
-    servers: servers.sort(),
+    servers: servers.map(String).sort((a, b) => (a < b ? -1 : 1)),
     destination: describeDirectory(story, dataDirectory),
     end: end.kind,
     old: describeOld(story, oldDataDirectory),
