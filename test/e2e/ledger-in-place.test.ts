@@ -173,7 +173,7 @@ describe('a node that was stopped', () => {
 });
 
 describe('a node that was killed', () => {
-  test('is restored to its last row, also those in segments that never reached the archive', async () => {
+  test('has left rows that never reached the archive: a copy is restored to an instant among them', async () => {
     const lab = theLab();
     await ledger.query("ALTER SYSTEM SET archive_command = '/bin/false'");
     await ledger.query('SELECT pg_reload_conf()');
@@ -182,6 +182,14 @@ describe('a node that was killed', () => {
       await commit(2);
     }
     await kill(lab.primary);
+    const target = present.at(-2)!;
+    await copied(['--to', isoOf(target.committedMicros)], async (result) => {
+      await expectRows(result, present.slice(0, -1));
+      expect(result.reached).toMatchObject({ time: timeOf(target), timeline: 4 });
+    });
+  });
+
+  test('is restored to its last row, also those in segments that never reached the archive', async () => {
     const result = await restoreInPlace('--to', 'latest');
     await expectPrimary(result, 5);
     expect(result.reached).toMatchObject({ time: timeOf(present.at(-1)), timeline: 4 });

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import type { RestoreResult } from '../../src/cli/render/restore.ts';
 import { parseLsn } from '../../src/domain/postgres/lsn.ts';
 import { type Backup, type Lab, querySocket, urlOf, useLab } from '../harness/lab.ts';
 import { untilServed } from './ledger/backups.ts';
-import { expectCopy, expectDurations, expectPosition, expectRows, timeOf } from './ledger/expect-restored.ts';
+import { expectCopy, expectDurations, expectPosition, expectRows, expectSettled, timeOf } from './ledger/expect-restored.ts';
 import { quietest, type Stretch, type TargetCase, targetsIn } from './ledger/targets.ts';
 
 /**
@@ -18,6 +18,7 @@ const EXACT = 'the very microsecond of a commit, inclusive';
 const OVERTAKEN = 'a transaction that a later one overtook, inclusive';
 const TABLES = ['ledger', 'ledger_there'];
 const THERE = 'ledger_there';
+const LOCATION = "SELECT pg_tablespace_location(oid) AS path FROM pg_tablespace WHERE spcname = 'apart'";
 
 const theLab = useLab({ nodes: 1, bundle: true });
 let ledger: Ledger;
@@ -84,7 +85,7 @@ async function restored(name: string, argv: readonly string[], look: (result: Re
   try {
     await expectCopy(lab, result, name);
     expectDurations(result);
-    const [place] = await querySocket(result, "SELECT pg_tablespace_location(oid) AS path FROM pg_tablespace WHERE spcname = 'apart'");
+    const [place] = await querySocket(result, LOCATION);
     expect(place).toEqual({ path: map });
     await look(result);
   } finally {
@@ -172,5 +173,18 @@ describe('a tablespace', () => {
     expect(error).toMatchObject({ code: 'REFUSED_TABLESPACE', exitCode: 12 });
     expect(error.hint).toContain(`--tablespace-map ${tablespace}=${join(lab.directory, 'copy')}.tablespaces/tablespace`);
     await expectRows(lab.primary, ledger.entries, TABLES);
+  });
+
+  test('goes beside its old location where the node is restored in place, and the old one stays', async () => {
+    const lab = theLab();
+    const result = await lab.json<RestoreResult>('restore', '--to', 'latest', '--in-place', '--confirm', 'lab');
+    await ledger.moveTo(urlOf(lab.primary));
+    await expectSettled(lab, result);
+    await expectRows(lab.primary, ledger.entries, TABLES);
+    await ledger.commit(1, THERE);
+    await expectRows(lab.primary, ledger.entries, TABLES);
+    const [place] = await querySocket(lab.primary, LOCATION);
+    expect(place?.['path']).toMatch(new RegExp(`^${tablespace}[.]spoke-`));
+    expect(await readdir(tablespace)).not.toEqual([]);
   });
 });

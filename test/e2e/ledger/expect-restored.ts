@@ -26,6 +26,7 @@ export async function expectRows(
 
 /** What every restore into a directory of its own leaves behind: a server of its own that harms nobody. */
 export async function expectCopy(lab: Lab, restored: RestoreResult, name: string): Promise<void> {
+  expect(restored).toMatchObject({ cluster: 'lab', run: expect.stringMatching(/^\d{8}T\d{6}Z-restore-\w+$/) });
   expect(restored.dataDirectory).toBe(join(lab.directory, name));
   expect(restored.oldDataDirectory).toBeNull();
   expect(restored.started).toBe(true);
