@@ -20,6 +20,7 @@ export type RecoveryVerdict =
         | 'TARGET_AFTER_WINDOW'
         | 'TARGET_BEFORE_WINDOW'
         | 'TARGET_NOT_FOUND'
+        | 'BACKUP_DAMAGED'
         | 'REPOSITORY_UNAVAILABLE'
         | 'POSTGRES_FAILED'
         | 'VERIFICATION_FAILED';
@@ -35,6 +36,10 @@ export function judgeRecovery(target: RecoveryTarget, evidence: RecoveryEvidence
   return target.kind === 'latest' ? judgeLatest(evidence) : judgeStop(target, evidence);
 }
 
+/** Where the WAL of the backup itself is not there: its first segment, or one before its end (StartupXLOG, InitWalRecovery). */
+const LACKS_OWN_WAL =
+  /^(?:WAL ends before (?:end of online backup|consistent recovery point)|could not (?:locate required checkpoint record|find redo location referenced by checkpoint record))/;
+
 function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
   if (log.beforeConsistency)
     return {
@@ -42,14 +47,17 @@ function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
       code: 'TARGET_BEFORE_WINDOW',
       message: `${describeTarget(target)} lies before the end of the backup: the copy is not consistent there`,
     };
+  const lacksOwnWal = log.fatal !== undefined && LACKS_OWN_WAL.test(log.fatal);
+  if (log.fetchError !== undefined && (log.endedBeforeTarget || lacksOwnWal))
+    return { kind: 'failed', code: 'REPOSITORY_UNAVAILABLE', message: `WAL could not be fetched from the repository: ${log.fetchError}` };
+  if (lacksOwnWal)
+    return { kind: 'failed', code: 'BACKUP_DAMAGED', message: `WAL from between its start and its end is missing: ${log.fatal}` };
   if (!log.endedBeforeTarget)
     return {
       kind: 'failed',
       code: 'POSTGRES_FAILED',
       message: `the restored server ended while it replayed: ${log.fatal ?? 'its log says nothing'}`,
     };
-  if (log.fetchError !== undefined)
-    return { kind: 'failed', code: 'REPOSITORY_UNAVAILABLE', message: `WAL could not be fetched from the repository: ${log.fetchError}` };
   const last = log.lastCompletedTransactionTime;
   const end = last === undefined ? '' : `; the last commit in it is of ${formatInstantUtc(last)}`;
   const searched = target.kind === 'xid' || target.kind === 'name';
