@@ -52,8 +52,8 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
       process.change(
         `take backup into ${request.repository}`,
         () => takeBackup(world, request),
-        // A process that is killed leaves the engine's behind, which goes on.
-        (kind) => (kind === 'crash' ? world.orphanedBackups.push(request) : undefined),
+        // A process that is killed leaves the engine's behind, which goes on; not one that still waited for the engine's lock.
+        (kind) => (kind === 'crash' && world.orphanedBackups.length === 0 ? world.orphanedBackups.push(request) : undefined),
       ),
     restoreBackup: (request) =>
       process.change(
@@ -126,8 +126,8 @@ function writeBackup(world: FakeWorld, repository: FakeRepository, { type, runId
 function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole' | 'half'): void {
   const { fs } = world;
   const { dataDirectory, resume, tablespaceMap } = request;
-  if (fs.list(dataDirectory).length > 0 && !resume)
-    throw new SpokeError('TOOL_FAILED', `[040]: ${dataDirectory} is not empty; use --delta`);
+  const occupied = [dataDirectory, ...tablespaceMap.map(({ location }) => location)].find((path) => fs.list(path).length > 0);
+  if (occupied !== undefined && !resume) throw new SpokeError('TOOL_FAILED', `[040]: ${occupied} is not empty; use --delta`);
   const repository = repositoryNamed(world, request.repository);
   const taken = backupOf(repository, request.label);
   const owner = fs.directory(dataDirectory)?.owner ?? POSTGRES_USER;

@@ -43,7 +43,7 @@ function fakeClock(process: FakeProcess): Clock {
     monotonicMs: () => world.elapsedMs(),
     async sleep(ms, signal) {
       signal.throwIfAborted();
-      await process.change('sleep', () => world.advance(ms));
+      await process.sleep(ms);
       signal.throwIfAborted();
     },
   };

@@ -44,20 +44,29 @@ export class FakeProcess {
   }
 
   /** A change of the world. `half` is what is left of it where it was cut off; without one it happens whole or not at all. */
-  async change<T>(name: string, whole: () => T, half?: (kind: Disturbance['kind']) => void): Promise<T> {
+  change<T>(name: string, whole: () => T, half?: (kind: Disturbance['kind']) => void): Promise<T> {
+    return this.#pass(name, () => this.#changed(whole), half === undefined ? undefined : (kind) => this.#changed(() => half(kind)));
+  }
+
+  /** Time passes: the process changes nothing itself. */
+  sleep(ms: number): Promise<void> {
+    return this.#pass('sleep', () => this.world.advance(ms), undefined);
+  }
+
+  async #pass<T>(name: string, whole: () => T, half: ((kind: Disturbance['kind']) => void) | undefined): Promise<T> {
     await Promise.resolve();
     this.#requireAlive();
     this.points += 1;
     this.passed.push(name);
     const disturbance = this.#disturbances.get(this.points);
-    if (disturbance === undefined) return this.#changed(whole);
+    if (disturbance === undefined) return whole();
     if (disturbance.moment === 'before') this.#disturb(disturbance);
     if (disturbance.moment === 'during' && half !== undefined) {
-      this.#changed(() => half(disturbance.kind));
+      half(disturbance.kind);
       this.#disturb(disturbance);
       if (disturbance.kind === 'cancel') this.signal.throwIfAborted();
     }
-    const result = this.#changed(whole);
+    const result = whole();
     if (disturbance.moment === 'after' || (disturbance.moment === 'during' && half === undefined)) this.#disturb(disturbance);
     return result;
   }

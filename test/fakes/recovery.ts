@@ -69,11 +69,11 @@ export class FakeRecovery {
   }
 
   /** Replays one segment. Says whether it goes on, stopped at the target, met the end of the WAL, or would stop too early. */
-  replaySegment(): 'on' | 'stopped' | 'end of WAL' | 'inconsistent' {
+  replaySegment(): 'on' | 'stopped' | 'end of WAL' | 'no WAL' | 'inconsistent' {
     const first = this.#next();
     const segment = segmentNumberOf(first?.lsn ?? this.position, SEGMENT_SIZE_BYTES);
     if (this.#isImmediateStop()) return this.#stop('recovery stopping after reaching consistency');
-    if (!this.#fetch(segment) || first === undefined) return 'end of WAL';
+    if (!this.#fetch(segment) || first === undefined) return this.#fetched.size === 0 ? 'no WAL' : 'end of WAL';
     for (
       let record = this.#next();
       record !== undefined && segmentNumberOf(record.lsn, SEGMENT_SIZE_BYTES) === segment;

@@ -74,6 +74,11 @@ export class FakeServer {
     );
   }
 
+  /** Whether it changes anything while time passes. */
+  get isBusy(): boolean {
+    return ['starting', 'crash recovery', 'archive recovery'].includes(this.phase);
+  }
+
   /** Lets some time pass. */
   tick(): void {
     if (this.phase === 'starting' || this.phase === 'crash recovery') {
@@ -183,7 +188,10 @@ export class FakeServer {
     const outcome = recovery.replaySegment();
     if (outcome === 'on') return;
     if (outcome === 'inconsistent') this.kill();
-    else if (outcome === 'stopped' && recovery.action === 'pause') {
+    else if (outcome === 'no WAL') {
+      this.log('FATAL:  could not locate required checkpoint record');
+      this.kill();
+    } else if (outcome === 'stopped' && recovery.action === 'pause') {
       this.log('LOG:  pausing at the end of recovery');
       this.phase = 'paused';
     } else if (outcome === 'end of WAL' && (recovery.hasTarget || !recovery.isConsistent)) {

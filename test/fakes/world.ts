@@ -84,8 +84,9 @@ export class FakeWorld {
   /** Time passes: servers go on with what they do. */
   advance(ms: number): void {
     this.#elapsedMicros += BigInt(Math.ceil(ms * 1000));
-    for (const server of [...this.servers]) server.tick();
-    this.onChange();
+    const busy = [...this.servers].filter((server) => server.isBusy);
+    for (const server of busy) server.tick();
+    if (busy.length > 0) this.onChange();
   }
 
   startServer(start: ServerStart): FakeServer {

@@ -33,6 +33,8 @@ async function play(scenario: RestoreScenario, what: Interference, place: number
     touched = interfere(story, what);
   };
   const point = 1 + Math.floor(place * committed);
+  // The stop goes by the path: nothing comes between it and the last look.
+  if (/^stop (server|service)/.test(passed[point - 1] ?? '')) return;
   const { end } = await attemptRestore(story, { disturbances: new Map([[point, { kind: 'act', moment: 'before', act }]]) });
   if (touched === undefined) return;
   const when = `${what} at ${passed[point - 1]}`;

@@ -200,6 +200,15 @@ function breakCandidates({ faults: broken }: RestoreScenario, { world }: FakeClu
   }
 }
 
+/** Whether some backup leads to the target for certain: its files and its repository are as good as they looked. */
+export function hasSoundCandidate({ intent, target, world }: RestoreStory): boolean {
+  if (intent.closeWalOn !== null || !['lsn', 'immediate', 'latest'].includes(target.kind)) return false;
+  return intent.candidates.some(({ repository, label }) => {
+    const found = world.repositories.find((one) => one.name === repository);
+    return found?.state === 'up' && !found.damagedBackups.has(label) && found.damagedSegments.size === 0;
+  });
+}
+
 /** Whether a directory that was replaced is still as good as it was. */
 export function describeOld({ world: { fs } }: RestoreStory, path: string | null): 'none' | 'complete' | 'incomplete' | 'absent' {
   const directory = path === null ? undefined : fs.directory(path);
