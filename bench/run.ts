@@ -133,7 +133,6 @@ async function restoreBare(lab: Lab, target: string, repetition: number): Promis
     await asOwner(lab, 'pgbackrest', [
       ...pgbackrest(lab),
       `--pg1-path=${directory}`,
-      `--spool-path=${directory}.spool`,
       '--type=time',
       `--target=${target}`,
       '--target-action=promote',
@@ -168,7 +167,7 @@ async function makeParent(lab: Lab): Promise<void> {
 
 async function stopAndRemove(lab: Lab, directory: string): Promise<void> {
   await asOwner(lab, join(lab.postgresqlBinDirectory, 'pg_ctl'), ['stop', '-m', 'immediate', '-D', directory]);
-  for (const path of [directory, `${directory}.socket`, `${directory}.spool`]) rmSync(path, { recursive: true, force: true });
+  for (const path of [directory, `${directory}.socket`]) rmSync(path, { recursive: true, force: true });
 }
 
 async function fill(lab: Lab, scale: number): Promise<void> {
