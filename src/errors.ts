@@ -38,7 +38,7 @@ export const ERROR_KINDS = {
   TARGET_IN_GAP: { exitCode: 13, retry: 'alternative', hint: 'Choose an instant outside the gap.' },
   TARGET_TIMELINE: { exitCode: 13, retry: 'none', hint: 'Choose the timeline: --timeline <n>' },
   TARGET_NOT_FOUND: { exitCode: 13, retry: 'alternative', hint: 'Name an older backup with --set.' },
-  NO_BACKUP: { exitCode: 13, retry: 'none', hint: 'Take one: spoke-backup backup --type full' },
+  NO_BACKUP: { exitCode: 13, retry: 'alternative', hint: 'Take one: spoke-backup backup --type full' },
   VERIFICATION_FAILED: {
     exitCode: 14,
     retry: 'none',
