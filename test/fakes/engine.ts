@@ -73,7 +73,7 @@ function repositoryNamed(world: FakeWorld, name: string): FakeRepository {
 function backupOf(repository: FakeRepository, label: string): FakeBackup {
   repository.requireUp();
   const found = repository.backupLabelled(label);
-  if (found === undefined) throw new SpokeError('BACKUP_DAMAGED', `there is no backup ${label} in repository ${repository.name}`);
+  if (found === undefined) throw new SpokeError('NO_BACKUP', `there is no backup ${label} in repository ${repository.name}`);
   return found;
 }
 
@@ -127,7 +127,7 @@ function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole
   const { fs } = world;
   const { dataDirectory, resume, tablespaceMap } = request;
   const occupied = [dataDirectory, ...tablespaceMap.map(({ location }) => location)].find((path) => fs.list(path).length > 0);
-  if (occupied !== undefined && !resume) throw new SpokeError('TOOL_FAILED', `[040]: ${occupied} is not empty; use --delta`);
+  if (occupied !== undefined && !resume) throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${occupied} is not empty`);
   const repository = repositoryNamed(world, request.repository);
   const taken = backupOf(repository, request.label);
   const owner = fs.directory(dataDirectory)?.owner ?? POSTGRES_USER;

@@ -148,6 +148,6 @@ function copy({ fs }: FakeWorld, from: string, to: string, names: readonly strin
   for (const name of names) {
     const content = fs.readFile(`${from}/${name}`);
     if (content === undefined) throw new SpokeError('FILE_SYSTEM_FAILED', `Cannot copy ${from}/${name}: it is not there`);
-    fs.writeFile(`${to}/${name}`, content);
+    if (fs.readFile(`${to}/${name}`)?.length !== content.length) fs.writeFile(`${to}/${name}`, content);
   }
 }

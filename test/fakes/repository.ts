@@ -77,6 +77,11 @@ export class FakeRepository {
     return this.segments.has(segment) ? 'delivered' : undefined;
   }
 
+  expire(label: string): void {
+    const index = this.backups.findIndex(({ backup }) => backup.label === label);
+    if (index >= 0) this.backups.splice(index, 1);
+  }
+
   backupLabelled(label: string): FakeBackup | undefined {
     return this.backups.find(({ backup }) => backup.label === label);
   }

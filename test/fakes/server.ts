@@ -44,6 +44,8 @@ export class FakeServer {
     if (!isStartable(directory)) throw failed(start, 'no data directory with a pg_control');
     if (fileIn(directory, 'postgresql.conf') === undefined && start.configFile === undefined)
       throw failed(start, 'could not access the server configuration file');
+    const unknown = Object.keys(start.settings).find((name) => name.startsWith('no_such'));
+    if (unknown !== undefined) throw failed(start, `unrecognized configuration parameter "${unknown}"`);
     if (!isComplete(world.fs, directory))
       world.violations.push(`a server was started on an incomplete data directory: ${start.dataDirectory}`);
     this.settings = this.#readSettings();

@@ -70,7 +70,7 @@ export class FakeWorld {
     this.repositories = options.repositories;
     this.currentUser = options.currentUser ?? POSTGRES_USER;
     this.#startedAt = addMicros(options.history.time, 60_000_000n);
-    for (const path of ['/tmp', '/var/lib/postgresql', '/home/someone']) this.fs.makeDirectory(path);
+    for (const path of ['/etc', '/tmp', '/var/lib/postgresql', '/home/someone']) this.fs.makeDirectory(path);
   }
 
   now(): Instant {

@@ -10,7 +10,7 @@ import type { RestoreRequest } from '../../src/workflows/restore/request.ts';
 import { buildCluster, DATA_DIRECTORY, type FakeCluster, type FakeEvent, NODE } from '../fakes/cluster.ts';
 import { isComplete, readContent, readControl, writeDataDirectory } from '../fakes/data-directory.ts';
 import type { FakeHistory, WalRecord } from '../fakes/history.ts';
-import { fakeReadPorts } from '../fakes/ports.ts';
+import { readOnlyPorts } from '../fakes/ports.ts';
 import { FakeProcess } from '../fakes/process.ts';
 import { POSTGRES_USER } from '../fakes/world.ts';
 
@@ -18,7 +18,7 @@ const FIRST_EVENTS: readonly FakeEvent[] = [{ kind: 'commit' }, { kind: 'commit'
 const ELSEWHERE = '/srv/restored';
 
 type TargetKind = RecoveryTarget['kind'];
-type CandidateFault = 'none' | 'damaged backup' | 'repository down' | 'damaged segment';
+type CandidateFault = 'none' | 'damaged backup' | 'expired backup' | 'repository down' | 'damaged segment';
 
 /** What the world is like, what is asked for, and what turns out to be broken once it was decided. */
 export interface RestoreScenario {
@@ -57,7 +57,7 @@ const event: fc.Arbitrary<FakeEvent> = fc.oneof(
 const faults = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: fc.constant<CandidateFault>('none') },
-    { weight: 1, arbitrary: fc.constantFrom<CandidateFault>('damaged backup', 'repository down', 'damaged segment') },
+    { weight: 1, arbitrary: fc.constantFrom<CandidateFault>('damaged backup', 'expired backup', 'repository down', 'damaged segment') },
   ),
   { maxLength: 4 },
 );
@@ -96,7 +96,7 @@ export interface RestoreStory extends FakeCluster {
 export async function tellRestore(scenario: RestoreScenario, options = { reusesInodes: true }): Promise<RestoreStory | undefined> {
   const built = buildWorld(scenario, options);
   const target = targetOf(scenario, built.world.history);
-  const ports = fakeReadPorts(new FakeProcess(built.world), built.cluster);
+  const ports = readOnlyPorts(new FakeProcess(built.world), built.cluster);
   const request = requestOf(scenario, built, target);
   try {
     const context = { signal: new AbortController().signal };
@@ -191,6 +191,7 @@ function breakCandidates({ faults: broken }: RestoreScenario, { world }: FakeClu
     const fault = broken[index];
     if (repository === undefined || fault === undefined) continue;
     if (fault === 'damaged backup') repository.damagedBackups.add(candidate.label);
+    if (fault === 'expired backup') repository.expire(candidate.label);
     if (fault === 'repository down') repository.state = 'down';
     if (fault === 'damaged segment') {
       const names = [...repository.segments.keys()].sort();
@@ -205,7 +206,12 @@ export function hasSoundCandidate({ intent, target, world }: RestoreStory): bool
   if (intent.closeWalOn !== null || !['lsn', 'immediate', 'latest'].includes(target.kind)) return false;
   return intent.candidates.some(({ repository, label }) => {
     const found = world.repositories.find((one) => one.name === repository);
-    return found?.state === 'up' && !found.damagedBackups.has(label) && found.damagedSegments.size === 0;
+    return (
+      found?.state === 'up' &&
+      found.backupLabelled(label) !== undefined &&
+      !found.damagedBackups.has(label) &&
+      found.damagedSegments.size === 0
+    );
   });
 }
 
