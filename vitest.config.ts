@@ -15,6 +15,8 @@ function project(name: string, order: number, options: { parallel: boolean; test
       testTimeout: options.testTimeoutMs,
       hookTimeout: Math.max(options.testTimeoutMs, 60_000),
       teardownTimeout: 30_000,
+      // With real servers, continuous integration gives a test a second try, so that a busy machine does not hold up a change.
+      retry: !options.parallel && process.env['CI'] !== undefined ? 1 : 0,
       sequence: { groupOrder: order },
     },
   };
