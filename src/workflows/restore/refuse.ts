@@ -158,9 +158,13 @@ function refuseTablespaces(request: RestoreRequest, world: RestoreWorld): SpokeE
       'REFUSED_TABLESPACE',
       `the backup has no tablespace at ${unknown.join(', ')}; it has: ${originals.join(', ') || 'none'}`,
     );
-  const inTheWay = originals.filter((location) =>
-    isOccupied(world.tablespaceDirectories.get(newTablespaceLocation(request, location) ?? location)),
-  );
+  const targets = tablespaceTargets(request, world);
+  const shared = targets.find(({ path }, index) => targets.findIndex((other) => other.path === path) !== index);
+  if (shared !== undefined) return new SpokeError('REFUSED_TABLESPACE', `two tablespaces would be written into ${shared.path}`);
+  const forbidden = targets.find(({ directory }) => directory?.forbidden !== undefined);
+  if (forbidden !== undefined)
+    return new SpokeError('REFUSED_TABLESPACE', `no tablespace can be written into ${forbidden.path}: ${forbidden.directory?.forbidden}`);
+  const inTheWay = targets.filter(({ directory }) => isOccupied(directory)).map(({ location }) => location);
   if (inTheWay.length === 0) return undefined;
   const maps = inTheWay.map(
     (location) => `--tablespace-map ${location}=${world.destination.path}.tablespaces/${location.split('/').at(-1)}`,
@@ -171,18 +175,25 @@ function refuseTablespaces(request: RestoreRequest, world: RestoreWorld): SpokeE
   });
 }
 
+/** Where each tablespace of the backup will be written, and what is there. */
+function tablespaceTargets(request: RestoreRequest, { detail, tablespaceDirectories }: RestoreWorld) {
+  return (detail?.tablespaces ?? []).map(({ location }) => {
+    const path = newTablespaceLocation(request, location) ?? location;
+    return { location, path, directory: tablespaceDirectories.get(path) };
+  });
+}
+
 function isOccupied(directory: DirectoryFacts | undefined): boolean {
   return directory !== undefined && directory.kind !== 'absent' && directory.kind !== 'empty';
 }
 
-function refuseLackOfSpace(_request: RestoreRequest, world: RestoreWorld): SpokeError | undefined {
+function refuseLackOfSpace(request: RestoreRequest, world: RestoreWorld): SpokeError | undefined {
   const candidate = world.choice.kind === 'chosen' ? world.choice.candidates[0] : undefined;
   if (candidate === undefined) return undefined;
   const walBytes = candidate.walBytes < MOST_WAL_IN_PLACE_BYTES ? candidate.walBytes : MOST_WAL_IN_PLACE_BYTES;
   const neededBytes = candidate.backup.databaseBytes + walBytes + REPLAY_HEADROOM_BYTES;
-  const freeByFileSystem = new Map(
-    [world.destination, ...world.tablespaceDirectories.values()].map((one) => [one.fileSystem, one.freeBytes]),
-  );
+  const written = [world.destination, ...tablespaceTargets(request, world).flatMap(({ directory }) => directory ?? [])];
+  const freeByFileSystem = new Map(written.map((one) => [one.fileSystem, one.freeBytes]));
   const freeBytes = [...freeByFileSystem.values()].reduce((sum, free) => sum + free, 0n);
   if (freeBytes >= neededBytes) return undefined;
   return new SpokeError(
