@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import type { ServerObservation } from '../../../src/ports/postgres-server.ts';
+import {
+  interruptsService,
+  observeSetupArchiving,
+  planSetupArchiving,
+  type SetupArchivingFacts,
+  wantedSettings,
+} from '../../../src/workflows/setup-archiving/plan.ts';
+import { buildCluster } from '../../fakes/cluster.ts';
+import { FAKE_ARCHIVING_SETTINGS } from '../../fakes/engine.ts';
+import { readOnlyPorts } from '../../fakes/ports.ts';
+import { FakeProcess } from '../../fakes/process.ts';
+
+const INTENT = { cluster: 'main', restartAllowed: false };
+
+/** All as it should be, but for what a test changes. */
+async function facts(
+  changes: { readonly server?: Partial<ServerObservation>; readonly initialised?: boolean; readonly current?: boolean } = {},
+): Promise<SetupArchivingFacts> {
+  const built = buildCluster();
+  const ports = readOnlyPorts(new FakeProcess(built.world), built.cluster);
+  const wanted = wantedSettings(built.cluster, FAKE_ARCHIVING_SETTINGS);
+  const observed = await observeSetupArchiving(built.cluster, wanted, changes.current ?? true, ports, {
+    signal: new AbortController().signal,
+  });
+  const settings = { ...FAKE_ARCHIVING_SETTINGS, archive_timeout: '60' };
+  const nodes = observed.nodes.map((node) =>
+    node.server === undefined ? node : { ...node, server: { ...node.server, settings, ...changes.server } },
+  );
+  const snapshots = observed.repositories.snapshots.map((snapshot) => ({ ...snapshot, initialised: changes.initialised ?? true }));
+  return { ...observed, nodes, repositories: { ...observed.repositories, snapshots } };
+}
+
+const ids = async (changes: Parameters<typeof facts>[0]) => planSetupArchiving(INTENT, await facts(changes)).steps.map((step) => step.id);
+
+describe('the plan that sets up archiving', () => {
+  it('only proves that it works where nothing is to be changed', async () => {
+    expect(await ids({})).toEqual(['check-archiving']);
+  });
+
+  it.each(['60', '60s', '1min'])('takes an archive_timeout of %s for the 60 seconds that are wanted', async (archive_timeout) => {
+    expect(await ids({ server: { settings: { ...FAKE_ARCHIVING_SETTINGS, archive_timeout } } })).toEqual(['check-archiving']);
+  });
+
+  it('does everything in the order in which one needs the other, on a cluster that has nothing', async () => {
+    const server = { settings: { archive_mode: 'off', archive_command: '', archive_timeout: '0' } };
+    expect(await ids({ server, initialised: false, current: false })).toEqual([
+      'write-configuration',
+      'create-repositories',
+      'alter-system',
+      'reload-configuration',
+      'restart-server',
+      'check-archiving',
+    ]);
+  });
+
+  it('needs no restart for archive_command and archive_timeout', async () => {
+    const server = { settings: { archive_mode: 'on', archive_command: 'cp', archive_timeout: '0' } };
+    const plan = planSetupArchiving(INTENT, await facts({ server }));
+    expect(interruptsService(plan)).toBe(false);
+    expect(plan.steps.find((step) => step.kind === 'alter-system')).toMatchObject({
+      settings: { archive_command: FAKE_ARCHIVING_SETTINGS.archive_command, archive_timeout: '60s' },
+    });
+  });
+
+  it('needs the restart that an earlier run was interrupted before', async () => {
+    expect(await ids({ server: { pendingRestart: ['archive_mode'] } })).toEqual(['restart-server', 'check-archiving']);
+  });
+
+  it('warns of a restart that was not agreed to, and of none that was', async () => {
+    const off = await facts({ server: { settings: { ...FAKE_ARCHIVING_SETTINGS, archive_mode: 'off', archive_timeout: '60' } } });
+    expect(planSetupArchiving(INTENT, off).warnings).toEqual([expect.stringContaining('archive_mode (off → on)')]);
+    expect(planSetupArchiving({ ...INTENT, restartAllowed: true }, off).warnings).toEqual([]);
+    expect(planSetupArchiving(INTENT, off).steps.find((step) => step.kind === 'restart-server')?.effect).toBe('destructive');
+  });
+
+  it('is refused without a primary, and where a repository cannot be read', async () => {
+    const all = await facts();
+    expect(() => planSetupArchiving(INTENT, { ...all, nodes: [] })).toThrow(expect.objectContaining({ code: 'POSTGRES_UNAVAILABLE' }));
+    const unreadable = [{ repository: 's3' as never, kind: 's3' as const, errorCode: 'REPOSITORY_UNAVAILABLE', message: 'no route' }];
+    expect(() => planSetupArchiving(INTENT, { ...all, repositories: { ...all.repositories, unreadable } })).toThrow(
+      expect.objectContaining({ code: 'REPOSITORY_UNAVAILABLE', exitCode: 21 }),
+    );
+  });
+});
