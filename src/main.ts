@@ -14,6 +14,14 @@ function cancelOnSignals(cancel: (signal: 'SIGINT' | 'SIGTERM') => void): void {
   on('SIGTERM', 143);
 }
 
+/** Whoever reads may go (`| head`) or lose the terminal: what is under way must not die of it half-way. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+    });
+}
+
 const UNSETTLED = 13;
 
 const args = process.argv.slice(2);
@@ -26,6 +34,7 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   process.on('exit', (code) => {
     if (code === UNSETTLED && !hasEnded) process.exitCode = 1;
   });
+  outliveReaders();
   const { signal, cancel } = cli.cancellation();
   cancelOnSignals(cancel);
   const exitCode = await cli.runCli(args, { signal, version: packageJson.version, root: fileURLToPath(new URL('..', import.meta.url)) });
