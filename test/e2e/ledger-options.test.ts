@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Ledger, type LedgerEntry } from '../../scripts/ledger.ts';
 import type { RestoreResult } from '../../src/cli/render/restore.ts';
-import { querySocket, type ServerAddress, until, urlOf, useLab } from '../harness/lab.ts';
+import { PROGRAM } from '../harness/cli.ts';
+import { type Backup, querySocket, type ServerAddress, until, urlOf, useLab } from '../harness/lab.ts';
 import { backUp } from './ledger/backups.ts';
 import { expectCopy, expectPosition, expectRows, expectSettled, timeOf } from './ledger/expect-restored.ts';
 import { isoOf, upTo } from './ledger/targets.ts';
@@ -101,5 +104,18 @@ describe('without --repo, when the local repository is gone', () => {
     } finally {
       await rename(`${repository}.away`, repository);
     }
+  });
+});
+
+describe('output that nobody reads any more', () => {
+  test('does not end a run half-way', async () => {
+    const env = { ...process.env, SPOKE_BACKUP_CONFIG: theLab().description.config };
+    const child = spawn(PROGRAM, ['backup', '--type', 'incr', '--repo', 'local'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.destroy();
+    child.stderr.destroy();
+    const [exitCode] = (await once(child, 'exit')) as [number | null];
+    expect(exitCode).toBe(0);
+    const { backups } = await theLab().json<{ backups: readonly Backup[] }>('backups', '--repo', 'local');
+    expect(backups.map((backup) => backup.type)).toEqual(['full', 'incr']);
   });
 });
