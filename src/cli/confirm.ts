@@ -26,7 +26,19 @@ export async function requireConfirmation(
   try {
     const typed = await prompt.question(`${what}. Type the name of the cluster (${cluster}) to go on: `, { signal });
     if (typed.trim() !== cluster) throw new SpokeError('CONFIRMATION_REQUIRED', 'that is not its name: nothing was done');
+  } catch (thrown) {
+    throw isAbort(thrown) ? declined(signal) : thrown;
   } finally {
     prompt.close();
   }
+}
+
+/** Ctrl-C and Ctrl-D do not arrive as signals while a line is read. */
+function isAbort(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === 'AbortError';
+}
+
+function declined(signal: AbortSignal): SpokeError {
+  if (signal.reason instanceof SpokeError) return signal.reason;
+  return new SpokeError('CANCELLED', 'nothing was confirmed, and nothing was done', { hint: 'Repeat the command to be asked again.' });
 }
