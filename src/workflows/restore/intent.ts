@@ -117,6 +117,7 @@ export function targetFromJson(target: RecoveryTargetJson): RecoveryTarget {
 /** `latest`, `current` or a number, as typed. Throws RangeError on anything else. */
 export function parseTargetTimeline(text: string): TargetTimeline {
   if (text === 'latest' || text === 'current') return text;
+  if (!/^\d{1,10}$/.test(text)) throw new RangeError(`not a timeline: "${text}"`);
   return timelineIdOf(Number(text));
 }
 
