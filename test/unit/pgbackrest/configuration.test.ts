@@ -55,6 +55,25 @@ it('leaves nothing to defaults that differ between versions: log levels, paths, 
   });
 });
 
+it('archives into each of several repositories on its own, so that one that is down holds up no other', () => {
+  const text = configurationText({ ...SETTINGS, extraOptions: {} });
+  expect(section(text, 'global')).toMatchObject({ 'archive-async': 'y', 'archive-timeout': '180' });
+  expect(section(text, 'global:archive-push')).toEqual({ 'io-timeout': '15' });
+});
+
+it('leaves how long is waited to extraOptions, and names no option twice', () => {
+  const text = configurationText({ ...SETTINGS, extraOptions: { 'io-timeout': '5', 'archive-timeout': '90' } });
+  expect(section(text, 'global')).toMatchObject({ 'io-timeout': '5', 'archive-timeout': '90' });
+  expect(text.match(/^archive-timeout=/gm)).toHaveLength(1);
+  expect(text).not.toContain('[global:archive-push]');
+});
+
+it('archives into a single repository as PostgreSQL asks, segment by segment', () => {
+  const text = configurationText({ ...SETTINGS, repositories: [LOCAL_REPOSITORY] });
+  expect(text).not.toContain('archive-async');
+  expect(text).not.toContain('[global:archive-push]');
+});
+
 it('names the server in the section of the stanza', () => {
   expect(section(configurationText(SETTINGS), 'main')).toEqual({
     'pg1-path': '/data',
