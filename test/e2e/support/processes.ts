@@ -31,6 +31,17 @@ export function daemonsOf(labDirectory: string): number[] {
   return readdirSync(directory).map((name) => (JSON.parse(readText(join(directory, name))) as { pid: number }).pid);
 }
 
+/** The pids of the descendants of a process. */
+export function descendantsOf(pid: number): readonly number[] {
+  const parents = parentsOfAll();
+  return [...parents.keys()].filter((one) => one !== pid && ancestry(one, parents).includes(pid));
+}
+
+/** The command line of a process, its words with a space between. */
+export function titleOf(pid: number): string {
+  return readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').trim();
+}
+
 function parentsOfAll(): ReadonlyMap<number, number> {
   const parents = new Map<number, number>();
   for (const name of readdirSync('/proc')) {

@@ -63,6 +63,11 @@ export class RunningTool {
   }
 }
 
+/** Runs bin/spoke-backup to its end, whatever that is. */
+export function runTool(argv: readonly string[], options: ToolOptions = {}): Promise<Ended> {
+  return new RunningTool(argv, options).ended;
+}
+
 /** The error that --json printed; throws where what was printed is anything else than one such document. */
 export function errorOf({ exitCode, stdout, stderr }: Ended): CliError {
   const { schema, error } = JSON.parse(stdout) as { schema: number; error?: Omit<CliError, 'stderr'> };
