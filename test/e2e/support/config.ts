@@ -9,13 +9,6 @@ export async function reconfigure(lab: Lab, change: (document: Document.Parsed) 
   await lab.json('setup', 'archiving', '--confirm', 'lab');
 }
 
-/** The lab's configuration with something changed, as a file of its own. */
-export async function configurationWith(lab: Lab, name: string, change: (document: Document.Parsed) => void): Promise<string> {
-  const path = join(lab.directory, `${name}.yaml`);
-  await writeChanged(lab, path, change);
-  return path;
-}
-
 async function writeChanged(lab: Lab, path: string, change: (document: Document.Parsed) => void): Promise<void> {
   const document = parseDocument(await readFile(lab.description.config, 'utf8'));
   change(document);
