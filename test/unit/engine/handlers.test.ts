@@ -14,9 +14,17 @@ import { fakePorts } from '../../fakes/ports.ts';
 import { FakeProcess } from '../../fakes/process.ts';
 import { ROOT_USER } from '../../fakes/world.ts';
 import { sound } from '../workflows/restore-world.ts';
-import { header } from './machinery.ts';
+import { header, step } from './machinery.ts';
 
 const HOUR_MS = 3_600_000;
+
+function clearStep(
+  area: RestoreIntent['area'],
+  server: StepOf<'clear-restore-area'>['server'],
+  tablespaceMap: RestoreIntent['tablespaceMap'],
+): StepOf<'clear-restore-area'> {
+  return { ...step('clear-restore-area'), kind: 'clear-restore-area', area, server, tablespaceMap };
+}
 
 /** A restore in place whose steps a test does one by one. */
 async function restore(changes: Partial<RestoreRequest> = {}, spec: Partial<FakeClusterSpec> = {}) {
@@ -95,6 +103,40 @@ describe('the isolated server', () => {
     await run('start-isolated');
     await run('stop-isolated');
     expect(world.fs.readFile(`${intent.area.dataDirectory}/global/pg_control`)).toContain('"shut down"');
+  });
+});
+
+describe('clearing the place beside', () => {
+  it('is begun again wherever it was cut off, so that no tablespace of the failed attempt is left', async () => {
+    const cutOffAt = async (point: number) => {
+      const { world, cluster, intent, until } = await restore({ target: { kind: 'immediate' } }, { tablespaces: 2 });
+      await until('prove-target');
+      const [first] = intent.candidates;
+      if (first === undefined) throw new Error('an intent without a backup');
+      const process = new FakeProcess(world, { disturbances: new Map([[point, { kind: 'crash', moment: 'after' }]]) });
+      const clear = createStepHandlers(fakePorts(process, cluster))['clear-restore-area'];
+      const { area, owner, postgresMajor, superusers, tablespaceMap } = intent;
+      const step = clearStep(area, { area, owner, postgresMajor, superusers }, tablespaceMap);
+      const isDone = await clear.run(step, { signal: process.signal }).then(
+        () => true,
+        () => false,
+      );
+      const facts = await observeRestore(intent, { header: header(), entries: [] }, fakePorts(new FakeProcess(world), cluster), {
+        signal: new AbortController().signal,
+      });
+      const next = planRestore(intent, { ...facts, walClosed: true }, 'run').steps[0]?.kind;
+      const isLeft = tablespaceMap.some(({ location }) => world.fs.directory(location) !== undefined);
+      return { isDone, next, isGone: facts.data.kind === 'absent', isLeft };
+    };
+    let point = 0;
+    for (;;) {
+      point += 1;
+      const { isDone, next, isGone, isLeft } = await cutOffAt(point);
+      const possible = isLeft ? ['clear-restore-area'] : ['clear-restore-area', 'reserve-restore-area'];
+      if (isGone) expect(possible, `after point ${point}`).toContain(next);
+      if (isDone) break;
+    }
+    expect(point).toBeGreaterThan(6);
   });
 });
 
