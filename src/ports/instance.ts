@@ -83,6 +83,8 @@ export interface InstanceReader {
   listFiles(directory: string): Promise<readonly string[]>;
   /** A TCP port on loopback that nothing listens on. */
   findFreePort(): Promise<number>;
+  /** Memory that could be had without swapping, within the limits of the control group that we are in. */
+  availableMemoryBytes(): Promise<number>;
 }
 
 /** How a server is started by us, beside whatever service manager it normally has. */

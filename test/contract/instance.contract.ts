@@ -69,6 +69,10 @@ export function instanceContract(name: string, make: () => Promise<MachineWorld>
       expect(await reader.findUser('nobody-of-that-name')).toBeUndefined();
     });
 
+    it('knows how much memory could be had', async () => {
+      expect(await reader.availableMemoryBytes()).toBeGreaterThan(1024 * 1024);
+    });
+
     it('gives ports that nothing listens on', async () => {
       expect(await reader.findFreePort()).toBeGreaterThan(1023);
     });

@@ -7,6 +7,7 @@ import { removeHalf } from './remove.ts';
 import { POSTGRES_USER, ROOT_USER, type FakeWorld } from './world.ts';
 
 const FREE_PORT = 50_432;
+const AVAILABLE_MEMORY_BYTES = 4 * 1024 ** 3;
 
 export function fakeInstanceReader(process: FakeProcess): InstanceReader {
   const { world } = process;
@@ -22,6 +23,7 @@ export function fakeInstanceReader(process: FakeProcess): InstanceReader {
     readFileTail: (path, maxBytes) => process.read(() => (world.fs.readFile(path) ?? '').slice(-maxBytes)),
     listFiles: (directory) => process.read(() => world.fs.list(directory)),
     findFreePort: () => process.read(() => FREE_PORT),
+    availableMemoryBytes: () => process.read(() => AVAILABLE_MEMORY_BYTES),
   };
 }
 

@@ -41,6 +41,7 @@ export function createInstanceReader(options: InstanceReaderOptions): InstanceRe
       return (names ?? []).sort((left, right) => (left < right ? -1 : 1));
     },
     findFreePort,
+    availableMemoryBytes: () => Promise.resolve(process.availableMemory()),
   };
 }
 

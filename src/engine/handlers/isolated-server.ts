@@ -1,3 +1,4 @@
+import { sharedBuffersForReplay } from '../../domain/recovery/replay-memory.ts';
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { IsolatedServer, RestoreArea, StepOf } from '../../plan/step.ts';
@@ -18,6 +19,7 @@ const ISOLATION: Readonly<Record<string, string>> = {
   shared_preload_libraries: '',
   max_logical_replication_workers: '0',
   ssl: 'off',
+  autovacuum: 'off',
   external_pid_file: '',
   cluster_name: 'spoke-restore',
   logging_collector: 'off',
@@ -88,6 +90,7 @@ async function start(ports: HandlerPorts, { server, archiving }: StepOf<'start-i
         // With archive_mode on and no command, WAL and history files wait in pg_wal for the real archiver.
         archive_mode: archiving === 'keep' ? 'on' : 'off',
         data_directory: area.dataDirectory,
+        shared_buffers: sharedBuffersForReplay(await ports.instance.availableMemoryBytes()),
         wal_keep_size: await sizeOfWal(ports, area, found.control?.walSegmentSizeBytes ?? 0),
         ...(server.postgresMajor >= 15 ? { archive_library: '' } : {}),
       },
