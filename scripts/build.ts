@@ -34,12 +34,19 @@ const lazyPackages: Plugin = {
   },
 };
 
-/** Node's own modules where they are first used: imported at the top of a bundle, all of them would be loaded by every command. */
+/**
+ * Node's own modules when something of them is first used: imported at the top of a bundle, all of them would be loaded by
+ * every command, and some take longer than the command. An import becomes an object whose prototype is looked up in (that is
+ * what esbuild's __toESM passes on), and the prototype loads the module.
+ */
 const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }));
-    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({ contents: `module.exports = process.getBuiltinModule('${path}');` }));
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `const get = (_, name) => (name === '__esModule' ? undefined : process.getBuiltinModule('${path}')[name]);
+        module.exports = Object.create(new Proxy({}, { get }));`,
+    }));
   },
 };
 

@@ -1,4 +1,5 @@
 // Synchronous: for one small file that everything waits for, that takes half the time.
+import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { SpokeError } from '../errors.ts';
 
@@ -21,10 +22,12 @@ export function readConfigurationText(path: string): string | undefined {
     const stats = fstatSync(file);
     if (!stats.isFile()) throw unreadable(path, 'it is not a file');
     if (stats.size > MAX_FILE_BYTES) throw unreadable(path, `it is larger than ${MAX_FILE_BYTES} bytes`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
+    const bytes = readFileSync(file);
+    if (!isUtf8(bytes)) throw unreadable(path, 'it is not UTF-8 text');
+    return bytes.toString('utf8');
   } catch (thrown) {
     if (thrown instanceof SpokeError) throw thrown;
-    throw unreadable(path, thrown instanceof TypeError ? 'it is not UTF-8 text' : 'reading failed', thrown);
+    throw unreadable(path, 'reading failed', thrown);
   } finally {
     closeSync(file);
   }
