@@ -103,7 +103,12 @@ export type Step = StepBase &
         readonly fromDirectory: string;
         readonly files: readonly string[];
       }
-    | { readonly kind: 'start-isolated'; readonly server: IsolatedServer; readonly archiving: 'keep' | 'off' }
+    | {
+        readonly kind: 'start-isolated';
+        readonly server: IsolatedServer;
+        readonly archiving: 'keep' | 'off';
+        readonly backup: PinnedBackup;
+      }
     | {
         readonly kind: 'prove-target';
         readonly server: IsolatedServer;

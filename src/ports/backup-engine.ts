@@ -36,6 +36,13 @@ export interface RestoreRequest {
   readonly resume: boolean;
 }
 
+/** A server beside its destination that replays WAL from a repository. */
+export interface Replay {
+  readonly repository: RepositoryName;
+  /** Of this restore alone; what is fetched ahead lies there. */
+  readonly workDirectory: string;
+}
+
 export interface VerifyReport {
   readonly ok: boolean;
   /** One line a fault found. */
@@ -66,6 +73,8 @@ export interface BackupEnginePreview {
   previewBackup(request: BackupRequest): readonly CommandPreview[];
   previewRestore(request: RestoreRequest): readonly CommandPreview[];
   previewCheckArchiving(): readonly CommandPreview[];
+  /** Settings of PostgreSQL that take the place of restoreBackup's while the server is beside: they fetch WAL as fast as the engine can. */
+  replaySettings(replay: Replay): Readonly<Record<string, string>>;
   /** The settings that PostgreSQL needs so that its WAL reaches every repository. */
   archivingSettings(): Readonly<Record<string, string>>;
 }
@@ -85,4 +94,6 @@ export interface BackupEngine extends BackupEnginePreview {
    * Throws BACKUP_DAMAGED, REPOSITORY_*, DISK_FULL.
    */
   restoreBackup(request: RestoreRequest, context: OperationContext): Promise<void>;
+  /** Ends what may still be fetching ahead once the server that replayed has been stopped. Idempotent. */
+  endReplay(replay: Pick<Replay, 'workDirectory'>, context: OperationContext): Promise<void>;
 }

@@ -82,4 +82,9 @@ export interface PostgresWriter {
   closeWalSegment(address: ServerAddress, context: OperationContext): Promise<{ readonly segment: string; readonly commitTime: Instant }>;
   /** pg_promote(wait): resolves once the server accepts writes. */
   promote(address: ServerAddress, context: OperationContext): Promise<void>;
+  /**
+   * Has a server that is paused at its recovery target accept writes: pg_wal_replay_resume(), "which then causes recovery to end"
+   * (recovery_target_action). Resolves once it does. Idempotent. On a server that pauses elsewhere, replay would go on.
+   */
+  endRecoveryAtTarget(address: ServerAddress, context: OperationContext): Promise<void>;
 }

@@ -47,7 +47,13 @@ export function postgresContract(name: string, make: () => Promise<ServerWorld>)
     });
 
     it('an address where nothing answers is unavailable', async () => {
-      for (const question of [postgres.observeServer, postgres.observeRecovery, postgres.promote, postgres.closeWalSegment])
+      for (const question of [
+        postgres.observeServer,
+        postgres.observeRecovery,
+        postgres.promote,
+        postgres.endRecoveryAtTarget,
+        postgres.closeWalSegment,
+      ])
         await expect(question(world.nowhere, context)).rejects.toMatchObject({ code: 'POSTGRES_UNAVAILABLE' });
     });
 

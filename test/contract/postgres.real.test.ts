@@ -309,7 +309,8 @@ describe('the commit that closes a segment', () => {
     expect(state).toMatchObject({ inRecovery: true, timeline: 1 });
     expect(state.lastReplayedCommitTime).toBeLessThanOrEqual(serverTime);
 
-    await workshop.postgres.promote(restored.address, workshop.context);
+    await workshop.postgres.endRecoveryAtTarget(restored.address, workshop.context);
+    await workshop.postgres.endRecoveryAtTarget(restored.address, workshop.context);
     expect(await workshop.postgres.observeServer(restored.address, workshop.context)).toMatchObject({ inRecovery: false, timeline: 2 });
     await workshop.psql(restored, 'INSERT INTO ledger VALUES (3)');
     await workshop.stop(copy);

@@ -39,6 +39,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     previewBackup: ({ repository, type }) => [{ argv: ['fake', 'backup', repository, type] }],
     previewRestore: ({ repository, label, dataDirectory }) => [{ argv: ['fake', 'restore', repository, label, dataDirectory] }],
     previewCheckArchiving: () => [{ argv: ['fake', 'check'] }],
+    replaySettings: ({ repository }) => ({ restore_command: fakeArchiveGet(repository) }),
     archivingSettings: () => FAKE_ARCHIVING_SETTINGS,
     writeConfiguration: () => process.change('write configuration', () => void (world.configurationIsCurrent = true)),
     createRepositories: () =>
@@ -61,6 +62,8 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
         () => restoreBackup(world, request, 'whole'),
         () => restoreBackup(world, request, 'half'),
       ),
+    // Nothing is fetched ahead here.
+    endReplay: () => Promise.resolve(),
   };
 }
 
@@ -160,6 +163,10 @@ function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole
 }
 
 function autoConfOf({ autoConf }: FakeBackup, { repository, target, timeline, targetAction }: RestoreRequest): string {
-  const settings = recoverySettings(target, timeline, { restoreCommand: `fake-archive-get ${repository}`, targetAction });
+  const settings = recoverySettings(target, timeline, { restoreCommand: fakeArchiveGet(repository), targetAction });
   return `${withoutRecoverySettings(autoConf)}${formatSettings(settings)}`;
+}
+
+function fakeArchiveGet(repository: string): string {
+  return `fake-archive-get ${repository}`;
 }

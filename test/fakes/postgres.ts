@@ -51,6 +51,7 @@ export function fakePostgresWriter(process: FakeProcess): PostgresWriter {
         return { segment, commitTime: time };
       }),
     promote: (address) => process.change('promote', () => serverAt(world, address).promote()),
+    endRecoveryAtTarget: (address) => process.change('end recovery', () => serverAt(world, address).promote()),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   archiveCommand,
   backupArguments,
   checkArguments,
+  replayRestoreCommand,
   restoreArguments,
   RUN_ANNOTATION,
   stanzaCreateArguments,
@@ -19,6 +20,7 @@ import { isConfigurationFileCurrent, makeLocalRepositories, writeConfigurationFi
 import { markAsHalfRestored } from './half-restored.ts';
 import { whileLocked } from './lock.ts';
 import { readNewLabel } from './progress.ts';
+import { endReadingAhead } from './read-ahead.ts';
 import type { PgbackrestSettings, RepositorySettings } from './settings.ts';
 import { readVerifyReport } from './verify-report.ts';
 import { newestPostgres, readVersion } from './versions.ts';
@@ -74,6 +76,9 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
     previewCheckArchiving: () => [preview(checkArguments(settings))],
     previewBackup: (request) => [preview(backupArguments(settings, indexOf(request.repository), request))],
     previewRestore: (request) => [preview(restoreArguments(settings, indexOf(request.repository), request))],
+    replaySettings: ({ repository, workDirectory }) => ({
+      restore_command: replayRestoreCommand(settings, { repository: indexOf(repository), workDirectory }),
+    }),
     archivingSettings: () => ({ archive_mode: 'on', archive_command: archiveCommand(settings) }),
     writeConfiguration: () => writeConfigurationFile(parts, { signal: new AbortController().signal }),
     async createRepositories(context) {
@@ -92,6 +97,7 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
       if (request.resume) await markAsHalfRestored(request.dataDirectory, settings);
       await runWorking(parts, restoreArguments(settings, repository.index, request), { repository }, context);
     },
+    endReplay: ({ workDirectory }, context) => endReadingAhead(parts, workDirectory, context),
   };
 }
 

@@ -14,6 +14,9 @@ const XID_MODULUS = 0x1_0000_0000n;
 /** pgBackRest waits for this four times before it calls a repository dead: with its own 60 s that is four minutes of an outage. */
 const READING_IO_TIMEOUT_SECONDS = 15;
 
+/** WAL that is fetched ahead of replay, and lies beside the data until it is needed. */
+const READ_AHEAD_BYTES = 256 * 1024 * 1024;
+
 /** Everything that is logged goes to stderr, of which the tail is kept and each line is seen. */
 const LOG_TO_STDERR = ['--log-level-console=off', '--log-level-stderr=detail'];
 const QUIET = ['--log-level-console=off', '--log-level-stderr=error', '--log-level-file=off'];
@@ -71,9 +74,7 @@ export function restoreArguments(settings: PgbackrestSettings, repository: numbe
     `--repo=${repository}`,
     `--set=${request.label}`,
     `--pg1-path=${request.dataDirectory}`,
-    // Restore empties the archive folder below the spool path, and newer versions take a lock: neither may be production's.
-    `--spool-path=${request.workDirectory}/spool`,
-    `--lock-path=${request.workDirectory}/lock`,
+    ...ownDirectories(request.workDirectory),
     ...targetArguments(request),
     ...request.tablespaceMap.map(({ oid, location }) => `--tablespace-map=${oid}=${location}`),
     `--recovery-option=restore_command=${confValue(restoreCommand(settings, repository))}`,
@@ -92,8 +93,43 @@ const OWN_DATA_DIRECTORY = '--pg1-path="$PWD"';
  * archive all the same unless it is above 125: then recovery stops instead of ending early (RestoreArchivedFile, xlogarchive.c).
  */
 export function restoreCommand(settings: PgbackrestSettings, repository: number): string {
-  const argv = [settings.command, ...common(settings, settings.configFile), `--repo=${repository}`, '--no-archive-async', ...QUIET];
-  return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-get %f "%p"; code=$?; test $code -le 1 || code=200; exit $code`;
+  return `${archiveGet(settings, repository, ['--no-archive-async'])}; code=$?; test $code -le 1 || code=200; exit $code`;
+}
+
+/**
+ * The same while the server is beside: segments are fetched ahead of replay, by processes of pgBackRest that outlive the command. Reading
+ * ahead only ever saves time: whatever it does not come back with, for whatever reason, is asked for once more without it.
+ */
+export function replayRestoreCommand(
+  settings: PgbackrestSettings,
+  { repository, workDirectory }: { repository: number; workDirectory: string },
+): string {
+  const ahead = ['--archive-async', ...ownDirectories(workDirectory), `--archive-get-queue-max=${READ_AHEAD_BYTES}`];
+  return `${archiveGet(settings, repository, ahead)} || ${restoreCommand(settings, repository)}`;
+}
+
+/** Ends what still reads ahead, and lets it begin again: the first leaves a file that forbids it. */
+export function endReadingAheadArguments(settings: PgbackrestSettings, workDirectory: string): readonly (readonly string[])[] {
+  const of = [...common(settings, settings.configFile), ...QUIET, `--lock-path=${lockPathOf(workDirectory)}`];
+  return [
+    [...of, '--force', 'stop'],
+    [...of, 'start'],
+  ];
+}
+
+function archiveGet(settings: PgbackrestSettings, repository: number, options: readonly string[]): string {
+  const argv = [settings.command, ...common(settings, settings.configFile), `--repo=${repository}`, ...options, ...QUIET];
+  return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-get %f "%p"`;
+}
+
+/** Restore empties the archive folder below the spool path, and newer versions take a lock: neither may be production's. */
+function ownDirectories(workDirectory: string): readonly string[] {
+  return [`--spool-path=${workDirectory}/spool`, `--lock-path=${lockPathOf(workDirectory)}`];
+}
+
+/** Where the locks of a restore lie. */
+export function lockPathOf(workDirectory: string): string {
+  return `${workDirectory}/lock`;
 }
 
 /**

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { SpokeError } from '../../errors.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import type { PostgresWriter } from '../../ports/postgres-server.ts';
@@ -5,6 +6,7 @@ import { quoteLiteral, quoteParameterName } from './quote.ts';
 import { booleanOf, onlyRow, textOf } from './row.ts';
 import { type Session, withSession } from './session.ts';
 
+const POLL_MS = 20;
 const OPTIONS = { defaultTimeoutMs: 60_000, writing: true };
 
 /** Changes servers by SQL. The role needs EXECUTE on the functions it calls, and superuser for alterSystem before PostgreSQL 15. */
@@ -19,6 +21,7 @@ export function createPostgresWriter(): PostgresWriter {
     reloadConfiguration: (address, context) => withSession(address, context, OPTIONS, reloadConfiguration),
     closeWalSegment: (address, context) => withSession(address, context, OPTIONS, closeWalSegment),
     promote: (address, context) => withSession(address, context, OPTIONS, promote),
+    endRecoveryAtTarget: (address, context) => withSession(address, context, OPTIONS, endRecoveryAtTarget),
   };
 }
 
@@ -60,4 +63,17 @@ async function promote(session: Session, timeoutMs: number): Promise<void> {
   const row = onlyRow(await session.query(`SELECT pg_promote(true, ${waitSeconds}) AS promoted`));
   if (booleanOf(row, 'promoted')) return;
   throw new SpokeError('TIMED_OUT', `The server was told to promote and did not leave recovery within ${waitSeconds} s.`);
+}
+
+/** pg_promote() would do as well, but the paused startup process looks for it once a second (recoveryPausesHere, xlogrecovery.c). */
+async function endRecoveryAtTarget(session: Session, timeoutMs: number): Promise<void> {
+  const inRecovery = async () => booleanOf(onlyRow(await session.query('SELECT pg_is_in_recovery() AS in_recovery')), 'in_recovery');
+  if (!(await inRecovery())) return;
+  await session.query('SELECT pg_wal_replay_resume()');
+  const deadlineMs = performance.now() + timeoutMs;
+  while (await inRecovery()) {
+    if (performance.now() > deadlineMs)
+      throw new SpokeError('TIMED_OUT', `The server was told to end recovery and did not within ${timeoutMs / 1000} s.`);
+    await delay(POLL_MS);
+  }
 }

@@ -52,7 +52,7 @@ export function isolatedServerHandlers(
       run: (step, context) => proveTarget(ports, step, context),
     },
     'promote-isolated': {
-      preview: () => [{ argv: ['(isolated)', 'SELECT pg_promote()'] }],
+      preview: () => [{ argv: ['(isolated)', 'SELECT pg_wal_replay_resume()'] }],
       run: (step, context) => promote(ports, step, context),
     },
     'stop-isolated': {
@@ -62,7 +62,7 @@ export function isolatedServerHandlers(
   };
 }
 
-async function start(ports: HandlerPorts, { server, archiving }: StepOf<'start-isolated'>, context: OperationContext) {
+async function start(ports: HandlerPorts, { server, archiving, backup }: StepOf<'start-isolated'>, context: OperationContext) {
   const { area, owner } = server;
   const found = await ports.instance.inspectDirectory(area.dataDirectory, context);
   if (found.running !== undefined) return { port: found.running.port };
@@ -87,6 +87,7 @@ async function start(ports: HandlerPorts, { server, archiving }: StepOf<'start-i
       settings: {
         ...found.control?.standbySettings,
         ...ISOLATION,
+        ...ports.engine.replaySettings({ repository: backup.repository, workDirectory: area.workDirectory }),
         // With archive_mode on and no command, WAL and history files wait in pg_wal for the real archiver.
         archive_mode: archiving === 'keep' ? 'on' : 'off',
         data_directory: area.dataDirectory,
@@ -113,9 +114,10 @@ async function sizeOfWal(ports: HandlerPorts, area: RestoreArea, segmentSizeByte
 
 async function promote(ports: HandlerPorts, { server }: StepOf<'promote-isolated'>, context: OperationContext) {
   const { address, state } = await connectIsolated(ports, server, context);
-  if (state.inRecovery) await ports.postgresWriter.promote(address, context);
+  if (state.paused) await ports.postgresWriter.endRecoveryAtTarget(address, context);
+  else if (state.inRecovery) await ports.postgresWriter.promote(address, context);
   const after = await ports.postgres.observeRecovery(address, context);
-  if (after.inRecovery) throw new SpokeError('POSTGRES_FAILED', 'the restored server did not leave recovery after pg_promote()');
+  if (after.inRecovery) throw new SpokeError('POSTGRES_FAILED', 'the restored server did not leave recovery when it was told to');
   return { timeline: after.timeline };
 }
 
@@ -127,6 +129,7 @@ async function stop(ports: HandlerPorts, { server }: StepOf<'stop-isolated'>, co
     { dataDirectory: area.dataDirectory, binDirectory: installation.binDirectory, owner, mode: 'fast' },
     context,
   );
+  await ports.engine.endReplay(area, context);
   const { control } = await ports.instance.inspectDirectory(area.dataDirectory, context);
   if (control?.state.startsWith('shut down') !== true)
     throw new SpokeError(

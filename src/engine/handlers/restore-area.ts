@@ -81,11 +81,10 @@ export async function stopIfRunning(
   context: OperationContext,
 ): Promise<void> {
   const found = await ports.instance.inspectDirectory(server.area.dataDirectory, context);
-  if (found.running === undefined) return;
-  const installation = await ports.instance.findInstallation(server.postgresMajor, context);
-  if (installation === undefined) return;
-  const target = { dataDirectory: server.area.dataDirectory, binDirectory: installation.binDirectory, owner: server.owner };
-  await ports.instanceControl.stopServer({ ...target, mode: 'immediate' }, context);
+  const installation = found.running === undefined ? undefined : await ports.instance.findInstallation(server.postgresMajor, context);
+  const target = { dataDirectory: server.area.dataDirectory, owner: server.owner, mode: 'immediate' } as const;
+  if (installation !== undefined) await ports.instanceControl.stopServer({ ...target, binDirectory: installation.binDirectory }, context);
+  await ports.engine.endReplay(server.area, context);
 }
 
 async function copyBackup(ports: HandlerPorts, step: StepOf<'copy-backup'>, context: OperationContext) {

@@ -91,7 +91,7 @@ function preparation(intent: RestoreIntent, facts: RestoreFacts, candidate: Pinn
     case 'copied':
       return [...replay(intent, facts, candidate), ...settling(intent, { isPromoted: false })];
     case 'proven':
-      return [...startAgain(intent, facts), ...settling(intent, { isPromoted: !facts.data.hasRecoverySignal })];
+      return [...startAgain(intent, facts, candidate), ...settling(intent, { isPromoted: !facts.data.hasRecoverySignal })];
     case 'down':
       return facts.settled ? [] : [settleStep(intent)];
     case 'swapped':
@@ -148,7 +148,7 @@ function replay(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCan
   const running = facts.data.running !== undefined;
   return [
     ...(running ? [] : salvageSteps(intent, facts, candidate)),
-    ...(running ? [] : [startIsolatedStep(intent)]),
+    ...(running ? [] : [startIsolatedStep(intent, candidate)]),
     proveStep(intent, candidate),
   ];
 }
@@ -181,8 +181,8 @@ function salvageSteps(intent: RestoreIntent, facts: RestoreFacts, candidate: Pin
 }
 
 /** After a crash between proof and clean shutdown. */
-function startAgain(intent: RestoreIntent, facts: RestoreFacts): Step[] {
-  return facts.data.running === undefined ? [startIsolatedStep(intent)] : [];
+function startAgain(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCandidate): Step[] {
+  return facts.data.running === undefined ? [startIsolatedStep(intent, candidate)] : [];
 }
 
 function settling(intent: RestoreIntent, { isPromoted }: { readonly isPromoted: boolean }): Step[] {

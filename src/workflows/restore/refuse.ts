@@ -10,7 +10,8 @@ import { newTablespaceLocation } from './tablespaces.ts';
 const MEBIBYTE = 1024n * 1024n;
 /** Room that replay itself needs beside the copy: recycled WAL segments, temporary files. */
 const REPLAY_HEADROOM_BYTES = 64n * MEBIBYTE;
-const MOST_WAL_IN_PLACE_BYTES = 1024n * MEBIBYTE;
+/** max_wal_size as PostgreSQL has it by default, and what is fetched ahead of replay. */
+const MOST_WAL_IN_PLACE_BYTES = (1024n + 256n) * MEBIBYTE;
 
 type Rule = (request: RestoreRequest, world: RestoreWorld) => SpokeError | undefined;
 

@@ -59,7 +59,7 @@ export function copyStep(intent: RestoreIntent, candidate: PinnedCandidate, resu
   };
 }
 
-export function startIsolatedStep(intent: RestoreIntent): Step {
+export function startIsolatedStep(intent: RestoreIntent, { repository, label }: PinnedCandidate): Step {
   return {
     ...base(
       'start-isolated',
@@ -71,6 +71,7 @@ export function startIsolatedStep(intent: RestoreIntent): Step {
     probe: `a postmaster runs in ${intent.area.dataDirectory}`,
     server: isolatedServer(intent),
     archiving: intent.archiving,
+    backup: { repository, label },
   };
 }
 

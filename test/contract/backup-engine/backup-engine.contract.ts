@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { BackupLabel, RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
@@ -11,6 +11,7 @@ import { instantOfMicros } from '../../../src/domain/time/instant.ts';
 import { SpokeError } from '../../../src/errors.ts';
 import type { BackupCatalogReader, BackupEngine, RestoreRequest } from '../../../src/ports/backup-engine.ts';
 import type { OperationContext } from '../../../src/ports/operation.ts';
+import { processesBelow } from '../../../scripts/vitest/test-root.ts';
 import type { TestServer } from '../../harness/postgres.ts';
 
 /** A backup engine with a running primary that archives into its repositories, at least two. Nothing is set up in them yet. */
@@ -216,6 +217,21 @@ export function describeBackupEngine(name: string, create: () => Promise<EngineU
       const renamed = await tested.serverOn(`${request.dataDirectory}.new`);
       expect(await rowsAfterRecovery(renamed, PAUSED)).toBe('1,2,10');
       await renamed.stop();
+    });
+
+    it('fetches WAL ahead of a replay beside, and ends what still does', async () => {
+      const target: RecoveryTarget = { kind: 'time', time: instantOfMicros(BigInt(marks.time)), inclusive: true };
+      const { request, server } = await restore({ label: labels.full, target });
+      const atWork = () => readdirSync(request.workDirectory, { recursive: true });
+      const before = atWork();
+      await server.start({ archive_mode: 'off', hot_standby: 'on', ...tested.engine.replaySettings(request) });
+      await until(server, PAUSED);
+      expect(atWork()).not.toEqual(before);
+      expect(await server.sql('select string_agg(id::text, $$,$$ order by id) from ledger')).toBe('1,2,10');
+      await server.stop();
+      await tested.engine.endReplay(request, context);
+      await tested.engine.endReplay(request, context);
+      expect(processesBelow(request.workDirectory)).toEqual([]);
     });
 
     it('refuses a directory that is not empty, and writes nothing into it', async () => {

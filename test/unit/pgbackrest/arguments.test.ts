@@ -7,6 +7,7 @@ import {
   repoGetArguments,
   repoListArguments,
   restoreArguments,
+  replayRestoreCommand,
   restoreCommand,
   stanzaCreateArguments,
   verifyArguments,
@@ -50,6 +51,7 @@ describe('every command', () => {
     backupArguments(SETTINGS, 2, { repository: S3, type: 'incr', runId: 'run-1' }),
     restoring({}),
     [restoreCommand(SETTINGS, 2)],
+    [replayRestoreCommand(SETTINGS, { repository: 2, workDirectory: '/work' })],
     [archiveCommand(SETTINGS)],
   ];
 

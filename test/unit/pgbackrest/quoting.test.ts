@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { archiveCommand, restoreCommand } from '../../../src/adapters/pgbackrest/arguments.ts';
+import { archiveCommand, replayRestoreCommand, restoreCommand } from '../../../src/adapters/pgbackrest/arguments.ts';
 import { confValue, shellWord } from '../../../src/adapters/pgbackrest/quoting.ts';
 import { SETTINGS } from './settings.ts';
 
@@ -60,6 +63,33 @@ it.each([
 it.each([29, 42, 49, 103, 125])('trouble (%i) ends recovery instead of counting as the end of the archive', (code) => {
   // wait_result_is_any_signal(rc, true) in RestoreArchivedFile: above 125 it is FATAL.
   expect(exitCodeOf(restoreCommand(SETTINGS, 1), code)).toBeGreaterThan(125);
+});
+
+/** A pgbackrest that ends with one code where it reads ahead and with another where it does not, and says which it was. */
+function replaying(ahead: number, plainly: number): { readonly exitCode: number; readonly asked: readonly string[] } {
+  const directory = mkdtempSync(join(tmpdir(), 'replay'));
+  const program = join(directory, 'pgbackrest');
+  const script = `#!/bin/sh\ncase "$*" in *--no-archive-async*) echo plainly >>${directory}/asked; exit ${plainly};; *) echo ahead >>${directory}/asked; exit ${ahead};; esac\n`;
+  writeFileSync(program, script, { mode: 0o755 });
+  try {
+    const exitCode = exitCodeOf(replayRestoreCommand({ ...SETTINGS, command: program }, { repository: 1, workDirectory: '/work' }), 0);
+    return { exitCode, asked: readFileSync(join(directory, 'asked'), 'utf8').trim().split('\n') };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+it('a segment that was fetched ahead is asked for once', () => {
+  expect(replaying(0, 103)).toEqual({ exitCode: 0, asked: ['ahead'] });
+});
+
+it.each([
+  ['that cannot read ahead', 103, 0, 0],
+  ['that read ahead too far or too early', 1, 0, 0],
+  ['at the end of the archive', 1, 1, 1],
+  ['with trouble', 103, 103, 200],
+])('a replay %s is told what asking plainly comes back with', (_what, ahead, plainly, exitCode) => {
+  expect(replaying(ahead, plainly)).toEqual({ exitCode, asked: ['ahead', 'plainly'] });
 });
 
 it.each([0, 45, 82, 103])('archiving passes on what pgBackRest says (%i)', (code) => {
