@@ -11,7 +11,7 @@ function project(name: string, order: number, options: { parallel: boolean; test
     test: {
       name,
       include: [`test/${name}/**/*.test.ts`],
-      maxWorkers: options.parallel ? availableParallelism() : 1,
+      maxWorkers: options.parallel ? availableParallelism() : 2,
       testTimeout: options.testTimeoutMs,
       hookTimeout: Math.max(options.testTimeoutMs, 60_000),
       teardownTimeout: 30_000,
