@@ -33,7 +33,7 @@ export const ERROR_KINDS = {
   REFUSED_TABLESPACE: { exitCode: 12, retry: 'none', hint: 'Say where each tablespace shall go: --tablespace-map <old>=<new>' },
   REFUSED_PRECONDITION: { exitCode: 12, retry: 'none', hint: 'See: spoke-backup status' },
   TARGET_IN_FUTURE: { exitCode: 13, retry: 'none', hint: 'Choose an instant that has passed, or --to latest.' },
-  TARGET_BEFORE_WINDOW: { exitCode: 13, retry: 'none', hint: 'See: spoke-backup status' },
+  TARGET_BEFORE_WINDOW: { exitCode: 13, retry: 'alternative', hint: 'See: spoke-backup status' },
   TARGET_AFTER_WINDOW: { exitCode: 13, retry: 'alternative', hint: 'Restore to the end of the archive: --to latest' },
   TARGET_IN_GAP: { exitCode: 13, retry: 'alternative', hint: 'Choose an instant outside the gap.' },
   TARGET_TIMELINE: { exitCode: 13, retry: 'none', hint: 'Choose the timeline: --timeline <n>' },

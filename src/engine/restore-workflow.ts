@@ -5,6 +5,7 @@ import { CANDIDATE_FAILED, currentCandidate, observeRestore, type RestoreFacts }
 import type { PinnedCandidate, RestoreIntent } from '../workflows/restore/intent.ts';
 import { planRestore } from '../workflows/restore/plan.ts';
 import type { Workflow } from './execute-run.ts';
+import { wasMetInReplay } from './handlers/prove-target.ts';
 import { removeIfThere, stopIfRunning } from './handlers/restore-area.ts';
 
 /** Restoring, as the engine runs it. */
@@ -24,7 +25,7 @@ export function otherCandidate(intent: RestoreIntent, facts: RestoreFacts, error
   if (error.retry !== 'alternative') return undefined;
   const current = currentCandidate(intent, facts);
   const sameFate = (candidate: PinnedCandidate) =>
-    candidate === current || (isAboutTheRepository(error) && candidate.repository === current.repository);
+    candidate === current || (isAboutTheRepository(error, intent.target) && candidate.repository === current.repository);
   const untried = intent.candidates.filter(
     (candidate) => !facts.failed.some((failed) => failed.repository === candidate.repository && failed.label === candidate.label),
   );
@@ -34,9 +35,15 @@ export function otherCandidate(intent: RestoreIntent, facts: RestoreFacts, error
     .map(({ repository, label }) => ({ message: CANDIDATE_FAILED, detail: { repository, label, code: error.code } }));
 }
 
-/** An older backup in the same repository meets the same missing WAL and the same network. */
-function isAboutTheRepository({ code }: SpokeError): boolean {
-  return code === 'REPOSITORY_UNAVAILABLE' || code === 'REPOSITORY_DENIED' || code === 'TARGET_AFTER_WINDOW' || code === 'TARGET_IN_GAP';
+/** An older backup in the same repository meets the same network, and the same missing WAL where its way leads past that. */
+function isAboutTheRepository(error: SpokeError, target: RestoreIntent['target']): boolean {
+  if (wasMetInReplay(error) && mayEndEarlierFromOlder(target)) return false;
+  return ['REPOSITORY_UNAVAILABLE', 'REPOSITORY_DENIED', 'TARGET_AFTER_WINDOW', 'TARGET_IN_GAP'].includes(error.code);
+}
+
+/** From an older backup, replay may be over before it comes to the WAL that a newer one lacked: nobody knew where the target lies, or it is the end of the backup itself. */
+function mayEndEarlierFromOlder({ kind }: RestoreIntent['target']): boolean {
+  return kind === 'xid' || kind === 'name' || kind === 'immediate';
 }
 
 /** Ends the isolated server in any case; removes the place beside where no resume could ever use it. */

@@ -201,49 +201,11 @@ function breakCandidates({ faults: broken }: RestoreScenario, { world }: FakeClu
   }
 }
 
-/** Whether some backup leads to the target for certain: its files and its repository are as good as they looked. */
-export function hasSoundCandidate({ intent, target, world }: RestoreStory): boolean {
-  if (intent.closeWalOn !== null || !['lsn', 'immediate', 'latest'].includes(target.kind)) return false;
-  return intent.candidates.some(({ repository, label }) => {
-    const found = world.repositories.find((one) => one.name === repository);
-    return (
-      found?.state === 'up' &&
-      found.backupLabelled(label) !== undefined &&
-      !found.damagedBackups.has(label) &&
-      found.damagedSegments.size === 0
-    );
-  });
-}
-
 /** Whether a directory that was replaced is still as good as it was. */
 export function describeOld({ world: { fs } }: RestoreStory, path: string | null): 'none' | 'complete' | 'incomplete' | 'absent' {
   const directory = path === null ? undefined : fs.directory(path);
   if (directory === undefined) return path === null ? 'none' : 'absent';
   return isComplete(fs, directory) ? 'complete' : 'incomplete';
-}
-
-/** Where the WAL that a correct restore has replayed ends: after every commit up to the target, before the next one. */
-export function expectedRange({ target, world }: RestoreStory): { readonly from: bigint; readonly before: bigint } | undefined {
-  const { records } = world.history;
-  if (target.kind === 'latest' || target.kind === 'immediate') return undefined;
-  const isIn = (record: WalRecord): boolean => {
-    switch (target.kind) {
-      case 'time':
-        return target.inclusive ? record.time <= target.time : record.time < target.time;
-      case 'lsn':
-        return target.inclusive ? record.lsn <= target.lsn : record.lsn < target.lsn;
-      case 'xid': {
-        const at = records.find((one) => one.xid === target.xid)?.lsn ?? 0n;
-        return target.inclusive ? record.lsn <= at : record.lsn < at;
-      }
-      case 'name':
-        return record.lsn <= (records.find((one) => one.name === target.name)?.lsn ?? 0n);
-    }
-  };
-  const replayed = records.filter((record) => record.kind === 'commit');
-  const last = replayed.findLast(isIn);
-  const next = replayed.find((record) => !isIn(record));
-  return { from: last?.endLsn ?? 0n, before: next?.endLsn ?? world.history.insertLsn + 1n };
 }
 
 /** The state of a data directory as far as it must not depend on how often a run was interrupted. */

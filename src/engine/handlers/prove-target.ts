@@ -91,6 +91,11 @@ async function throwIfDead(ports: HandlerPorts, step: StepOf<'prove-target'>, co
   });
 }
 
+/** Whether a server died of it that had begun to replay: the backup itself had been copied. */
+export function wasMetInReplay({ details }: SpokeError): boolean {
+  return details['serverLog'] !== undefined;
+}
+
 async function reportProgress(
   ports: HandlerPorts,
   step: StepOf<'prove-target'>,

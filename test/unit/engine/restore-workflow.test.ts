@@ -10,11 +10,11 @@ const candidates = [
   ['local', 'older'],
 ].map(([repository, label]) => ({ repository, label }) as unknown as PinnedCandidate);
 
-function given(up: ErrorCode, failed: readonly PinnedCandidate[] = []) {
+function given(up: ErrorCode, failed: readonly PinnedCandidate[] = [], target = 'time', details = {}) {
   const notes = otherCandidate(
-    { candidates } as unknown as RestoreIntent,
+    { candidates, target: { kind: target } } as unknown as RestoreIntent,
     { failed } as unknown as RestoreFacts,
-    new SpokeError(up, 'why'),
+    new SpokeError(up, 'why', { details }),
   );
   return notes?.map(({ detail }) => {
     const { repository, label } = detail;
@@ -27,11 +27,22 @@ describe('a restore whose backup fails', () => {
     expect(given('BACKUP_DAMAGED')).toEqual(['local newer']);
     expect(given('TARGET_NOT_FOUND')).toEqual(['local newer']);
     expect(given('NO_BACKUP')).toEqual(['local newer']);
+    expect(given('TARGET_BEFORE_WINDOW')).toEqual(['local newer']);
   });
 
   it('gives up all of a repository where that is at fault', () => {
     for (const code of ['REPOSITORY_UNAVAILABLE', 'REPOSITORY_DENIED', 'TARGET_AFTER_WINDOW', 'TARGET_IN_GAP'] as const)
       expect(given(code)).toEqual(['local newer', 'local older']);
+  });
+
+  it('gives up that backup alone where WAL is missing that an older one may not need', () => {
+    const inReplay = { serverLog: 'FATAL:  recovery ended before configured recovery target was reached' };
+    for (const target of ['xid', 'name', 'immediate']) {
+      expect(given('REPOSITORY_UNAVAILABLE', [], target, inReplay), target).toEqual(['local newer']);
+      expect(given('REPOSITORY_UNAVAILABLE', [], target), target).toEqual(['local newer', 'local older']);
+    }
+    for (const target of ['time', 'lsn', 'latest'])
+      expect(given('REPOSITORY_UNAVAILABLE', [], target, inReplay), target).toEqual(['local newer', 'local older']);
   });
 
   it('goes on with the next that has not failed', () => {
