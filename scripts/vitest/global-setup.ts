@@ -1,6 +1,6 @@
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isDead, killAll, lifeOf, processesBelow, readText, TEST_ROOT_VARIABLE } from './test-root.ts';
+import { isDead, killAll, lifeOf, mountsBelow, processesBelow, readText, TEST_ROOT_VARIABLE, unmountAll } from './test-root.ts';
 
 /** Under /tmp whatever TMPDIR says: a socket's path has at most 107 bytes. */
 const PARENT = '/tmp';
@@ -26,6 +26,7 @@ export function setup(): () => void {
 /** Not everything can be cleared by everybody: what another user's run left stays. */
 function clear(root: string): void {
   killAll(processesBelow(root));
+  unmountAll(mountsBelow(root));
   try {
     rmSync(root, { recursive: true, force: true });
   } catch (error) {

@@ -2,7 +2,7 @@ import { configureGlobal } from 'fast-check';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { killAll, processesLeftBelow, TEST_ROOT_VARIABLE } from './test-root.ts';
+import { killAll, mountsBelow, processesLeftBelow, TEST_ROOT_VARIABLE, unmountAll } from './test-root.ts';
 
 // In continuous integration the same cases each time: what it finds is then the fault of the change.
 if (process.env['CI'] !== undefined) configureGlobal({ seed: 20_261_122 });
@@ -26,10 +26,13 @@ process.on('warning', (warning) => warnings.push(`${warning.name}: ${warning.mes
 afterAll(async () => {
   const processes = await processesLeftBelow(directory, PATIENCE_MS);
   killAll(processes);
+  const mounts = mountsBelow(directory);
+  unmountAll(mounts);
   const files = readdirSync(directory).filter((name) => name !== 'node-compile-cache');
   rmSync(directory, { recursive: true, force: true });
   const faults = [
     ...processes.map(({ pid, command }) => `process ${pid} was left running: ${command}`),
+    ...mounts.map((point) => `left mounted: ${point}`),
     ...files.map((name) => `left in the temporary directory: ${name}`),
     ...warnings.map((warning) => `unexpected warning: ${warning}`),
   ];

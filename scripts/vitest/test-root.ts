@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /**
@@ -49,6 +50,30 @@ export function killAll(processes: readonly TracedProcess[]): void {
       process.kill(pid, 'SIGKILL');
     } catch {
       // It has gone.
+    }
+  }
+}
+
+/** The file systems that are mounted below `directory`, innermost first. Empty where there is no /proc (macOS). */
+export function mountsBelow(directory: string): string[] {
+  const points = readText('/proc/self/mountinfo')
+    .split('\n')
+    .map((line) => unescaped(line.split(' ')[4] ?? ''));
+  return points.filter((point) => point.startsWith(`${directory}/`)).reverse();
+}
+
+/** The kernel writes a space in a path as `\040`. */
+function unescaped(path: string): string {
+  return path.replaceAll(/\\(\d{3})/g, (_escape, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+/** Takes mounts away at once, whoever still uses them. What others than root cannot take away stays. */
+export function unmountAll(points: readonly string[]): void {
+  for (const point of points) {
+    try {
+      execFileSync('umount', ['--lazy', point], { stdio: 'ignore' });
+    } catch {
+      // Whoever removes the directory says what is in its way.
     }
   }
 }

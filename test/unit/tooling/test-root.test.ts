@@ -1,10 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { setup } from '../../../scripts/vitest/global-setup.ts';
-import { lifeOf, TEST_ROOT_VARIABLE } from '../../../scripts/vitest/test-root.ts';
+import { lifeOf, mountsBelow, TEST_ROOT_VARIABLE } from '../../../scripts/vitest/test-root.ts';
 
 describe('the directory of a run of tests', () => {
   const ours = process.env[TEST_ROOT_VARIABLE];
@@ -25,6 +25,17 @@ describe('the directory of a run of tests', () => {
     const gone = once(server, 'exit');
     setup()();
     await gone;
+    expect(existsSync(root)).toBe(false);
+  });
+
+  it('is cleared away with what is still mounted below it', (context) => {
+    if (process.getuid?.() !== 0 || process.platform !== 'linux') context.skip('needs root on Linux to mount a tmpfs');
+    const root = rootOf(lifeOf(process.pid).replace(/^(\d+) \d+/, '$1 0'));
+    const point = join(root, 'a full disk');
+    mkdirSync(point);
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', point]);
+    expect(mountsBelow(root)).toEqual([point]);
+    setup()();
     expect(existsSync(root)).toBe(false);
   });
 
