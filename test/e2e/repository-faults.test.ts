@@ -3,16 +3,16 @@ import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { chown, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { parseDocument } from 'yaml';
 import { runProgram, spoke, spokeError } from '../harness/cli.ts';
 import { useLab } from '../harness/lab.ts';
+import { configurationWith } from './support/config.ts';
 import { restoreAreasBeside, Rows, rowsOf, serverTime, untilBackupsArePast } from './support/data.ts';
 import { daemonsOf, expectNothingElseRuns, postmasterOf } from './support/processes.ts';
 
 const CANARY = 'CANARY-3f9c1e';
 
 describe('repositories and tools that fail', () => {
-  const lab = useLab({ bundle: true });
+  const lab = useLab({ bundle: true, impatient: true });
   let kept: readonly number[];
   let target: string;
   let label: string;
@@ -30,14 +30,8 @@ describe('repositories and tools that fail', () => {
 
   const into = (name: string) => ['--data-directory', join(lab().directory, name)];
 
-  /** A copy of the lab's configuration with something changed; whoever runs the servers can read it. */
-  function otherConfiguration(name: string, path: readonly (string | number)[], value: unknown): string {
-    const document = parseDocument(readFileSync(lab().description.config, 'utf8'));
-    document.setIn(path, value);
-    const file = join(lab().directory, `${name}.yaml`);
-    writeFileSync(file, document.toString());
-    return file;
-  }
+  const otherConfiguration = (name: string, path: readonly (string | number)[], value: unknown) =>
+    configurationWith(lab(), name, (document) => document.setIn(path, value));
 
   async function expectNothingLeft(): Promise<void> {
     expect(restoreAreasBeside(join(lab().directory, 'x'))).toEqual([]);
@@ -48,7 +42,7 @@ describe('repositories and tools that fail', () => {
     const secret = join(lab().directory, 'secrets/wrong');
     writeFileSync(secret, `${CANARY}\n`, { mode: 0o600 });
     await chown(secret, lab().owner.uid, lab().owner.gid);
-    const config = otherConfiguration('wrong-key', ['clusters', 'lab', 'repositories', 1, 'secretKey'], `\${file:${secret}}`);
+    const config = await otherConfiguration('wrong-key', ['clusters', 'lab', 'repositories', 1, 'secretKey'], `\${file:${secret}}`);
     const state = await lab().makeDirectory('state-of-wrong-key');
     const result = await spoke(['restore', '--to', target, '--repo', 's3', '--state-directory', state, ...into('never')], { config });
     expect(result.document).toMatchObject({ error: { code: 'REPOSITORY_DENIED', exitCode: 21 } });
@@ -69,7 +63,7 @@ describe('repositories and tools that fail', () => {
   ])('a pgBackRest %s is told as such', async (_what, command, code) => {
     const copy = join(lab().directory, 'pgbackrest-of-the-test');
     if (!command.startsWith('/nowhere')) copyFileSync(command, copy);
-    const config = otherConfiguration(
+    const config = await otherConfiguration(
       'tool',
       ['clusters', 'lab', 'pgbackrest', 'command'],
       command.startsWith('/nowhere') ? command : copy,

@@ -17,6 +17,8 @@ export interface LabOptions {
   readonly s3?: boolean;
   /** The repository in S3 with many files an object, without which each small file is a request. */
   readonly bundle?: boolean;
+  /** A pgBackRest that gives up soon: its own retries of what is really broken cost up to a minute. */
+  readonly impatient?: boolean;
   /** Who makes the lab and works in it; whoever runs the tests where it is not given. */
   readonly account?: Account;
 }
@@ -170,7 +172,7 @@ export function useLab(options: LabOptions = {}): () => Lab {
     // A commit of autovacuum between two rows would be the last one that a restore finds.
     await querySocket(lab.primary, 'ALTER SYSTEM SET autovacuum = off');
     await querySocket(lab.primary, 'SELECT pg_reload_conf()');
-    if (options.bundle === true) await bundleS3(lab);
+    if (options.bundle === true || options.impatient === true) await setPgbackrestOptions(lab, options);
   }, 300_000);
 
   afterAll(async () => {
@@ -183,10 +185,13 @@ export function useLab(options: LabOptions = {}): () => Lab {
   };
 }
 
-async function bundleS3(lab: Lab): Promise<void> {
+async function setPgbackrestOptions(lab: Lab, { bundle, impatient }: LabOptions): Promise<void> {
   const { config } = lab.description;
   const document = parseDocument(await readFile(config, 'utf8'));
-  document.setIn(['clusters', 'lab', 'pgbackrest', 'extraOptions'], { 'repo2-bundle': true });
+  document.setIn(['clusters', 'lab', 'pgbackrest', 'extraOptions'], {
+    ...(bundle === true && { 'repo2-bundle': true }),
+    ...(impatient === true && { 'io-timeout': 5, 'job-retry': 0 }),
+  });
   await writeFile(config, document.toString());
   await lab.json('setup', 'archiving', '--confirm', 'lab');
 }

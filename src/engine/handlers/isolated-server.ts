@@ -3,6 +3,7 @@ import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { IsolatedServer, RestoreArea, StepOf } from '../../plan/step.ts';
 import { connectIsolated, ifItAnswers, installationOf } from './connect.ts';
+import { orDiskFull } from './disk-full.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 import { proveTarget } from './prove-target.ts';
 
@@ -45,19 +46,19 @@ export function isolatedServerHandlers(
       preview: (step) => [
         { argv: ['postgres', '-D', step.server.area.dataDirectory, '-k', step.server.area.socketDirectory, '-c', "listen_addresses=''"] },
       ],
-      run: (step, context) => start(ports, step, context),
+      run: (step, context) => orDiskFull(ports, step.server.area, context, () => start(ports, step, context)),
     },
     'prove-target': {
       preview: (step) => [{ argv: ['(watch)', step.server.area.logFile] }],
-      run: (step, context) => proveTarget(ports, step, context),
+      run: (step, context) => orDiskFull(ports, step.server.area, context, () => proveTarget(ports, step, context)),
     },
     'promote-isolated': {
       preview: () => [{ argv: ['(isolated)', 'SELECT pg_wal_replay_resume()'] }],
-      run: (step, context) => promote(ports, step, context),
+      run: (step, context) => orDiskFull(ports, step.server.area, context, () => promote(ports, step, context)),
     },
     'stop-isolated': {
       preview: (step) => [{ argv: ['pg_ctl', 'stop', '-D', step.server.area.dataDirectory, '-m', 'fast'] }],
-      run: (step, context) => stop(ports, step, context),
+      run: (step, context) => orDiskFull(ports, step.server.area, context, () => stop(ports, step, context)),
     },
   };
 }

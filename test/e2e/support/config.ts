@@ -15,6 +15,13 @@ async function writeChanged(lab: Lab, path: string, change: (document: Document.
   await writeFile(path, document.toString());
 }
 
+/** A copy of the lab's configuration with something changed; whoever runs the servers can read it. */
+export async function configurationWith(lab: Lab, name: string, change: (document: Document.Parsed) => void): Promise<string> {
+  const path = join(lab.directory, `${name}.yaml`);
+  await writeChanged(lab, path, change);
+  return path;
+}
+
 /** A second repository on local disk. */
 export async function addLocalRepository(lab: Lab, name: string): Promise<void> {
   const repository = { name, kind: 'local', path: join(lab.directory, `repository-${name}`) };
