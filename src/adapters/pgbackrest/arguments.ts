@@ -11,7 +11,10 @@ export const RUN_ANNOTATION = 'spoke-run';
 const CONFIGURATION_ON_STDIN = '/dev/stdin';
 const XID_MODULUS = 0x1_0000_0000n;
 
-/** pgBackRest waits for this four times before it calls a repository dead: with its own 60 s that is four minutes of an outage. */
+/**
+ * pgBackRest waits for this four times a file before it calls a repository dead, and looks for two files: with its own 60 s that is
+ * eight minutes until a restore tries another one.
+ */
 const READING_IO_TIMEOUT_SECONDS = 15;
 
 /** WAL that is fetched ahead of replay, and lies beside the data until it is needed. */
@@ -27,8 +30,11 @@ function common(settings: PgbackrestSettings, configFile: string): string[] {
 
 /** Of what only reads a repository, without touching a file. */
 function reading(settings: PgbackrestSettings, repository: number): string[] {
-  const patience = 'io-timeout' in settings.extraOptions ? [] : [`--io-timeout=${READING_IO_TIMEOUT_SECONDS}`];
-  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, ...patience, `--repo=${repository}`];
+  return [...common(settings, CONFIGURATION_ON_STDIN), ...QUIET, ...patience(settings), `--repo=${repository}`];
+}
+
+function patience({ extraOptions }: PgbackrestSettings): string[] {
+  return 'io-timeout' in extraOptions ? [] : [`--io-timeout=${READING_IO_TIMEOUT_SECONDS}`];
 }
 
 export function infoArguments(settings: PgbackrestSettings, repository: number, label?: string): string[] {
@@ -71,6 +77,7 @@ export function restoreArguments(settings: PgbackrestSettings, repository: numbe
     ...common(settings, settings.configFile),
     ...LOG_TO_STDERR,
     '--log-level-file=off',
+    ...patience(settings),
     `--repo=${repository}`,
     `--set=${request.label}`,
     `--pg1-path=${request.dataDirectory}`,
@@ -118,7 +125,7 @@ export function endReadingAheadArguments(settings: PgbackrestSettings, workDirec
 }
 
 function archiveGet(settings: PgbackrestSettings, repository: number, options: readonly string[]): string {
-  const argv = [settings.command, ...common(settings, settings.configFile), `--repo=${repository}`, ...options, ...QUIET];
+  const argv = [settings.command, ...common(settings, settings.configFile), `--repo=${repository}`, ...options, ...QUIET, ...patience(settings)];
   return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-get %f "%p"`;
 }
 
