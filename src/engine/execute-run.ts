@@ -98,8 +98,21 @@ function errorOfRun(thrown: unknown, runId: string, { aborted, reason }: AbortSi
   const wasCancelled = found.code === 'CANCELLED' || found.code === 'TERMINATED';
   // Whoever noticed it may not know which signal it was.
   const error = aborted && wasCancelled ? asSpokeError(reason) : found;
-  const hint = wasCancelled ? `Go on with: ${RESUME} ${runId}` : error.hint.replace(new RegExp(`${RESUME}$`), `${RESUME} ${runId}`);
+  return withRun(error, runId, wasCancelled ? `Go on with: ${RESUME} ${runId}` : hintOfRun(error, runId));
+}
+
+/** The same error with the run that it ended, or was a part of, and with the command that goes on with it. */
+export function withRun(error: SpokeError, runId: string, hint = hintOfRun(error, runId)): SpokeError {
   return new SpokeError(error.code, error.message, { details: { ...error.details, run: runId }, hint, cause: error.cause ?? error });
+}
+
+/** Exit codes of what lies outside, a server, a repository, a tool, a time limit: once that is mended, the run can go on. */
+const MENDABLE_EXIT_CODES = [20, 21, 22, 23];
+
+function hintOfRun({ hint, exitCode }: SpokeError, runId: string): string {
+  if (hint.endsWith(RESUME)) return `${hint} ${runId}`;
+  const isComplete = hint.includes(RESUME) || !MENDABLE_EXIT_CODES.includes(exitCode);
+  return isComplete ? hint : `${hint.replace(/\.$/, '')}; then: ${RESUME} ${runId}`;
 }
 
 async function ensureCreated(header: RunHeader, { ports }: ExecutionContext): Promise<boolean> {

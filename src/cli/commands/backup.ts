@@ -1,7 +1,10 @@
 import type { BackupType } from '../../domain/catalog/base-backup.ts';
+import { withRun } from '../../engine/execute-run.ts';
+import type { PlanOutcome } from '../../engine/run-plan.ts';
 import { backupWorkflow } from '../../engine/simple-workflows.ts';
 import { SpokeError } from '../../errors.ts';
 import { type BackupIntent, backupOfRun, observeBackup, planBackup, reasonAgainstBackup } from '../../workflows/backup/plan.ts';
+import type { RepositoryObservations } from '../../workflows/observe-cluster.ts';
 import { execute } from '../execute.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { backupToJson, renderBackups } from '../render/backups.ts';
@@ -45,21 +48,28 @@ export async function runBackup(header: RunHeader, session: Session, context: Co
   const outcome = await execute(backupWorkflow(session.cluster, session.ports), header, session, context);
   const { repositories } = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
   const taken = repositories.snapshots.flatMap((snapshot) => backupOfRun(snapshot, header.runId) ?? []);
-  const failures = [
-    ...outcome.failures.map(({ step, error }) => ({
-      repository: step.kind === 'take-backup' ? step.repository : '',
-      code: error.code,
-      message: error.message,
-    })),
-    ...repositories.unreadable.map((one) => ({ repository: one.repository, code: one.errorCode, message: one.message })),
-  ];
+  const failures = failuresOf(outcome, repositories);
   const [first] = outcome.failures;
-  if (taken.length === 0 && first !== undefined) throw first.error;
-  if (failures.length > 0) context.output.exitCode = 3;
+  if (taken.length === 0 && first !== undefined) throw withRun(first.error, header.runId);
+  if (failures.length > 0) {
+    context.output.exitCode = 3;
+    context.output.warn(`not in every repository; once that is mended: spoke-backup runs resume ${header.runId}`);
+  }
   const result = { run: header.runId, backups: taken.map(backupToJson), failures };
   context.output.result(result, () =>
     [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n'),
   );
+}
+
+/** One a repository: what kept the backup out of it, or why it cannot be seen there. */
+function failuresOf(outcome: PlanOutcome, { unreadable }: RepositoryObservations) {
+  const failed = outcome.failures.map(({ step, error }) => ({
+    repository: step.kind === 'take-backup' ? step.repository : '',
+    code: error.code,
+    message: error.message,
+  }));
+  const unseen = unreadable.filter(({ repository }) => !failed.some((failure) => failure.repository === repository));
+  return [...failed, ...unseen.map(({ repository, errorCode, message }) => ({ repository, code: errorCode, message }))];
 }
 
 function parseBackupType(text: string): BackupType {

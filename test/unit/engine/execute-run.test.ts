@@ -66,6 +66,18 @@ describe('a run', () => {
     });
   });
 
+  it.each([
+    ['REPOSITORY_UNAVAILABLE', `Check endpoint, network and certificate, or use another --repo; then: spoke-backup runs resume ${RUN_ID}`],
+    ['POSTGRES_FAILED', `Read the server log named above; then: spoke-backup runs resume ${RUN_ID}`],
+    ['DISK_FULL', `Free space, then: spoke-backup runs resume ${RUN_ID}`],
+    ['BACKUP_DAMAGED', 'Restore from another repository (--repo) or an older backup (--set).'],
+    ['PLAN_STALE', 'The world changed while the plan was shown. Run the command again.'],
+  ] as const)('that fails of %s says how to go on where that is of use', async (code, hint) => {
+    const machinery = new Machinery(() => Promise.reject(new SpokeError(code, 'so it is')));
+    const running = executeRun(workflowOf(planOf(step('one'))), header(), machinery.context);
+    await expect(running).rejects.toMatchObject({ code, hint, details: { run: RUN_ID } });
+  });
+
   it.each(['CANCELLED', 'TERMINATED'] as const)('that was %s is called cancelled', async (code) => {
     const machinery = new Machinery();
     machinery.controller.abort(new SpokeError(code, 'enough'));
