@@ -23,6 +23,8 @@ const READ_AHEAD_BYTES = 256 * 1024 * 1024;
 /** Everything that is logged goes to stderr, of which the tail is kept and each line is seen. */
 const LOG_TO_STDERR = ['--log-level-console=off', '--log-level-stderr=detail'];
 const QUIET = ['--log-level-console=off', '--log-level-stderr=error', '--log-level-file=off'];
+/** Why a repository cannot be used is a warning only: it belongs into the log of the server that replays. */
+const WITH_REASONS = ['--log-level-console=off', '--log-level-stderr=warn', '--log-level-file=off'];
 
 function common(settings: PgbackrestSettings, configFile: string): string[] {
   return [`--config=${configFile}`, `--stanza=${settings.stanza}`];
@@ -100,7 +102,7 @@ const OWN_DATA_DIRECTORY = '--pg1-path="$PWD"';
  * archive all the same unless it is above 125: then recovery stops instead of ending early (RestoreArchivedFile, xlogarchive.c).
  */
 export function restoreCommand(settings: PgbackrestSettings, repository: number): string {
-  return `${archiveGet(settings, repository, ['--no-archive-async'])}; code=$?; test $code -le 1 || code=200; exit $code`;
+  return `${archiveGet(settings, repository, ['--no-archive-async', ...WITH_REASONS])}; code=$?; test $code -le 1 || code=200; exit $code`;
 }
 
 /**
@@ -111,7 +113,7 @@ export function replayRestoreCommand(
   settings: PgbackrestSettings,
   { repository, workDirectory }: { repository: number; workDirectory: string },
 ): string {
-  const ahead = ['--archive-async', ...ownDirectories(workDirectory), `--archive-get-queue-max=${READ_AHEAD_BYTES}`];
+  const ahead = ['--archive-async', ...ownDirectories(workDirectory), `--archive-get-queue-max=${READ_AHEAD_BYTES}`, ...QUIET];
   return `${archiveGet(settings, repository, ahead)} || ${restoreCommand(settings, repository)}`;
 }
 
@@ -125,7 +127,7 @@ export function endReadingAheadArguments(settings: PgbackrestSettings, workDirec
 }
 
 function archiveGet(settings: PgbackrestSettings, repository: number, options: readonly string[]): string {
-  const argv = [settings.command, ...common(settings, settings.configFile), `--repo=${repository}`, ...options, ...QUIET, ...patience(settings)];
+  const argv = [settings.command, ...common(settings, settings.configFile), `--repo=${repository}`, ...options, ...patience(settings)];
   return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-get %f "%p"`;
 }
 

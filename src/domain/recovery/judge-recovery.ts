@@ -40,6 +40,13 @@ export function judgeRecovery(target: RecoveryTarget, evidence: RecoveryEvidence
 const LACKS_OWN_WAL =
   /^(?:WAL ends before (?:end of online backup|consistent recovery point)|could not (?:locate required checkpoint record|find redo location referenced by checkpoint record))/;
 
+/** RestoreArchivedFile: the command failed in a way that cannot be the end of the archive. */
+const DIED_OF_FETCHING = /^could not restore file /;
+/** RestoreArchivedFile too: pgBackRest does not compare the checksum in a segment's name, and what was damaged may be decompressed to something else. */
+const WRONG_SIZE = /^archive file "[^"]*" has wrong size: /;
+/** pgBackRest's errors of a checksum, a format or an encryption that is not as it should be, among them what cannot be decompressed. */
+const DAMAGED_WAL = /^ERROR: \[(?:026|029|095)\]|\[(?:Checksum|Format|Crypto)Error\]/;
+
 function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
   if (log.beforeConsistency)
     return {
@@ -47,11 +54,15 @@ function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
       code: 'TARGET_BEFORE_WINDOW',
       message: `${describeTarget(target)} lies before the end of the backup: the copy is not consistent there`,
     };
-  const lacksOwnWal = log.fatal !== undefined && LACKS_OWN_WAL.test(log.fatal);
-  if (log.fetchError !== undefined && (log.endedBeforeTarget || lacksOwnWal))
-    return { kind: 'failed', code: 'REPOSITORY_UNAVAILABLE', message: `WAL could not be fetched from the repository: ${log.fetchError}` };
+  const fatal = log.fatal ?? '';
+  if (WRONG_SIZE.test(fatal)) return { kind: 'failed', code: 'BACKUP_DAMAGED', message: `WAL in the repository is damaged: ${fatal}` };
+  const lacksOwnWal = LACKS_OWN_WAL.test(fatal);
+  if (log.fetchError !== undefined && (log.endedBeforeTarget || lacksOwnWal || DIED_OF_FETCHING.test(fatal)))
+    return DAMAGED_WAL.test(log.fetchError)
+      ? { kind: 'failed', code: 'BACKUP_DAMAGED', message: `WAL in the repository is damaged: ${log.fetchError}` }
+      : { kind: 'failed', code: 'REPOSITORY_UNAVAILABLE', message: `WAL could not be fetched from the repository: ${log.fetchError}` };
   if (lacksOwnWal)
-    return { kind: 'failed', code: 'BACKUP_DAMAGED', message: `WAL from between its start and its end is missing: ${log.fatal}` };
+    return { kind: 'failed', code: 'BACKUP_DAMAGED', message: `WAL from between its start and its end is missing: ${fatal}` };
   if (!log.endedBeforeTarget)
     return {
       kind: 'failed',

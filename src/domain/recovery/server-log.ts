@@ -48,6 +48,12 @@ const STOP_AT_CONSISTENCY = /^recovery stopping after reaching consistency$/;
 const TURNED_AWAY =
   /^(?:the database system is |role ".*" does not exist|database ".*" does not exist|no pg_hba\.conf entry|.* authentication failed|sorry, too many clients|remaining connection slots|terminating |canceling |connection to client lost)/;
 const PGBACKREST_ERROR = /(?:^|\s)(ERROR: \[\d{3}\]: .*)$/;
+/** Says only that no repository could be used; why, it says in a warning before. */
+const NO_REPOSITORY = /^ERROR: \[103\]/;
+/** The warning, or the line below it that names the cause of what the warning tells. */
+const REPOSITORY_WARNING = /^(?:.*WARN: repo\d+: \[\w+\]|\s+\w+Error:) (.*?):?$/;
+/** The line below an error that says more: for each repository what became of the file. */
+const CAUSE_BELOW = /^\s+(?=\S)(?!HINT)(?:repo\d+: \S+ )?(.*)$/;
 
 /**
  * Reads the log of PostgreSQL 13 to 18 in the C locale from the last start on: xlogrecovery.c (to 14: xlog.c) and
@@ -123,5 +129,10 @@ function lastOf(lines: readonly string[], pattern: RegExp): string | undefined {
 
 /** pgBackRest's own words where it has any; else PostgreSQL's that the command was killed or could not be run. */
 function fetchErrorOf(lines: readonly string[], fatals: readonly string[]): string | undefined {
-  return lastOf(lines, PGBACKREST_ERROR) ?? fatals.findLast((line) => line.startsWith('could not restore file '));
+  const at = lines.findLastIndex((line) => PGBACKREST_ERROR.test(line));
+  const error = PGBACKREST_ERROR.exec(lines[at] ?? '')?.[1];
+  if (error === undefined) return fatals.findLast((line) => line.startsWith('could not restore file '));
+  const warning = NO_REPOSITORY.test(error) ? lastOf(lines.slice(0, at), REPOSITORY_WARNING) : undefined;
+  const cause = CAUSE_BELOW.exec(lines[at + 1] ?? '')?.[1] ?? warning;
+  return cause === undefined ? error : `${error.replace(/:$/, '')}: ${cause}`;
 }

@@ -27,7 +27,9 @@ export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-targe
   const least = step.leastLsn === undefined ? undefined : parseLsn(step.leastLsn);
   const verdict = judgeRecovery(step.target, { state, log, leastLsn: least });
   if (verdict.kind === 'failed')
-    throw new SpokeError(verdict.code, verdict.message, { details: { backup: step.backup, log: log.fatal ?? null } });
+    throw new SpokeError(verdict.code, `${verdict.message} ${ofBackup(step)}`, {
+      details: { backup: step.backup, log: log.fatal ?? null },
+    });
   const proof: Proof = {
     reached: { ...reachedOf(state, log), timeline: await replayedTimeline(ports, step, state, log) },
     evidence: verdict.evidence,
@@ -86,7 +88,7 @@ async function throwIfDead(ports: HandlerPorts, step: StepOf<'prove-target'>, co
   const text = await readLog(ports, step);
   const verdict = judgeRecovery(step.target, { log: readRecoveryLog(text) });
   const message = verdict.kind === 'failed' ? verdict.message : 'the restored server ended while it replayed';
-  throw new SpokeError(verdict.kind === 'failed' ? verdict.code : 'POSTGRES_FAILED', message, {
+  throw new SpokeError(verdict.kind === 'failed' ? verdict.code : 'POSTGRES_FAILED', `${message} ${ofBackup(step)}`, {
     details: { backup: step.backup, serverLog: text.split('\n').slice(-15).join('\n') },
   });
 }
@@ -94,6 +96,10 @@ async function throwIfDead(ports: HandlerPorts, step: StepOf<'prove-target'>, co
 /** Whether a server died of it that had begun to replay: the backup itself had been copied. */
 export function wasMetInReplay({ details }: SpokeError): boolean {
   return details['serverLog'] !== undefined;
+}
+
+function ofBackup({ backup }: StepOf<'prove-target'>): string {
+  return `(backup ${backup.label}, repository ${backup.repository})`;
 }
 
 async function reportProgress(
