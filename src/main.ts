@@ -1,4 +1,5 @@
-import { fileURLToPath } from 'node:url';
+import { writeSync } from 'node:fs';
+import { join } from 'node:path';
 import packageJson from '../package.json' with { type: 'json' };
 
 /** Cancels on the first signal; a second one ends the program at once, its children with it. */
@@ -22,22 +23,31 @@ function outliveReaders(): void {
     });
 }
 
-const UNSETTLED = 13;
+/** By a system call, since a stream takes longer to make than the rest of this; where it would have to wait, by the stream. */
+function printVersion(): void {
+  const line = `${packageJson.version}\n`;
+  try {
+    writeSync(1, line);
+  } catch {
+    outliveReaders();
+    process.stdout.write(line);
+  }
+}
 
-const args = process.argv.slice(2);
-if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
-  process.stdout.write(`${packageJson.version}\n`);
-} else {
+async function main(args: readonly string[]): Promise<void> {
+  if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) return printVersion();
   const cli = await import('./cli/run-cli.ts');
-  // Node ends with 13 where nothing is left to wait for and the program has not said how it ended; ours means something else.
+  // Node ends with 0 where nothing is left to wait for and the program has not said how it ended: that is a bug.
   let hasEnded = false;
   process.on('exit', (code) => {
-    if (code === UNSETTLED && !hasEnded) process.exitCode = 1;
+    if (code === 0 && !hasEnded) process.exitCode = 1;
   });
   outliveReaders();
   const { signal, cancel } = cli.cancellation();
   cancelOnSignals(cancel);
-  const exitCode = await cli.runCli(args, { signal, version: packageJson.version, root: fileURLToPath(new URL('..', import.meta.url)) });
+  const exitCode = await cli.runCli(args, { signal, version: packageJson.version, root: join(import.meta.dirname, '..') });
   hasEnded = true;
   process.exit(exitCode);
 }
+
+void main(process.argv.slice(2));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const PROGRAM = join(ROOT, 'bin/spoke-backup');
-const BUILT = join(ROOT, 'dist/main.js');
+const BUILT = join(ROOT, 'dist/main.cjs');
 const TIME_LIMIT_MS = 240_000;
 
 /** Whom a program runs as; only root can choose. */

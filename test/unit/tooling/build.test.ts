@@ -10,6 +10,7 @@ const repository = join(import.meta.dirname, '../../..');
 
 /** Imports every package lazily, in the way that the program does, and does something with it. */
 const commandLine = `
+void (async () => {
   const { Command } = await import('commander');
   const { z } = await import('zod');
   const { parse } = await import('yaml');
@@ -26,12 +27,13 @@ const commandLine = `
   await new pg.Client({ host: '/nowhere', port: 1 }).connect().catch((error) => lines.push(error.code));
   lines.push(typeof new S3Client({ region: 'here' }).send);
   process.stdout.write(lines.join('\\n'));
+})();
 `;
 
 /** The entry: it says something without the command line, or reads it. */
 const program = `
 if (process.argv[2] === 'nothing') process.stdout.write('nothing');
-else await import('./cli/run-cli.ts');
+else void import('./cli/run-cli.ts');
 `;
 
 describe('the build', () => {
@@ -54,7 +56,7 @@ describe('the build', () => {
   });
 
   it('needs no packages where it runs, and they work in it', () => {
-    expect(execFileSync(process.execPath, [join(dist, 'main.js')], { encoding: 'utf8' }).split('\n')).toEqual([
+    expect(execFileSync(process.execPath, [join(dist, 'main.cjs')], { encoding: 'utf8' }).split('\n')).toEqual([
       '{"level":30,"msg":"logged"}',
       'spoke',
       'checked',
@@ -67,8 +69,8 @@ describe('the build', () => {
   });
 
   it('leaves what is imported lazily out of the first file', () => {
-    expect(readFileSync(join(dist, 'main.js')).length).toBeLessThan(4_096);
-    expect(execFileSync(process.execPath, [join(dist, 'main.js'), 'nothing'], { encoding: 'utf8' })).toBe('nothing');
+    expect(readFileSync(join(dist, 'main.cjs')).length).toBeLessThan(4_096);
+    expect(execFileSync(process.execPath, [join(dist, 'main.cjs'), 'nothing'], { encoding: 'utf8' })).toBe('nothing');
   });
 
   it('leaves nothing of an older build, and no directory beside the new one', () => {

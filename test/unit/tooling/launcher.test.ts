@@ -87,7 +87,7 @@ describe('bin/spoke-backup', () => {
   }
 
   function build(program: string): void {
-    write('dist/main.js', program);
+    write('dist/main.cjs', program);
     chmodSync(checkout, 0o755);
   }
 
