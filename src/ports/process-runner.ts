@@ -9,6 +9,8 @@ export interface ProcessRequest {
   /** Run as this user; only root can, and where it is the current user nothing is switched. */
   readonly user?: { readonly uid: number; readonly gid: number };
   readonly input?: string;
+  /** It only reads: should we be killed by SIGKILL, processes that it started may end a little later than it does. */
+  readonly readsOnly?: boolean;
   readonly signal: AbortSignal;
   /** The whole run. */
   readonly timeoutMs: number;

@@ -1,4 +1,5 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { type Stats, statSync } from 'node:fs';
+import { open, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { SpokeError } from '../../errors.ts';
@@ -31,7 +32,7 @@ export function createInstanceReader(options: InstanceReaderOptions): InstanceRe
     findInstallation: find,
     findUser: (name) => findUser(name, runner),
     async ownerOf(path) {
-      const stats = await translating(`look at ${path}`, () => ifPresent(stat(path)));
+      const stats = await translating(`look at ${path}`, () => ifPresent(new Promise<Stats>((resolve) => resolve(statSync(path)))));
       return stats === undefined ? undefined : ownerOf(stats.uid, stats.gid, runner);
     },
     currentUser,

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { homedir, userInfo } from 'node:os';
 import type { FileOwner } from '../../ports/instance.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
@@ -23,8 +23,9 @@ export function parsePasswd(text: string): readonly PasswdEntry[] {
   });
 }
 
+/** Synchronous, as the C library reads it: every command of root waits for it, and threads take longer to start. */
 async function readPasswd(): Promise<readonly PasswdEntry[]> {
-  return parsePasswd((await ifReadable(readFile('/etc/passwd', 'utf8'))) ?? '');
+  return parsePasswd((await ifReadable(new Promise<string>((resolve) => resolve(readFileSync('/etc/passwd', 'utf8'))))) ?? '');
 }
 
 /** The user of that name, also from a directory service. */

@@ -10,7 +10,7 @@ import type { OperationContext } from '../../ports/operation.ts';
 import { infoArguments, repoListArguments } from './arguments.ts';
 import { type CommandParts, runReading } from './command.ts';
 import { repositoryTrouble } from './errors.ts';
-import { type InfoBackup, type InfoStanza, readInfo, readRepositoryList } from './output.ts';
+import { type InfoBackup, type InfoStanza, prepareInfo, readInfo, readRepositoryList } from './output.ts';
 import { secretsOf } from './secrets.ts';
 import type { RepositorySettings } from './settings.ts';
 import { readWalArchive } from './wal-archive-reader.ts';
@@ -76,8 +76,9 @@ export async function readBackupDetail(
 async function readStanza(parts: Parts, repository: RepositorySettings, label: BackupLabel | undefined, context: OperationContext) {
   const { settings } = parts;
   const about = { repository };
-  const printed = await runReading(parts, infoArguments(settings, repository.index, label), about, context);
-  const stanza = readInfo(printed, settings.stanza);
+  const printing = runReading(parts, infoArguments(settings, repository.index, label), about, context);
+  prepareInfo();
+  const stanza = readInfo(await printing, settings.stanza);
   const status = stanza?.repo.find((one) => one.key === repository.index)?.status ?? stanza?.status;
   if (stanza === undefined || status === undefined)
     throw new SpokeError('TOOL_FAILED', `pgbackrest info says nothing of stanza ${settings.stanza} in repository ${repository.name}`);

@@ -37,6 +37,7 @@ export async function runReading(
     file: settings.command,
     argv,
     input: configurationText(settings),
+    readsOnly: true,
     signal: context.signal,
     timeoutMs: context.timeoutMs ?? READ_TIMEOUT_MS,
     maxStdoutBytes: MOST_LISTING_BYTES,

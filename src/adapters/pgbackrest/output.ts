@@ -2,36 +2,47 @@
 import * as z from 'zod/mini';
 import { SpokeError } from '../../errors.ts';
 
-/** Numbers that JavaScript would round (system-id is above 2^53) stay text. */
-const wide = z.union([z.string(), z.pipe(z.number(), z.transform(String))]);
-const status = z.object({ code: z.number(), message: z.string() });
-const link = z.object({ name: z.string(), destination: z.string() });
+/** Made when it is first asked for, which is while pgBackRest works: making it takes longer than using it. */
+function makeInfoSchema() {
+  /** Numbers that JavaScript would round (system-id is above 2^53) stay text. */
+  const wide = z.union([z.string(), z.pipe(z.number(), z.transform(String))]);
+  const status = z.object({ code: z.number(), message: z.string() });
+  const link = z.object({ name: z.string(), destination: z.string() });
 
-const backupSchema = z.object({
-  label: z.string(),
-  type: z.enum(['full', 'diff', 'incr']),
-  prior: z.nullish(z.string()),
-  reference: z.nullish(z.array(z.string())),
-  archive: z.object({ start: z.nullable(z.string()), stop: z.nullable(z.string()) }),
-  lsn: z.nullish(z.object({ start: z.string(), stop: z.string() })),
-  timestamp: z.object({ start: z.number(), stop: z.number() }),
-  info: z.object({ size: z.number(), repository: z.object({ delta: z.optional(z.number()) }) }),
-  database: z.object({ id: z.number() }),
-  error: z.nullish(z.boolean()),
-  annotation: z.nullish(z.record(z.string(), z.string())),
-  tablespace: z.nullish(z.array(z.extend(link, { oid: z.number() }))),
-  link: z.nullish(z.array(link)),
-});
+  const backupSchema = z.object({
+    label: z.string(),
+    type: z.enum(['full', 'diff', 'incr']),
+    prior: z.nullish(z.string()),
+    reference: z.nullish(z.array(z.string())),
+    archive: z.object({ start: z.nullable(z.string()), stop: z.nullable(z.string()) }),
+    lsn: z.nullish(z.object({ start: z.string(), stop: z.string() })),
+    timestamp: z.object({ start: z.number(), stop: z.number() }),
+    info: z.object({ size: z.number(), repository: z.object({ delta: z.optional(z.number()) }) }),
+    database: z.object({ id: z.number() }),
+    error: z.nullish(z.boolean()),
+    annotation: z.nullish(z.record(z.string(), z.string())),
+    tablespace: z.nullish(z.array(z.extend(link, { oid: z.number() }))),
+    link: z.nullish(z.array(link)),
+  });
 
-const infoSchema = z.array(
-  z.object({
-    name: z.string(),
-    status,
-    db: z.array(z.object({ id: z.number(), 'system-id': wide, version: z.string() })),
-    repo: z._default(z.array(z.object({ key: z.number(), status })), []),
-    backup: z.array(backupSchema),
-  }),
-);
+  return z.array(
+    z.object({
+      name: z.string(),
+      status,
+      db: z.array(z.object({ id: z.number(), 'system-id': wide, version: z.string() })),
+      repo: z._default(z.array(z.object({ key: z.number(), status })), []),
+      backup: z.array(backupSchema),
+    }),
+  );
+}
+
+type InfoSchema = ReturnType<typeof makeInfoSchema>;
+let infoSchema: InfoSchema | undefined;
+
+/** What `info` prints. */
+export function prepareInfo(): InfoSchema {
+  return (infoSchema ??= makeInfoSchema());
+}
 
 /** One entry of a listing. */
 export interface ListedFile {
@@ -40,12 +51,12 @@ export interface ListedFile {
   readonly time?: number;
 }
 
-export type InfoStanza = z.infer<typeof infoSchema>[number];
-export type InfoBackup = z.infer<typeof backupSchema>;
+export type InfoStanza = z.infer<InfoSchema>[number];
+export type InfoBackup = InfoStanza['backup'][number];
 
 /** Reads `info --output=json`; undefined where it knows no such stanza. Throws TOOL_FAILED where it is not what we know. */
 export function readInfo(json: string, stanza: string): InfoStanza | undefined {
-  const result = z.safeParse(infoSchema, parse(json, 'info', keepDigits));
+  const result = z.safeParse(prepareInfo(), parse(json, 'info', keepDigits));
   if (!result.success) throw unexpected('info', z.prettifyError(result.error));
   return result.data.find((one) => one.name === stanza);
 }

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
+import { closeSync, constants, fchmodSync, fchownSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -7,40 +6,43 @@ import { join } from 'node:path';
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 
 /**
- * A file that no directory shows, holding `text`: what a child reads as its standard input. Unlike the socket that Node makes
- * of a pipe it can be opened as /dev/stdin, and unlike a file with a name nobody else finds it and nothing is left of it.
+ * The descriptor of a file that no directory shows, holding `text`: what a child reads as its standard input. Unlike the socket
+ * that Node makes of a pipe it can be opened as /dev/stdin, and unlike a file with a name nobody else finds it and nothing is left
+ * of it. Whoever asked for it closes it. Synchronous: it is small and in memory, and threads would take longer to start.
  */
-export async function anonymousFile(text: string, owner: { readonly uid: number; readonly gid: number } | undefined): Promise<FileHandle> {
-  const file = await openNameless();
+export function anonymousFile(text: string, owner: { readonly uid: number; readonly gid: number } | undefined): number {
+  const file = openNameless();
   try {
-    await file.chmod(0o600);
-    if (owner !== undefined && process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
+    fchmodSync(file, 0o600);
+    if (owner !== undefined && process.getuid?.() === 0) fchownSync(file, owner.uid, owner.gid);
     const bytes = Buffer.from(text);
-    for (let written = 0; written < bytes.length; )
-      written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten;
+    for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written, bytes.length - written, written);
     return file;
   } catch (thrown) {
-    await file.close();
+    closeSync(file);
     throw thrown;
   }
 }
 
-async function openNameless(): Promise<FileHandle> {
+function openNameless(): number {
   if (process.platform === 'linux') {
     for (const directory of ['/dev/shm', tmpdir()]) {
-      const file = await open(directory, O_TMPFILE | constants.O_RDWR, 0o600).catch(() => undefined);
-      if (file !== undefined) return file;
+      try {
+        return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+      } catch {
+        // Not every file system has nameless files.
+      }
     }
   }
   return openAndUnlink();
 }
 
 /** Where the system has no nameless files: one in a directory of our own, unlinked before anything is written to it. */
-async function openAndUnlink(): Promise<FileHandle> {
-  const directory = await mkdtemp(join(tmpdir(), 'spoke-'));
+function openAndUnlink(): number {
+  const directory = mkdtempSync(join(tmpdir(), 'spoke-'));
   try {
-    return await open(join(directory, 'input'), 'wx+', 0o600);
+    return openSync(join(directory, 'input'), 'wx+', 0o600);
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    rmSync(directory, { recursive: true, force: true });
   }
 }

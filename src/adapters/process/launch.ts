@@ -36,7 +36,8 @@ export interface Launchers {
  * Through setpriv, where there is one, for two things Node cannot do: the kernel ends the child when we are killed by
  * SIGKILL (--pdeathsig), and a switched user gets its supplementary groups (a TLS key may be readable by such a group only).
  * The kernel tells the first process alone: through timeout it ends the rest of its group as well. pgBackRest's workers
- * would otherwise go on for half a minute, in files that a resumed run writes.
+ * would otherwise go on for half a minute, in files that a resumed run writes. What only reads is started without, two
+ * milliseconds sooner.
  * Throws TOOL_MISSING, or REFUSED_PRECONDITION where another user was asked for and we are not root.
  */
 export function launchOf(request: ProcessRequest, { setpriv, timeout, graceMs }: Launchers): Launch {
@@ -47,7 +48,7 @@ export function launchOf(request: ProcessRequest, { setpriv, timeout, graceMs }:
   if (!setpriv) return { file, argv: request.argv, environment, cwd, ...user };
   const hasAccount = environment['USER'] !== undefined;
   const switching = user ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, hasAccount ? '--init-groups' : '--clear-groups'] : [];
-  const ending = timeout === undefined ? [] : [timeout, `--kill-after=${(graceMs + LATER_MS) / 1000}`, '0'];
+  const ending = timeout === undefined || request.readsOnly === true ? [] : [timeout, `--kill-after=${(graceMs + LATER_MS) / 1000}`, '0'];
   return { file: setpriv.file, argv: ['--pdeathsig=TERM', ...switching, '--', ...ending, file, ...request.argv], environment, cwd };
 }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn as spawnChild } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import { SpokeError } from '../../errors.ts';
 import type { ProcessRequest, ProcessResult, ProcessRunner } from '../../ports/process-runner.ts';
 import { anonymousFile } from './anonymous-file.ts';
@@ -43,11 +44,11 @@ export function createProcessRunner(options: { readonly graceMs?: number } = {})
 
 async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: number): Promise<ProcessResult> {
   const { input, user } = request;
-  const file = input === undefined ? undefined : await anonymousFile(input, user);
+  const file = input === undefined ? undefined : anonymousFile(input, user);
   try {
-    return await runChild(request, spawn(launch, file?.fd), graceMs);
+    return await runChild(request, spawn(launch, file), graceMs);
   } finally {
-    await file?.close();
+    if (file !== undefined) closeSync(file);
   }
 }
 
