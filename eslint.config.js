@@ -24,7 +24,7 @@ const noProcessExit = {
 const noCurrentDate = { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'The instant is an argument here.' };
 
 export default defineConfig(
-  globalIgnores(['dist/', 'coverage/', 'node_modules/', 'tools/', '**/*.cjs', 'bench/results/', 'test/fixtures/']),
+  globalIgnores(['dist/', 'dist.*/', 'coverage/', 'node_modules/', 'tools/', '**/*.cjs', 'bench/results/', 'test/fixtures/']),
   {
     files: ['**/*.ts', '**/*.js', '**/*.mjs'],
     extends: [tseslint.configs.base],
