@@ -7,16 +7,22 @@ import type { PgbackrestSettings, RepositorySettings } from './adapters/pgbackre
 import { createPostgresReader } from './adapters/postgres/reader.ts';
 import { createPostgresWriter } from './adapters/postgres/writer.ts';
 import { createProcessRunner } from './adapters/process/index.ts';
+import type { S3Client } from './adapters/s3/client.ts';
+import { createLeaseFiles } from './adapters/state/lease-files.ts';
+import { isGoneFromHere, ownIdentity, type ProcessIdentity } from './adapters/state/process-identity.ts';
 import { newRunId } from './adapters/state/run-id.ts';
-import { createRunLock } from './adapters/state/run-lock.ts';
 import { createRunStore } from './adapters/state/run-store.ts';
-import type { ClusterConfig, Configuration, NodeConfig, RepositoryConfig } from './config/model.ts';
+import type { ClusterConfig, Configuration, NodeConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
 import { resolveNodeUrl, resolveSecret, type SecretContext } from './config/resolve-secret.ts';
 import type { SecretReference } from './config/secrets.ts';
 import { createStepHandlers } from './engine/handlers/index.ts';
 import type { StepHandlers } from './engine/step-handler.ts';
+import { SpokeError } from './errors.ts';
 import type { ClusterAccess, ReadPorts, WritePorts } from './ports/bundle.ts';
+import type { Clock } from './ports/clock.ts';
 import type { FileOwner } from './ports/instance.ts';
+import type { LeaseStore } from './ports/lease.ts';
+import type { ObjectStoreReader, ObjectStoreWriter } from './ports/object-store.ts';
 import type { PostgresReader } from './ports/postgres-server.ts';
 import type { RunId, RunVerb } from './ports/run-store.ts';
 
@@ -61,7 +67,7 @@ export async function composeCluster(
     instanceControl: createInstanceControl({ runner }),
     services: createServiceControl({ runner }),
     runWriter: runs,
-    lock: createRunLock(configuration.stateDirectory),
+    leases: await leaseStores(configuration, cluster, clock, secrets),
   };
   return {
     ports,
@@ -172,6 +178,102 @@ async function repositorySettings(repository: RepositoryConfig, secrets: SecretC
     accessKey: await read(accessKey),
     secretKey: await read(secretKey),
     sessionToken: await read(sessionToken),
+  });
+}
+
+/** This host's files; where several hosts work on the cluster, then also the bucket that they share. */
+async function leaseStores(
+  configuration: Configuration,
+  cluster: ClusterConfig,
+  clock: Clock,
+  secrets: SecretContext,
+): Promise<readonly LeaseStore[]> {
+  const local = createLeaseFiles(configuration.stateDirectory, clock);
+  return cluster.multiHost === undefined ? [local] : [local, await sharedLeases(cluster, clock, secrets)];
+}
+
+/** Asks the bucket nothing before it is used. Throws CONFIG_INVALID, SECRET_UNAVAILABLE. */
+async function sharedLeases(cluster: ClusterConfig, clock: Clock, secrets: SecretContext): Promise<LeaseStore> {
+  const { repository, termMs } = sharedPlace(cluster);
+  const [{ S3LeaseStore }, { openRegister }, { probeConditionalWrites }, s3] = await Promise.all([
+    import('./adapters/s3/lease-store.ts'),
+    import('./adapters/s3/register.ts'),
+    import('./adapters/s3/conditional-write.ts'),
+    openS3(repository, secrets, { timeoutMs: termMs / 3 }),
+  ]);
+  const path = leasePath(cluster, repository);
+  const own: ProcessIdentity = await ownIdentity();
+  return new S3LeaseStore(async (signal) => openRegister(s3, path, await probeConditionalWrites(s3, path, signal), signal), {
+    place: s3.place,
+    clock,
+    termMs,
+    ownProcess: { ...own },
+    isGone: (process) => isGoneFromHere(process as unknown as ProcessIdentity, own),
+  });
+}
+
+/** Why the bucket that multiHost names cannot hold leases; undefined where it can, or none is named. Throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED. */
+export async function probeSharedLeases(cluster: ClusterConfig, secrets: SecretContext): Promise<SpokeError | undefined> {
+  if (cluster.multiHost === undefined) return undefined;
+  const { repository } = sharedPlace(cluster);
+  const { probeConditionalWrites } = await import('./adapters/s3/conditional-write.ts');
+  const { withoutConditionalWrites } = await import('./adapters/s3/register.ts');
+  const s3 = await openS3(repository, secrets);
+  try {
+    const can = await probeConditionalWrites(s3, leasePath(cluster, repository), secrets.signal);
+    return can.kind === 'none' ? withoutConditionalWrites(s3.place, can.reason) : undefined;
+  } finally {
+    s3.close();
+  }
+}
+
+function sharedPlace(cluster: ClusterConfig): { readonly repository: S3RepositoryConfig; readonly termMs: number } {
+  const name = cluster.multiHost?.repository;
+  const repository = cluster.repositories.find((one) => one.name === name);
+  if (cluster.multiHost !== undefined && repository?.kind === 's3') return { repository, termMs: cluster.multiHost.leaseSeconds * 1000 };
+  throw new SpokeError('CONFIG_INVALID', `multiHost of ${cluster.name} names no repository of kind s3`);
+}
+
+/** Beside what pgBackRest keeps there, and by the stanza: clusters may share a path. */
+function leasePath(cluster: ClusterConfig, { pathPrefix }: S3RepositoryConfig): string {
+  return `${pathPrefix.replace(/^\//, '')}/spoke-backup/${cluster.stanza}/leases`.replace(/^\//, '');
+}
+
+/** What a bucket holds beside what its repository shows, and how it is protected. Throws SECRET_UNAVAILABLE; asks the server nothing yet. */
+export async function openObjectStoreOf(
+  repository: S3RepositoryConfig,
+  secrets: SecretContext,
+): Promise<ObjectStoreReader & ObjectStoreWriter & { close(): void }> {
+  const { createHousekeeping } = await import('./adapters/s3/housekeeping.ts');
+  const s3 = await openS3(repository, secrets, { attempts: PATIENT_ATTEMPTS });
+  return { ...createHousekeeping(s3), close: () => s3.close() };
+}
+
+/** The SDK pauses between them for a random time that doubles, up to 20 s. */
+const PATIENT_ATTEMPTS = 6;
+
+async function openS3(
+  repository: S3RepositoryConfig,
+  secrets: SecretContext,
+  limits: { readonly timeoutMs?: number; readonly attempts?: number } = {},
+): Promise<S3Client> {
+  const { openS3Client } = await import('./adapters/s3/client.ts');
+  const { endpoint, port, region, bucket, uriStyle, verifyTls, checksums, caFile } = repository;
+  const read = async (reference: SecretReference | undefined) => (reference === undefined ? undefined : resolveSecret(reference, secrets));
+  return openS3Client({
+    ...limits,
+    endpoint: `https://${endpoint}:${port ?? 443}`,
+    region,
+    bucket,
+    uriStyle,
+    verifyTls,
+    checksums,
+    ...withoutUndefined({
+      caFile,
+      accessKey: await read(repository.accessKey),
+      secretKey: await read(repository.secretKey),
+      sessionToken: await read(repository.sessionToken),
+    }),
   });
 }
 

@@ -20,6 +20,7 @@ export const ERROR_KINDS = {
   CONFIG_NOT_FOUND: { exitCode: 10, retry: 'none', hint: 'Name the file with --config or SPOKE_BACKUP_CONFIG.' },
   SECRET_UNAVAILABLE: { exitCode: 10, retry: 'none', hint: 'Set the variable, or correct the path or command of the reference.' },
   LOCKED: { exitCode: 11, retry: 'none', hint: 'Wait for that run to end, or look at it: spoke-backup runs' },
+  LEASE_LOST: { exitCode: 11, retry: 'none', hint: 'Once it is free again: spoke-backup runs resume' },
   CONFIRMATION_REQUIRED: { exitCode: 12, retry: 'none', hint: 'Read the plan, then repeat the command with --confirm <cluster>.' },
   REFUSED_UNSAFE_DIRECTORY: { exitCode: 12, retry: 'none', hint: 'Choose another --data-directory.' },
   REFUSED_SERVER_RUNNING: { exitCode: 12, retry: 'none', hint: 'Stop that server first, or choose another --data-directory.' },

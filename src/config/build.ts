@@ -12,7 +12,7 @@ function defined<T extends object>(values: T): Defined<T> {
 
 /** A cluster as the rest of the program knows it, of the checked values in the file. */
 export function buildCluster(name: string, values: ClusterValues): ClusterConfig {
-  const { objectives, osUser, postgresqlBinDirectory, ...rest } = values;
+  const { objectives, multiHost, osUser, postgresqlBinDirectory, ...rest } = values;
   return {
     name,
     engine: rest.engine,
@@ -24,6 +24,7 @@ export function buildCluster(name: string, values: ClusterValues): ClusterConfig
     archiving: rest.archiving,
     restore: rest.restore,
     ...(objectives === undefined ? {} : { objectives: defined(objectives) }),
+    ...(multiHost === undefined ? {} : { multiHost: { ...multiHost, repository: multiHost.repository as RepositoryName } }),
     schedules: rest.schedules,
   };
 }

@@ -30,6 +30,8 @@ export interface ClusterConfig {
   readonly archiving: ArchivingConfig;
   readonly restore: RestoreConfig;
   readonly objectives?: ObjectivesConfig;
+  /** Absent: this host alone works on the cluster. */
+  readonly multiHost?: MultiHostConfig;
   /** Names of schedules, or absolute paths of schedule files. */
   readonly schedules: readonly string[];
 }
@@ -117,6 +119,14 @@ export interface ArchivingConfig {
 export interface RestoreConfig {
   /** For how many days a data directory that a restore replaced is kept at least. */
   readonly keepOldDays: number;
+}
+
+/** Several hosts work on the cluster, one at a time where it matters. */
+export interface MultiHostConfig {
+  /** The repository, of kind s3, that holds their leases. */
+  readonly repository: RepositoryName;
+  /** After this time without renewal another host takes over. */
+  readonly leaseSeconds: number;
 }
 
 /** What the operator promises; compared with what is measured. */

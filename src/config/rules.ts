@@ -14,6 +14,7 @@ export function problemsAcrossKeys(tree: unknown): Problem[] {
       ...duplicateNames(cluster, 'repositories', path),
       ...itemsOf(cluster, 'nodes', path).flatMap(([node, at]) => problemsOfNode(node, at)),
       ...itemsOf(cluster, 'repositories', path).flatMap(([repository, at]) => problemsOfKeys(repository, at)),
+      ...problemsOfMultiHost(cluster, path),
       ...problemsOfCompression(field(cluster, 'pgbackrest'), [...path, 'pgbackrest']),
     ];
   });
@@ -55,6 +56,16 @@ function problemsOfKeys(repository: unknown, path: ConfigPath): Problem[] {
   if (keyType !== 'auto' && keyType !== 'web-id') return [];
   const superfluous = ['accessKey', 'secretKey', 'sessionToken'].filter((key) => field(repository, key) !== undefined);
   return superfluous.map((key) => ({ path: [...path, key], message: `has no use with keyType ${keyType}` }));
+}
+
+/** A directory of one machine keeps no lease of several. */
+function problemsOfMultiHost(cluster: unknown, path: ConfigPath): Problem[] {
+  const wanted = field(field(cluster, 'multiHost'), 'repository');
+  if (typeof wanted !== 'string') return [];
+  const at = [...path, 'multiHost', 'repository'];
+  const found = itemsOf(cluster, 'repositories', path).find(([repository]) => field(repository, 'name') === wanted);
+  if (found === undefined) return [{ path: at, message: 'is the name of no repository of the cluster' }];
+  return field(found[0], 'kind') === 'local' ? [{ path: at, message: 'must be a repository of kind s3: a directory is on one host' }] : [];
 }
 
 /** pgBackRest's documentation of compress-level. */

@@ -187,6 +187,11 @@ const objectives = z.strictObject({
   rtoSeconds: z.optional(key('The longest that a restore may take, in seconds.', seconds)),
 });
 
+const multiHost = z.strictObject({
+  repository: key('The repository, of kind s3, whose bucket holds the leases of the hosts.', name),
+  leaseSeconds: z._default(key('How long a host may be silent before another takes over.', wholeNumber(5, 300)), 30),
+});
+
 const osUser = text(patterns.OS_USER_PATTERN, 'must be the name of a user of the operating system');
 const stanza = text(patterns.STANZA_PATTERN, patterns.STANZA_RULE);
 
@@ -201,6 +206,7 @@ const cluster = z.strictObject({
   archiving: z.prefault(key('How WAL is archived.', archiving), {}),
   restore: z.prefault(key('What restores leave behind.', restore), {}),
   objectives: z.optional(key('What is promised; compared with what is measured.', objectives)),
+  multiHost: z.optional(key("For several hosts with this configuration: how they keep out of each other's way.", multiHost)),
   schedules: z._default(key('Names of schedules, or absolute paths of schedule files.', z.array(scheduleName).check(z.maxLength(64))), []),
 });
 

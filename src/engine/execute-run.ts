@@ -1,17 +1,19 @@
+import type { Claim } from '../domain/concurrency/matrix.ts';
 import { asSpokeError, SpokeError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import type { RunHeader, RunOutcome, StoredRun } from '../ports/run-store.ts';
 import type { EventSink } from '../telemetry/events.ts';
+import { acquireLeases, type HeldLeases } from './leases.ts';
 import { type PlanOutcome, runPlan } from './run-plan.ts';
 import type { StepHandlers } from './step-handler.ts';
 
 /** A verb as the engine sees it. Observing and planning are the workflow's; effects are the handlers'. */
 export interface Workflow<Intent, Facts> {
   readonly title: string;
-  /** Nothing else that holds the same key may run meanwhile. */
-  lockKeys(intent: Intent): readonly string[];
+  /** What it works on: nothing that conflicts with it (domain/concurrency/matrix) runs meanwhile. */
+  claim(intent: Intent, context: OperationContext): RunClaim | Promise<RunClaim>;
   observe(intent: Intent, run: StoredRun, context: OperationContext): Promise<Facts>;
   /** Pure. What remains to be done. */
   plan(intent: Intent, facts: Facts, runId: string): Plan;
@@ -23,12 +25,17 @@ export interface Workflow<Intent, Facts> {
   cleanUp?(intent: Intent, error: SpokeError, context: OperationContext): Promise<void>;
 }
 
+/** The cluster and the host are those of the run. */
+export type RunClaim = Omit<Claim, 'cluster' | 'host'>;
+
 export interface ExecutionContext {
   readonly ports: ReadPorts & WritePorts;
   readonly handlers: StepHandlers;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
   readonly pid: number;
+  /** How long to queue behind whoever is in the way; not at all where it is not given. */
+  readonly waitMs?: number;
 }
 
 const CLEAN_UP_LIMIT_MS = 60_000;
@@ -39,30 +46,41 @@ export async function executeRun<Intent, Facts>(
   header: RunHeader,
   context: ExecutionContext,
 ): Promise<PlanOutcome> {
-  const locks = await acquireAll(workflow.lockKeys(header.intent as Intent), header, context);
+  const held = await acquireClaim(workflow, header, context);
+  const signal = AbortSignal.any([context.signal, held.lost]);
   try {
-    return await executeLocked(workflow, header, context);
+    return await executeLocked(workflow, header, { ...context, signal, ensureGood: () => held.ensureGood() });
   } finally {
-    for (const lock of locks) await noting('a lock was not released', header, context, () => lock.release());
+    await noting('a lock was not released', header, context, () => held.release());
   }
 }
 
-async function acquireAll(keys: readonly string[], header: RunHeader, { ports, pid }: ExecutionContext) {
-  const held: { release(): Promise<void> }[] = [];
-  try {
-    for (const key of keys)
-      held.push(await ports.lock.acquire(key, { runId: header.runId, pid, host: header.host, since: ports.clock.now() }));
-    return held;
-  } catch (thrown) {
-    for (const lock of held) await lock.release();
-    throw thrown;
-  }
+async function acquireClaim<Intent, Facts>(
+  workflow: Workflow<Intent, Facts>,
+  header: RunHeader,
+  context: ExecutionContext,
+): Promise<HeldLeases> {
+  const { ports, signal, pid, emit, waitMs } = context;
+  const { runId, cluster, host } = header;
+  const claim = await workflow.claim(header.intent as Intent, { signal });
+  const holder = { name: runId, pid, host, since: ports.clock.now() };
+  return acquireLeases({ ...claim, cluster, host }, holder, {
+    stores: ports.leases,
+    clock: ports.clock,
+    signal,
+    say: (level, message) => emit({ kind: 'note', runId, level, message }),
+    ...(waitMs !== undefined && { waitMs }),
+  });
+}
+
+interface LockedContext extends ExecutionContext {
+  ensureGood(): void;
 }
 
 async function executeLocked<Intent, Facts>(
   workflow: Workflow<Intent, Facts>,
   header: RunHeader,
-  context: ExecutionContext,
+  context: LockedContext,
 ): Promise<PlanOutcome> {
   const { ports, emit } = context;
   const { runId } = header;
@@ -83,7 +101,7 @@ async function executeLocked<Intent, Facts>(
     // A signal of its own: the cancelled one would end it at once.
     const limits = { signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS), timeoutMs: CLEAN_UP_LIMIT_MS };
     await noting('cleaning up failed', header, context, async () => workflow.cleanUp?.(header.intent as Intent, error, limits));
-    const outcome = error.code === 'CANCELLED' || error.code === 'TERMINATED' ? 'cancelled' : 'failed';
+    const outcome = wasStopped(error) ? 'cancelled' : 'failed';
     const result = { code: error.code, message: error.message };
     await noting('the journal cannot be written', header, context, () => finish(header, outcome, result, context));
     throw error;
@@ -95,10 +113,15 @@ const RESUME = 'spoke-backup runs resume';
 /** The error with the run that it ended, also in the command that goes on with it. */
 function errorOfRun(thrown: unknown, runId: string, { aborted, reason }: AbortSignal): SpokeError {
   const found = asSpokeError(thrown);
-  const wasCancelled = found.code === 'CANCELLED' || found.code === 'TERMINATED';
   // Whoever noticed it may not know which signal it was.
-  const error = aborted && wasCancelled ? asSpokeError(reason) : found;
+  const error = aborted && wasStopped(found) ? asSpokeError(reason) : found;
+  const wasCancelled = error.code === 'CANCELLED' || error.code === 'TERMINATED';
   return withRun(error, runId, wasCancelled ? `Go on with: ${RESUME} ${runId}` : hintOfRun(error, runId));
+}
+
+/** By somebody, or because another may have what it works on: it did nothing wrong. */
+function wasStopped({ code }: SpokeError): boolean {
+  return code === 'CANCELLED' || code === 'TERMINATED' || code === 'LEASE_LOST';
 }
 
 /** The same error with the run that it ended, or was a part of, and with the command that goes on with it. */
@@ -129,15 +152,23 @@ async function ensureCreated(header: RunHeader, { ports }: ExecutionContext): Pr
 async function untilThereIsNoOtherWay<Intent, Facts>(
   workflow: Workflow<Intent, Facts>,
   header: RunHeader,
-  context: ExecutionContext,
+  context: LockedContext,
 ): Promise<{ readonly facts: Facts; readonly outcome: PlanOutcome }> {
-  const { ports, handlers, emit, signal } = context;
+  const { ports, handlers, emit, signal, ensureGood } = context;
   const intent = header.intent as Intent;
   for (;;) {
     const facts = await workflow.observe(intent, await ports.runs.read(header.runId), { signal });
     const plan = workflow.plan(intent, facts, header.runId);
     try {
-      const outcome = await runPlan(plan, { runId: header.runId, handlers, journal: ports.runWriter, clock: ports.clock, emit, signal });
+      const outcome = await runPlan(plan, {
+        runId: header.runId,
+        handlers,
+        journal: ports.runWriter,
+        clock: ports.clock,
+        emit,
+        signal,
+        beforeStep: ensureGood,
+      });
       return { facts, outcome };
     } catch (thrown) {
       const error = asSpokeError(thrown);

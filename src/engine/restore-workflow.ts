@@ -12,7 +12,11 @@ import { removeIfThere, stopIfRunning } from './handlers/restore-area.ts';
 export function restoreWorkflow(ports: ReadPorts & WritePorts): Workflow<RestoreIntent, RestoreFacts> {
   return {
     title: 'restore',
-    lockKeys: (intent) => [`directory:${intent.dataDirectory}`, ...(intent.inPlaceNode === null ? [] : [`cluster:${intent.cluster}`])],
+    claim: ({ inPlaceNode, candidates, dataDirectory }) => ({
+      verb: inPlaceNode === null ? 'restore-beside' : 'restore-in-place',
+      repositories: [...new Set(candidates.map(({ repository }) => repository))],
+      dataDirectory,
+    }),
     observe: (intent, run, context) => observeRestore(intent, run, ports, context),
     plan: planRestore,
     otherWay: (intent, facts, error) => otherCandidate(intent, facts, error),

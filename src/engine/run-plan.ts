@@ -16,6 +16,8 @@ export interface EngineContext {
   readonly clock: Clock;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
+  /** Throws where nothing more may be begun. */
+  beforeStep?(): void;
 }
 
 /** A step that did not do what it was to do, where the rest went on. */
@@ -40,6 +42,7 @@ export async function runPlan(plan: Plan, context: EngineContext): Promise<PlanO
   context.emit({ kind: 'plan-made', runId: context.runId, steps: plan.steps, warnings: plan.warnings });
   for (const [index, step] of plan.steps.entries()) {
     throwIfCancelled(context.signal);
+    context.beforeStep?.();
     context.emit({ kind: 'step-started', runId: context.runId, step, index, count: plan.steps.length });
     try {
       results.set(step.id, await runJournalled(step, context));

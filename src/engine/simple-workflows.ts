@@ -1,5 +1,6 @@
 import type { ClusterConfig } from '../config/model.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
+import type { OperationContext } from '../ports/operation.ts';
 import { type BackupFacts, type BackupIntent, observeBackup, planBackup, reasonAgainstBackup } from '../workflows/backup/plan.ts';
 import {
   observeSetupArchiving,
@@ -14,7 +15,10 @@ import type { Workflow } from './execute-run.ts';
 export function backupWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workflow<BackupIntent, BackupFacts> {
   return {
     title: 'backup',
-    lockKeys: (intent) => [`cluster:${intent.cluster}`],
+    claim: async ({ repositories }, context) => ({
+      verb: 'backup',
+      repositories: await lockedRepositories(cluster, repositories, ports, context),
+    }),
     observe: (intent, _run, context) => observeBackup(cluster, intent, ports, context),
     // Resumed, it takes those that are still missing.
     outcomeOf: ({ repositories }, { failures }) => (failures.length > 0 || repositories.unreadable.length > 0 ? 'failed' : 'succeeded'),
@@ -27,6 +31,17 @@ export function backupWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workfl
   };
 }
 
+/** Those that the engine keeps others from while it writes into `repositories`. */
+export async function lockedRepositories(
+  cluster: ClusterConfig,
+  repositories: readonly string[],
+  { catalog }: Pick<ReadPorts, 'catalog'>,
+  context: OperationContext,
+): Promise<readonly string[]> {
+  const { locksWholeStanza } = await catalog.readVersion(context);
+  return locksWholeStanza === true ? cluster.repositories.map(({ name }) => name) : repositories;
+}
+
 /** Setting up the archive, as the engine runs it. */
 export function setupArchivingWorkflow(
   cluster: ClusterConfig,
@@ -34,7 +49,7 @@ export function setupArchivingWorkflow(
 ): Workflow<SetupArchivingIntent, SetupArchivingFacts> {
   return {
     title: 'setup archiving',
-    lockKeys: (intent) => [`cluster:${intent.cluster}`],
+    claim: () => ({ verb: 'setup', repositories: cluster.repositories.map(({ name }) => name) }),
     observe: async (_intent, _run, context) =>
       observeSetupArchiving(
         cluster,

@@ -13,6 +13,8 @@ export interface EngineVersion {
   readonly version: string;
   /** The newest major version of PostgreSQL that it knows; absent where that is not known. */
   readonly newestPostgres?: number;
+  /** True where it does one thing at a time for all repositories of a cluster together. */
+  readonly locksWholeStanza?: true;
 }
 
 export interface BackupRequest {

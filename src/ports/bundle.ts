@@ -1,8 +1,9 @@
 import type { BackupCatalogReader, BackupEngine } from './backup-engine.ts';
 import type { Clock } from './clock.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
+import type { LeaseStore } from './lease.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
-import type { RunLock, RunReader, RunWriter } from './run-store.ts';
+import type { RunReader, RunWriter } from './run-store.ts';
 import type { ServiceControl } from './service-control.ts';
 
 /** How the nodes of one cluster are reached. */
@@ -28,5 +29,6 @@ export interface WritePorts {
   readonly instanceControl: InstanceControl;
   readonly services: ServiceControl;
   readonly runWriter: RunWriter;
-  readonly lock: RunLock;
+  /** Where runs claim what they work on, in the order in which they are asked. */
+  readonly leases: readonly LeaseStore[];
 }

@@ -46,17 +46,3 @@ export interface RunWriter {
   /** Durable when it resolves. */
   append(runId: RunId, entry: JournalEntry): Promise<void>;
 }
-
-/** Who holds a lock. */
-export interface LockHolder {
-  readonly runId: RunId;
-  readonly pid: number;
-  readonly host: string;
-  readonly since: Instant;
-}
-
-/** One actor at a time for each key (a cluster, or a data directory). */
-export interface RunLock {
-  /** Throws LOCKED with the holder in its details. The lock of a process that died is taken over. */
-  acquire(key: string, holder: LockHolder): Promise<{ release(): Promise<void> }>;
-}

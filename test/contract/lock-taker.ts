@@ -1,25 +1,22 @@
 /**
- * Takes a lock and prints `held` or the error's code, then waits to be ended, or ends by itself without releasing where the
- * last argument is `leave`. Arguments: state directory, key, host name, `stay` or `leave`.
+ * Claims a backup and prints `held` or who is in the way, then waits to be ended, or ends by itself without releasing where the
+ * last argument is `leave`. Arguments: state directory, host name, `stay` or `leave`.
  */
-import { createRunLock } from '../../src/adapters/state/run-lock.ts';
-import { SpokeError } from '../../src/errors.ts';
+import { createSystemClock } from '../../src/adapters/clock/clock.ts';
+import { createLeaseFiles } from '../../src/adapters/state/lease-files.ts';
 import { instantOfMicros } from '../../src/domain/time/instant.ts';
-import type { RunId } from '../../src/ports/run-store.ts';
 
-const [stateDirectory = '', key = '', host = '', afterwards = ''] = process.argv.slice(2);
+const [stateDirectory = '', host = '', afterwards = ''] = process.argv.slice(2);
 
 process.stdin.once('data', () => void takeIt());
 process.stdin.once('end', () => process.exit(0));
 process.stdout.write('ready\n');
 
 async function takeIt(): Promise<void> {
-  try {
-    const runId = `20261122T211628Z-backup-${process.pid}` as RunId;
-    await createRunLock(stateDirectory).acquire(key, { runId, pid: process.pid, host, since: instantOfMicros(0n) });
-    process.stdout.write('held\n');
-  } catch (thrown) {
-    process.stdout.write(`${thrown instanceof SpokeError ? thrown.code : String(thrown)}\n`);
-  }
+  const store = createLeaseFiles(stateDirectory, createSystemClock());
+  const claim = { verb: 'backup', cluster: 'main', repositories: ['s3'], host } as const;
+  const holder = { name: `20261122T211628Z-backup-${process.pid}`, pid: process.pid, host, since: instantOfMicros(0n) };
+  const attempt = await store.tryAcquire(claim, holder, new AbortController().signal).catch((thrown: unknown) => String(thrown));
+  process.stdout.write(`${typeof attempt === 'string' ? attempt : attempt.kind}\n`);
   if (afterwards === 'leave') process.exit(0);
 }

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addMicros, instantOfMicros } from '../../src/domain/time/instant.ts';
-import type { JournalEntry, LockHolder, RunHeader, RunId, RunLock, RunReader, RunWriter } from '../../src/ports/run-store.ts';
+import type { JournalEntry, RunHeader, RunId, RunReader, RunWriter } from '../../src/ports/run-store.ts';
 
-/** A store or lock under test, with its clean-up. */
+/** A store under test, with its clean-up. */
 export interface Subject<T> {
   readonly subject: T;
   dispose(): Promise<void>;
@@ -97,60 +97,6 @@ export function runStoreContract(name: string, make: () => Promise<Subject<RunRe
       await store.create(headerOf(FIRST));
       await expect(store.create({ ...headerOf(FIRST), cluster: 'other' })).rejects.toThrow();
       expect((await store.read(runIdOf(FIRST))).header.cluster).toBe('main');
-    });
-  });
-}
-
-export function holderOf(runId: string): LockHolder {
-  return { runId: runIdOf(runId), pid: process.pid, host: 'db1', since: START };
-}
-
-/** What every lock does. */
-export function runLockContract(name: string, make: () => Promise<Subject<RunLock>>): void {
-  describe(`${name}, as a lock`, () => {
-    let made: Subject<RunLock>;
-    let lock: RunLock;
-    beforeEach(async () => {
-      made = await make();
-      lock = made.subject;
-    });
-    afterEach(() => made.dispose());
-
-    it('is held by one at a time, and says by whom', async () => {
-      const held = await lock.acquire('main', holderOf(FIRST));
-      await expect(lock.acquire('main', holderOf(SECOND))).rejects.toMatchObject({
-        code: 'LOCKED',
-        details: { runId: FIRST, pid: process.pid, host: 'db1', since: '2026-11-22T21:16:28.123456Z' },
-      });
-      await held.release();
-    });
-
-    it('can be taken again once it was released', async () => {
-      await (await lock.acquire('main', holderOf(FIRST))).release();
-      const again = await lock.acquire('main', holderOf(SECOND));
-      await again.release();
-    });
-
-    it('is another one for each key', async () => {
-      const keys = ['main', 'main2', '/data/pg', '/data-pg', 'Main'];
-      const held = await Promise.all(keys.map((key) => lock.acquire(key, holderOf(FIRST))));
-      for (const one of held) await one.release();
-    });
-
-    it('can be released twice, also when somebody else holds it by then', async () => {
-      const first = await lock.acquire('main', holderOf(FIRST));
-      await first.release();
-      const second = await lock.acquire('main', holderOf(SECOND));
-      await first.release();
-      await expect(lock.acquire('main', holderOf(FIRST))).rejects.toMatchObject({ code: 'LOCKED', details: { runId: SECOND } });
-      await second.release();
-    });
-
-    it('of many who want it at once goes to exactly one', async () => {
-      const attempts = await Promise.allSettled(Array.from({ length: 12 }, () => lock.acquire('main', holderOf(FIRST))));
-      const winners = attempts.filter((attempt) => attempt.status === 'fulfilled');
-      expect(winners).toHaveLength(1);
-      for (const winner of winners) await winner.value.release();
     });
   });
 }

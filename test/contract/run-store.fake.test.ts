@@ -1,7 +1,7 @@
 import { buildCluster } from '../fakes/cluster.ts';
 import { FakeProcess } from '../fakes/process.ts';
-import { fakeRunLock, fakeRunReader, fakeRunWriter } from '../fakes/state.ts';
-import { runLockContract, runStoreContract } from './run-store.contract.ts';
+import { fakeRunReader, fakeRunWriter } from '../fakes/state.ts';
+import { runStoreContract } from './run-store.contract.ts';
 
 function made<T>(make: (process: FakeProcess) => T) {
   return () => Promise.resolve({ subject: make(new FakeProcess(buildCluster().world)), dispose: () => Promise.resolve() });
@@ -11,4 +11,3 @@ runStoreContract(
   'the store in memory',
   made((process) => ({ ...fakeRunReader(process), ...fakeRunWriter(process) })),
 );
-runLockContract('the lock in memory', made(fakeRunLock));

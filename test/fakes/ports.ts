@@ -5,7 +5,7 @@ import { fakeCatalogReader, fakeEngine } from './engine.ts';
 import { fakeInstanceControl, fakeInstanceReader } from './instance.ts';
 import { fakePostgresReader, fakePostgresWriter, fakeServiceControl } from './postgres.ts';
 import type { FakeProcess } from './process.ts';
-import { fakeRunLock, fakeRunReader, fakeRunWriter } from './state.ts';
+import { fakeLeases, fakeRunReader, fakeRunWriter } from './state.ts';
 
 /** What a process sees of the world. Nothing in here can change it. */
 export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): ReadPorts {
@@ -27,7 +27,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     instanceControl: fakeInstanceControl(process),
     services: fakeServiceControl(process),
     runWriter: fakeRunWriter(process),
-    lock: fakeRunLock(process),
+    leases: [fakeLeases(process)],
   };
 }
 

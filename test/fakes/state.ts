@@ -1,8 +1,11 @@
 import { SpokeError } from '../../src/errors.ts';
-import { formatInstantIso, instantOfMicros } from '../../src/domain/time/instant.ts';
-import type { JournalEntry, RunHeader, RunId, RunLock, RunReader, RunWriter, StoredRun } from '../../src/ports/run-store.ts';
+import { type Claim, conflicts } from '../../src/domain/concurrency/matrix.ts';
+import type { LeaseHolder } from '../../src/domain/lease/lease-document.ts';
+import { instantOfMicros } from '../../src/domain/time/instant.ts';
+import type { LeaseStore } from '../../src/ports/lease.ts';
+import type { JournalEntry, RunHeader, RunId, RunReader, RunWriter, StoredRun } from '../../src/ports/run-store.ts';
 import type { FakeProcess } from './process.ts';
-import type { FakeStoredRun, FakeWorld } from './world.ts';
+import type { FakeLease, FakeStoredRun, FakeWorld } from './world.ts';
 
 export function fakeRunReader(process: FakeProcess): RunReader {
   const { world } = process;
@@ -64,23 +67,23 @@ function fromText(text: string): Record<string, unknown> {
   return read;
 }
 
-export function fakeRunLock(process: FakeProcess): RunLock {
+export function fakeLeases(process: FakeProcess): LeaseStore {
   const { world } = process;
+  const isInTheWay = (held: FakeLease, claim: Claim, holder: LeaseHolder) =>
+    held.isAlive() && (conflicts(held.claim, claim) || held.holder.name === holder.name);
   return {
-    acquire: (key, holder) =>
-      process.change(`lock ${key}`, () => {
-        const held = world.locks.get(key);
-        if (held?.isAlive() === true)
-          throw new SpokeError('LOCKED', `${key} is in use by the run ${held.holder.runId}`, {
-            details: { ...held.holder, since: formatInstantIso(held.holder.since) },
-          });
-        const mine = { holder, isAlive: () => process.isAlive };
-        world.locks.set(key, mine);
-        const release = () =>
-          process.change(`unlock ${key}`, () => {
-            if (world.locks.get(key) === mine) world.locks.delete(key);
-          });
-        return { release };
+    place: 'the memory of the test',
+    tryAcquire: (claim, holder) =>
+      process.change(`claim ${claim.verb}`, () => {
+        const by = [...world.leases.values()].find((held) => isInTheWay(held, claim, holder));
+        if (by !== undefined) return { kind: 'held', by };
+        world.lastEpoch += 1;
+        const epoch = world.lastEpoch;
+        for (const [other, held] of world.leases) if (!held.isAlive()) world.leases.delete(other);
+        world.leases.set(epoch, { claim, holder, epoch, isAlive: () => process.isAlive });
+        const release = () => process.change(`release ${claim.verb}`, () => void world.leases.delete(epoch));
+        return { kind: 'acquired', lease: { epoch, goodUntilMs: () => Infinity, renew: () => Promise.resolve(), release } };
       }),
+    list: () => process.read(() => [...world.leases.values()].filter((held) => held.isAlive())),
   };
 }

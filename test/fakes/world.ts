@@ -2,7 +2,7 @@ import { addMicros, type Instant } from '../../src/domain/time/instant.ts';
 import { SpokeError } from '../../src/errors.ts';
 import type { BackupRequest } from '../../src/ports/backup-engine.ts';
 import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
-import type { LockHolder } from '../../src/ports/run-store.ts';
+import type { HeldLease } from '../../src/ports/lease.ts';
 import type { ManagedService } from '../../src/ports/service-control.ts';
 import { FakeFileSystem } from './file-system.ts';
 import type { FakeHistory } from './history.ts';
@@ -21,6 +21,11 @@ export interface FakeService {
 }
 
 /** A run on disk: lines as they were written; the last one may be torn. */
+/** A lease lives as long as the process that took it. */
+export interface FakeLease extends HeldLease {
+  isAlive(): boolean;
+}
+
 export interface FakeStoredRun {
   readonly header: string;
   readonly lines: string[];
@@ -42,7 +47,8 @@ export class FakeWorld {
   readonly servers = new Set<FakeServer>();
   readonly services: FakeService[] = [];
   readonly runs = new Map<string, FakeStoredRun>();
-  readonly locks = new Map<string, { readonly holder: LockHolder; readonly isAlive: () => boolean }>();
+  readonly leases = new Map<number, FakeLease>();
+  lastEpoch = 0;
   readonly currentUser: FileOwner;
   readonly installedMajors = new Set([15]);
   readonly mountPoints = new Set(['/']);
@@ -145,7 +151,7 @@ export class FakeWorld {
       `${one.initialised} ${one.backups.length} ${one.segments.size}`,
     ]);
     const runs = [...this.runs].map(([id, run]): [string, string] => [id, run.lines.join('')]);
-    const rest = JSON.stringify([this.configurationIsCurrent, [...this.locks.keys()], String(this.history.insertLsn)]);
+    const rest = JSON.stringify([this.configurationIsCurrent, [...this.leases.keys()], String(this.history.insertLsn)]);
     return Object.fromEntries([...nodes, ...servers, ...repositories, ...runs, ['rest', rest]]);
   }
 }

@@ -23,7 +23,7 @@ import { readNewLabel } from './progress.ts';
 import { endReadingAhead } from './read-ahead.ts';
 import type { PgbackrestSettings, RepositorySettings } from './settings.ts';
 import { readVerifyReport } from './verify-report.ts';
-import { newestPostgres, readVersion } from './versions.ts';
+import { locksWholeStanza, newestPostgres, readVersion } from './versions.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
 
@@ -63,7 +63,12 @@ async function askVersion({ settings, runner }: PgbackrestParts, { signal }: Ope
   const { stdout } = await runner.run({ file: settings.command, argv: ['version'], signal, timeoutMs: VERSION_TIMEOUT_MS });
   const version = readVersion(stdout);
   const newest = newestPostgres(version);
-  return { name: 'pgbackrest', version, ...(newest === undefined ? {} : { newestPostgres: newest }) };
+  return {
+    name: 'pgbackrest',
+    version,
+    ...(newest === undefined ? {} : { newestPostgres: newest }),
+    ...(locksWholeStanza(version) ? { locksWholeStanza: true } : {}),
+  };
 }
 
 function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): BackupEngine {

@@ -38,6 +38,11 @@ export function newestPostgres(version: string): number | undefined {
   return VERSIONS.findLast((entry) => compareVersions(version, entry.version) >= 0)?.newestPostgres;
 }
 
+/** Before 2.53 one lock is for all repositories of a stanza. */
+export function locksWholeStanza(version: string): boolean {
+  return compareVersions(version, '2.53') < 0;
+}
+
 /** Which version brings which PostgreSQL, in words. */
 export function postgresSupport(): string {
   return VERSIONS.map(({ version, newestPostgres }) => `PostgreSQL ${newestPostgres} needs ${version}`).join(', ');

@@ -35,6 +35,16 @@ export async function isStillThere(
   return (await isAlive(known)) ? 'alive' : 'gone';
 }
 
+/**
+ * Whether a process certainly ran on this machine and in this container and is not there any more. Names of hosts prove
+ * nothing here: two hosts may have the same.
+ */
+export async function isGoneFromHere(known: ProcessIdentity, here: ProcessIdentity): Promise<boolean> {
+  const sameKernel = known.bootId !== undefined && known.bootId === here.bootId;
+  const samePids = known.pidNamespace !== undefined && known.pidNamespace === here.pidNamespace;
+  return sameKernel && samePids && !(await isAlive(known));
+}
+
 async function isAlive({ pid, startTicks }: ProcessIdentity): Promise<boolean> {
   try {
     process.kill(pid, 0);

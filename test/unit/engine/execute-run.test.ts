@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { S3LeaseStore } from '../../../src/adapters/s3/lease-store.ts';
 import { executeRun } from '../../../src/engine/execute-run.ts';
 import { asSpokeError, SpokeError } from '../../../src/errors.ts';
+import type { Lease, LeaseStore } from '../../../src/ports/lease.ts';
 import type { JournalEntry } from '../../../src/ports/run-store.ts';
+import { MemoryRegister, TestClock } from '../../fakes/register.ts';
 import { header, Machinery, planOf, RUN_ID, step, workflowOf } from './machinery.ts';
 
 const NEVER = () => Promise.reject(new SpokeError('BACKUP_DAMAGED', 'a wrong checksum'));
@@ -177,44 +180,131 @@ describe('cleaning up', () => {
   });
 });
 
-describe('the locks of a run', () => {
-  const keys = { lockKeys: () => ['directory:/data', 'cluster:main'] };
-  const held = ({ cluster }: Machinery) => [...cluster.world.locks.keys()];
+describe('what a run claims', () => {
+  const claim = () => ({ verb: 'restore-beside' as const, repositories: ['local'], dataDirectory: '/data' });
+  const held = ({ cluster }: Machinery) => [...cluster.world.leases.values()].map((lease) => lease.claim);
 
-  it('are held while it runs and given back at its end, however that is', async () => {
+  it('is held while it runs and given back at its end, however that is', async () => {
     for (const run of [() => Promise.resolve({}), NEVER]) {
-      const during: string[][] = [];
+      const during: unknown[] = [];
       const machinery: Machinery = new Machinery(() => {
-        during.push(held(machinery));
+        during.push(...held(machinery));
         return run();
       });
-      await executeRun(workflowOf(planOf(step('one')), keys), header(), machinery.context).catch(asSpokeError);
-      expect(during).toEqual([['directory:/data', 'cluster:main']]);
+      await executeRun(workflowOf(planOf(step('one')), { claim }), header(), machinery.context).catch(asSpokeError);
+      expect(during).toEqual([{ ...claim(), cluster: 'main', host: 'db1' }]);
       expect(held(machinery)).toEqual([]);
     }
   });
 
-  it('are all given back where one of them is taken, and nothing was begun', async () => {
+  it('is an error at once where somebody else has it, and nothing was begun', async () => {
     const machinery = new Machinery();
-    const since = machinery.ports.clock.now();
-    const other = await machinery.ports.lock.acquire('cluster:main', { runId: RUN_ID, pid: 1, host: 'db1', since });
-    await expect(executeRun(workflowOf(planOf(), keys), header(), machinery.context)).rejects.toMatchObject({
+    const other = await otherRun(machinery);
+    await expect(executeRun(workflowOf(planOf()), header(), machinery.context)).rejects.toMatchObject({
       code: 'LOCKED',
       exitCode: 11,
+      message: `main is in use by the run ${OTHER} (failover, pid 1 on db2, since 2026-11-22 21:16:28 UTC).`,
+      details: { runId: OTHER, pid: 1, host: 'db2', verb: 'failover' },
     });
-    expect(held(machinery)).toEqual(['cluster:main']);
     expect(machinery.cluster.world.runs.size).toBe(0);
     await other.release();
   });
 
-  it('that cannot be given back do not make a failure of a success', async () => {
+  it('is waited for where that is wanted, and it is said for whom', async () => {
     const machinery = new Machinery();
-    const { acquire } = machinery.ports.lock;
-    machinery.ports.lock.acquire = async (key, holder) => {
-      await acquire(key, holder);
-      return { release: () => Promise.reject(new Error('the disk is gone')) };
+    const other = await otherRun(machinery);
+    const { sleep } = machinery.ports.clock;
+    let sleeps = 0;
+    machinery.ports.clock.sleep = async (ms, signal) => {
+      sleeps += 1;
+      if (sleeps === 3) await other.release();
+      return sleep(ms, signal);
     };
-    await executeRun(workflowOf(planOf(), keys), header(), machinery.context);
+    await executeRun(workflowOf(planOf(step('one'))), header(), { ...machinery.context, waitMs: 60_000 });
+    const notes = machinery.events.filter((event) => event.kind === 'note');
+    expect(notes).toMatchObject([{ level: 'info', message: expect.stringContaining(`waiting: main is in use by the run ${OTHER}`) }]);
+  });
+
+  it('is waited for no longer than was said', async () => {
+    const machinery = new Machinery();
+    await otherRun(machinery);
+    const startedMs = machinery.ports.clock.monotonicMs();
+    const run = executeRun(workflowOf(planOf()), header(), { ...machinery.context, waitMs: 60_000 });
+    await expect(run).rejects.toMatchObject({ code: 'LOCKED' });
+    expect(machinery.ports.clock.monotonicMs() - startedMs).toBeGreaterThanOrEqual(60_000);
+  });
+
+  it('that cannot be given back does not make a failure of a success', async () => {
+    const machinery = new Machinery();
+    const [store] = machinery.ports.leases;
+    const lease: Lease = {
+      epoch: 1,
+      goodUntilMs: () => Infinity,
+      renew: () => Promise.resolve(),
+      release: () => Promise.reject(new Error('the disk is gone')),
+    };
+    const leases: LeaseStore[] = [{ ...store!, tryAcquire: () => Promise.resolve({ kind: 'acquired', lease }) }];
+    await executeRun(workflowOf(planOf()), header(), { ...machinery.context, ports: { ...machinery.ports, leases } });
     expect(machinery.events).toContainEqual(expect.objectContaining({ message: 'a lock was not released: the disk is gone' }));
   });
+
+  it('is lost to another host: the step is ended, and the run can be resumed', async () => {
+    const clock = new TestClock();
+    const register = new MemoryRegister(clock);
+    const machinery: Machinery = new Machinery((_step, { signal }) => {
+      register.text = '{"schema":1,"lastEpoch":7,"leases":[]}';
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new SpokeError('CANCELLED', 'ended'))));
+    });
+    const ports = { ...machinery.ports, clock, leases: [sharedStore(register, clock)] };
+    const run = executeRun(workflowOf(planOf(step('one'))), header(), { ...machinery.context, ports }).catch(asSpokeError);
+    await clock.advance(60_000);
+    expect(await run).toMatchObject({
+      code: 'LEASE_LOST',
+      exitCode: 11,
+      hint: `Once it is free again: spoke-backup runs resume ${RUN_ID}`,
+    });
+    expect((await machinery.entries()).at(-1)).toMatchObject({ kind: 'run-finished', outcome: 'cancelled' });
+  });
+
+  it('cannot be renewed: what was begun is finished, and no step is begun after that', async () => {
+    const clock = new TestClock();
+    const register = new MemoryRegister(clock);
+    const begun: string[] = [];
+    const machinery: Machinery = new Machinery(async (one, { signal }) => {
+      begun.push(one.id);
+      register.fault = new SpokeError('REPOSITORY_UNAVAILABLE', 'no route to host');
+      await clock.sleep(60_000, signal);
+      return {};
+    });
+    const ports = { ...machinery.ports, clock, leases: [sharedStore(register, clock)] };
+    const run = executeRun(workflowOf(planOf(step('one'), step('two'))), header(), { ...machinery.context, ports }).catch(asSpokeError);
+    await clock.advance(70_000);
+    register.fault = undefined;
+    await clock.advance(10_000);
+    expect(await run).toMatchObject({ code: 'LEASE_LOST' });
+    expect(begun).toEqual(['one']);
+    expect(await machinery.journal()).toEqual(['attempt', 'step-started one', 'step-finished one', 'run-finished']);
+    const notes = machinery.events.filter((event) => event.kind === 'note').map(({ message }) => message);
+    expect(notes[0]).toContain('the lease cannot be renewed, and in 19 s nothing new is begun any more: no route to host');
+  });
 });
+
+const OTHER = '20261122T211629Z-failover-bbbb';
+
+async function otherRun({ ports }: Machinery): Promise<Lease> {
+  const claim = { verb: 'failover', cluster: 'main', repositories: [], host: 'db2' } as const;
+  const holder = { name: OTHER, pid: 1, host: 'db2', since: header().startedAt };
+  const attempt = await ports.leases[0]!.tryAcquire(claim, holder, new AbortController().signal);
+  if (attempt.kind !== 'acquired') throw new Error('somebody else has it');
+  return attempt.lease;
+}
+
+function sharedStore(register: MemoryRegister, clock: TestClock): LeaseStore {
+  return new S3LeaseStore(() => Promise.resolve(register), {
+    place: 'the bucket',
+    clock,
+    termMs: 30_000,
+    ownProcess: { pid: 1 },
+    isGone: () => Promise.resolve(false),
+  });
+}

@@ -77,5 +77,6 @@ export class Machinery {
 
 /** A workflow that always plans the same steps. */
 export function workflowOf(plan: Plan, changes: Partial<Workflow<unknown, unknown>> = {}): Workflow<unknown, unknown> {
-  return { title: 'test', lockKeys: () => ['cluster:main'], observe: () => Promise.resolve({}), plan: () => plan, ...changes };
+  const claim = () => ({ verb: 'setup' as const, repositories: [] });
+  return { title: 'test', claim, observe: () => Promise.resolve({}), plan: () => plan, ...changes };
 }
