@@ -22,4 +22,6 @@ export interface GlobalOptions {
 export interface ChangingOptions extends GlobalOptions {
   readonly dryRun?: boolean;
   readonly confirm?: string;
+  /** Queue behind whoever is in the way: for a time, or for as long as it takes. */
+  readonly wait?: string | true;
 }

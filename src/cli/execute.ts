@@ -15,7 +15,9 @@ export async function execute<Intent, Facts>(
   context: CommandContext,
 ): Promise<PlanOutcome> {
   const emit = fanOut(await sinks(session, context), (fault) => context.output.warn(`a report was lost: ${String(fault)}`));
-  return executeRun(workflow, header, { ports: session.ports, handlers: session.handlers, emit, signal: context.signal, pid: process.pid });
+  const { ports, handlers, waitMs } = session;
+  const { signal } = context;
+  return executeRun(workflow, header, { ports, handlers, emit, signal, pid: process.pid, ...(waitMs !== undefined && { waitMs }) });
 }
 
 async function sinks(session: Session, { output }: CommandContext): Promise<readonly EventSink[]> {

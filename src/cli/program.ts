@@ -66,7 +66,8 @@ function withGlobals(command: Command): Command {
 function withChanging(command: Command): Command {
   return withGlobals(command)
     .option('--dry-run', 'show the plan with its commands and write nothing at all')
-    .option('--confirm <cluster>', 'confirm by typing the name of the cluster');
+    .option('--confirm <cluster>', 'confirm by typing the name of the cluster')
+    .option('--wait [duration]', 'queue behind whoever is in the way, for 90s, 30m or 2h, or as long as it takes; else exit 11');
 }
 
 function addBackup(program: Command, context: CommandContext): void {
@@ -144,6 +145,7 @@ function addConfig(program: Command, context: CommandContext): void {
   const config = program.command('config').description('look at the configuration');
   withGlobals(config.command('check'))
     .description('check the configuration file and what it refers to')
+    .option('--online', 'also ask the services: whether buckets are reached, what is left over in them, whether they can hold leases')
     .action(async (options) => (await import('./commands/config.ts')).checkConfigCommand(options, context));
   withGlobals(config.command('show'))
     .description('every value in force; secrets as references')

@@ -5,23 +5,28 @@ import type { ClusterConfig, Configuration } from '../config/model.ts';
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
 import { SpokeError } from '../errors.ts';
 import type { RunHeader, RunId, RunVerb } from '../ports/run-store.ts';
-import type { CommandContext, GlobalOptions } from './command-context.ts';
+import type { ChangingOptions, CommandContext, GlobalOptions } from './command-context.ts';
+import { waitMsOf } from './wait.ts';
 
 /** One command on one cluster: its configuration and everything that reaches it. */
 export interface Session extends ComposedCluster {
   readonly configuration: Configuration;
   readonly cluster: ClusterConfig;
+  /** How long a run may queue behind others; undefined: not at all. */
+  readonly waitMs?: number;
 }
 
 /** Loads the configuration, finds the cluster that is meant and connects the parts. Changes nothing. What only reads repositories need not ask for the primary. */
 export async function openSession(
-  options: GlobalOptions,
+  options: GlobalOptions & Pick<ChangingOptions, 'wait'>,
   context: CommandContext,
   { askForPrimary } = { askForPrimary: true },
 ): Promise<Session> {
+  const waitMs = waitMsOf(options.wait);
   const configuration = await loadConfiguration(loadOptions(options));
   const cluster = clusterOf(configuration, options.cluster);
-  return { configuration, cluster, ...(await composeCluster(configuration, cluster, context.signal, { askForPrimary })) };
+  const composed = await composeCluster(configuration, cluster, context.signal, { askForPrimary });
+  return { configuration, cluster, ...composed, ...(waitMs !== undefined && { waitMs }) };
 }
 
 export function loadOptions(options: GlobalOptions) {

@@ -44,7 +44,7 @@ export async function acquireLeases(claim: Claim, holder: LeaseHolder, context: 
     keepers.abort();
     await Promise.all(keeping);
     const released = await Promise.allSettled(leases.toReversed().map(({ lease }) => lease.release()));
-    for (const one of released) if (one.status === 'rejected') throw one.reason;
+    for (const one of released) if (one.status === 'rejected') throw asSpokeError(one.reason);
   };
   try {
     for (const store of context.stores) {

@@ -1,4 +1,4 @@
-import { SpokeError } from '../../src/errors.ts';
+import type { SpokeError } from '../../src/errors.ts';
 import type { Instant } from '../../src/domain/time/instant.ts';
 import type { BucketProtection, MultipartUpload, ObjectStoreReader, ObjectStoreWriter } from '../../src/ports/object-store.ts';
 

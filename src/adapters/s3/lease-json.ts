@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { CLAIM_VERBS } from '../../domain/concurrency/matrix.ts';
 import type { LeaseDocument, StoredLease } from '../../domain/lease/lease-document.ts';
-import { type Instant, instantOfMicros } from '../../domain/time/instant.ts';
+import { instantOfMicros } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
 
 /** What tells a holder's process from every other; in the state adapter's words, opaque here. */
@@ -47,7 +47,7 @@ const documentSchema = z.object({
 
 /** As it lies in the store. */
 export function documentToText(document: LeaseDocument): string {
-  return `${JSON.stringify({ schema: 1, ...document }, (_key, value: unknown) => (typeof value === 'bigint' ? String(value as Instant) : value))}\n`;
+  return `${JSON.stringify({ schema: 1, ...document }, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value))}\n`;
 }
 
 /** Throws LOCKED where a later version may have written it: what is not understood is held. */

@@ -8,15 +8,16 @@ import type { CommandContext, GlobalOptions } from '../command-context.ts';
 import { renderTable } from '../render/table.ts';
 import { loadOptions } from '../session.ts';
 
+interface CheckOptions extends GlobalOptions {
+  readonly online?: boolean;
+}
+
 /** `spoke-backup config check` */
-export async function checkConfigCommand(options: GlobalOptions, context: CommandContext): Promise<void> {
+export async function checkConfigCommand(options: CheckOptions, context: CommandContext): Promise<void> {
   const configuration = await loadConfiguration(loadOptions(options));
-  const findings = await checkConfiguration(configuration, {
-    environment: process.env,
-    processes: createProcessRunner(),
-    signal: context.signal,
-    shippedSchedulesDirectory: join(context.root, 'schedules'),
-  });
+  const secrets = { environment: process.env, processes: createProcessRunner(), signal: context.signal };
+  const findings = await checkConfiguration(configuration, { ...secrets, shippedSchedulesDirectory: join(context.root, 'schedules') });
+  if (options.online === true) findings.unshift(...(await (await import('../check-online.ts')).checkOnline(configuration, secrets)));
   const errors = findings.filter((finding) => finding.severity === 'error');
   if (errors.length > 0) context.output.exitCode = 10;
   else if (findings.length > 0) context.output.exitCode = 3;

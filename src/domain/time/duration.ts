@@ -11,3 +11,12 @@ export function formatDuration(seconds: number): string {
   if (hours < 48) return `${hours}h${pad(minutes % 60)}m`;
   return `${Math.floor(hours / 24)}d${pad(hours % 24)}h`;
 }
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Reads a duration as it is written in configuration: `60s`, `30m`, `6h`, `2d`, `1h30m`. Whole seconds; undefined where it is none. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(?=\d)(?:\d{1,6}d)?(?:\d{1,6}h)?(?:\d{1,6}m)?(?:\d{1,9}s)?$/.test(text)) return undefined;
+  const parts = text.matchAll(/(\d+)([dhms])/g);
+  return [...parts].reduce((seconds, [, count, unit]) => seconds + Number(count) * (UNIT_SECONDS[unit ?? ''] ?? 0), 0);
+}
