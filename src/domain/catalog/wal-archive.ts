@@ -15,6 +15,8 @@ export interface WalRange {
 /** What a repository's WAL archive really holds, as it was listed. */
 export interface WalArchive {
   readonly segmentSizeBytes: number;
+  /** Where only the end of the archive was listed: nothing is known of segments with lower numbers. */
+  readonly listedFrom?: bigint;
   /** Sorted by timeline, then segment; ranges of one timeline neither touch nor overlap. */
   readonly ranges: readonly WalRange[];
   /** Of every `.history` file found, sorted by timeline. */

@@ -1,0 +1,230 @@
+import type { RepositoryName } from '../catalog/base-backup.ts';
+import type { RepositorySnapshot, UnreadableRepository } from '../catalog/repository-snapshot.ts';
+import { rangeContaining, type WalArchive } from '../catalog/wal-archive.ts';
+import { classifyWalFile, parseWalSegmentName, segmentNumberOf, segmentStartLsn } from '../postgres/wal-segment.ts';
+import { timelineHistoryFileName } from '../postgres/timeline-history.ts';
+import type { WalPathPiece } from '../recovery/timeline-path.ts';
+import { type Instant, secondsBetween } from '../time/instant.ts';
+import { type AcknowledgedWal, acknowledgedWal, archives, firstNameOf, lastNameOf, partMissing, segmentCountOf } from './acknowledged.ts';
+import type { ArchiveFacts, ArchivingPrimary, PushError } from './archive-facts.ts';
+import { type ArchiveReach, archiveReach, primaryHistory } from './archive-reach.ts';
+
+/** How the archive of the primary's WAL in one repository is. */
+export type ArchiveState =
+  /** Every segment that PostgreSQL has closed is there, or has only just been closed. */
+  | { readonly state: 'healthy' }
+  /** WAL waits that should have come by now. `seconds` is absent where nothing tells since when. */
+  | { readonly state: 'lagging'; readonly seconds?: number; readonly bytes: bigint; readonly segments: number }
+  /** WAL waits, and it is known why. `since` is the first that is known of it. */
+  | { readonly state: 'failing'; readonly since?: Instant; readonly bytes?: bigint; readonly lastError: string }
+  /** WAL is missing for good, and no backup has been taken since. File names. */
+  | {
+      readonly state: 'gap';
+      readonly firstMissing: string;
+      readonly lastMissing: string;
+      readonly segments: number;
+      /** Nothing that was committed later can be recovered from this repository; absent where it does not tell. */
+      readonly recoverableUntil?: Instant;
+      /** Why a backup, which would end it, cannot be taken now. */
+      readonly blockedBy?: string;
+    }
+  /** It cannot be listed, or there is nothing to compare it with: not the same as missing. */
+  | { readonly state: 'unknown'; readonly reason: string };
+
+export interface RepositoryArchive {
+  readonly repository: RepositoryName;
+  readonly archive: ArchiveState;
+}
+
+/** For so long a closed segment may be on its way; less where less is promised or a segment is closed more often. */
+const TOLERATED_SECONDS = 60;
+/** With several on the way at once and nothing that tells their age, that many are no lag yet. */
+const TOLERATED_SEGMENTS = 2;
+
+/** What is compared for each repository. */
+export interface Comparison {
+  readonly primary: ArchivingPrimary;
+  readonly facts: ArchiveFacts;
+  readonly acknowledged: AcknowledgedWal;
+}
+
+/** The state of every repository, those that cannot be read included. */
+export function archiveStates(facts: ArchiveFacts): readonly RepositoryArchive[] {
+  const { primary } = facts;
+  const names = [...facts.snapshots, ...facts.unreadable].map(({ repository }) => repository);
+  if (primary === undefined) {
+    const reason = facts.noPrimary ?? 'no primary answers';
+    return names.map((repository) => ({ repository, archive: { state: 'unknown', reason } }));
+  }
+  const comparison = { primary, facts, acknowledged: acknowledgedWal(primary, facts) };
+  return [
+    ...facts.snapshots.map((snapshot) => ({ repository: snapshot.repository, archive: stateOfRead(snapshot, comparison) })),
+    ...facts.unreadable.map((one) => ({ repository: one.repository, archive: stateOfUnreadable(one, comparison) })),
+  ];
+}
+
+function stateOfRead(snapshot: RepositorySnapshot, comparison: Comparison): ArchiveState {
+  const { primary, facts, acknowledged } = comparison;
+  const { walArchive } = snapshot;
+  if (!snapshot.initialised || walArchive === undefined)
+    return { state: 'failing', lastError: 'the repository has not been set up for this cluster' };
+  if (snapshot.systemIdentifier !== undefined && snapshot.systemIdentifier !== primary.systemIdentifier)
+    return {
+      state: 'failing',
+      lastError: `the repository holds the WAL of another cluster (system identifier ${snapshot.systemIdentifier})`,
+    };
+  const reach = archiveReach(snapshot, walArchive, primary, primaryHistory(primary, facts), acknowledged);
+  const { lost, pending } = partMissing(reach.missing, primary, acknowledged);
+  const trouble = troubleOf(snapshot, pending, comparison);
+  return (
+    gapOf(reach, lost, trouble, comparison) ??
+    (trouble === undefined
+      ? lagOf(pending, comparison)
+      : { ...trouble, ...(pending.length === 0 ? {} : { bytes: bytesFrom(pending, primary) }) })
+  );
+}
+
+function gapOf(
+  reach: ArchiveReach,
+  lost: readonly WalPathPiece[],
+  trouble: ReturnType<typeof troubleOf>,
+  { primary, acknowledged }: Comparison,
+): ArchiveState | undefined {
+  const [first, last] = [lost[0], lost.at(-1)];
+  const history = isHistoryLost(reach, primary, acknowledged) ? timelineHistoryFileName(primary.timeline) : undefined;
+  const size = primary.segmentSizeBytes;
+  const names = first === undefined || last === undefined ? undefined : { from: firstNameOf(first, size), to: lastNameOf(last, size) };
+  const firstMissing = names?.from ?? history;
+  if (firstMissing === undefined) return undefined;
+  return {
+    state: 'gap',
+    firstMissing,
+    lastMissing: names?.to ?? firstMissing,
+    segments: segmentCountOf(lost),
+    ...(reach.archivedUntil === undefined ? {} : { recoverableUntil: reach.archivedUntil }),
+    ...(trouble === undefined ? {} : { blockedBy: trouble.lastError }),
+  };
+}
+
+/** Without its history file a timeline cannot be followed out of an older one. The archiver takes it first of all. */
+function isHistoryLost({ lacksHistory }: ArchiveReach, primary: ArchivingPrimary, { last }: AcknowledgedWal): boolean {
+  if (!lacksHistory || last?.timeline !== primary.timeline) return false;
+  const name = timelineHistoryFileName(primary.timeline);
+  return primary.queue?.waiting.every(({ file }) => file !== name) ?? true;
+}
+
+/** Why this repository does not get its WAL; undefined where nothing says that it does not. */
+function troubleOf(
+  snapshot: RepositorySnapshot,
+  pending: readonly WalPathPiece[],
+  comparison: Comparison,
+): { readonly state: 'failing'; readonly since?: Instant; readonly lastError: string } | undefined {
+  const { primary, facts } = comparison;
+  if (!archives(primary)) {
+    const off = primary.settings.archiveMode === 'off' ? 'archive_mode is off' : 'archive_command is empty';
+    return { state: 'failing', lastError: `${off} on ${primary.node}` };
+  }
+  const pushError = facts.pushErrors.find((error) => concerns(error, snapshot, pending, primary));
+  if (pushError !== undefined) return { state: 'failing', ...failingSince(comparison), lastError: pushError.message };
+  if (!isArchiverFailing(primary) || !isCulprit(snapshot, comparison)) return undefined;
+  const file = primary.archiver.lastFailedWal ?? 'a file';
+  return { state: 'failing', ...failingSince(comparison), lastError: `archive_command fails for ${file} on ${primary.node}` };
+}
+
+/** An error of a segment that has come meanwhile is over. */
+function concerns(
+  error: PushError,
+  { repository }: RepositorySnapshot,
+  pending: readonly WalPathPiece[],
+  primary: ArchivingPrimary,
+): boolean {
+  if (error.repository !== undefined && error.repository !== repository) return false;
+  if (error.segment === undefined) return pending.length > 0;
+  if (classifyWalFile(error.segment) !== 'segment') return error.repository === repository && isWaiting(error.segment, primary);
+  const { timeline, segmentNumber } = parseWalSegmentName(error.segment, primary.segmentSizeBytes);
+  return pending.some((piece) => piece.timeline === timeline && piece.firstSegment <= segmentNumber && segmentNumber <= piece.lastSegment);
+}
+
+function isWaiting(name: string | undefined, { queue }: ArchivingPrimary): boolean {
+  return name === undefined || queue === undefined || queue.waiting.some(({ file }) => file === name);
+}
+
+/** Whether the archiver's last word was a failure. */
+export function isArchiverFailing({ archiver }: { readonly archiver: ArchivingPrimary['archiver'] }): boolean {
+  const { lastFailedTime, lastArchivedTime } = archiver;
+  return lastFailedTime !== undefined && (lastArchivedTime === undefined || lastFailedTime > lastArchivedTime);
+}
+
+/**
+ * The archiver fails where one repository of several does not take a file, and does not tell which one: it is whichever lacks it.
+ * Where all have it, or none can be asked, it is each of them.
+ */
+function isCulprit(snapshot: RepositorySnapshot, { primary, facts }: Comparison): boolean {
+  const { lastFailedWal } = primary.archiver;
+  const holds = ({ walArchive }: RepositorySnapshot) => walArchive !== undefined && holdsSegment(walArchive, lastFailedWal);
+  if (!holds(snapshot)) return true;
+  return facts.unreadable.length === 0 && facts.snapshots.every(holds);
+}
+
+function holdsSegment(archive: WalArchive, name: string | undefined): boolean {
+  if (name === undefined || classifyWalFile(name) !== 'segment') return false;
+  const { timeline, segmentNumber } = parseWalSegmentName(name, archive.segmentSizeBytes);
+  return rangeContaining(archive, timeline, segmentNumber) !== undefined;
+}
+
+function failingSince({ primary, facts }: Comparison): { readonly since?: Instant } {
+  const looks = [...facts.samples.map(({ archiver }) => archiver), primary.archiver];
+  const lastGood = looks.findLastIndex((archiver) => !isArchiverFailing({ archiver }));
+  const since = primary.queue?.waiting[0]?.since ?? looks[lastGood + 1]?.lastFailedTime;
+  return since === undefined ? {} : { since };
+}
+
+function lagOf(pending: readonly WalPathPiece[], comparison: Comparison): ArchiveState {
+  const [first] = pending;
+  if (first === undefined) return { state: 'healthy' };
+  const { primary } = comparison;
+  const seconds = waitingSeconds(first, comparison);
+  const segments = segmentCountOf(pending);
+  const isLate = seconds === undefined ? segments > TOLERATED_SEGMENTS : seconds > toleratedSeconds(comparison);
+  if (!isLate) return { state: 'healthy' };
+  return { state: 'lagging', ...(seconds === undefined ? {} : { seconds }), bytes: bytesFrom(pending, primary), segments };
+}
+
+function toleratedSeconds({ primary, facts }: Comparison): number {
+  const timeout = primary.settings.archiveTimeoutSeconds ?? 0;
+  return Math.min(TOLERATED_SECONDS, facts.rpoSeconds ?? TOLERATED_SECONDS, timeout > 0 ? timeout : TOLERATED_SECONDS);
+}
+
+/** Since when the first segment that is missing waits: by its note in archive_status, else by the first look that found it closed. */
+function waitingSeconds(first: WalPathPiece, { primary, facts }: Comparison): number | undefined {
+  const name = firstNameOf(first, primary.segmentSizeBytes);
+  const noted = primary.queue?.waiting.find(({ file }) => file === name)?.since;
+  if (noted !== undefined) return Math.max(0, secondsBetween(noted, primary.serverTime));
+  const seen = facts.samples.find(
+    ({ timeline, insertLsn }) => timeline >= first.timeline && segmentNumberOf(insertLsn, primary.segmentSizeBytes) > first.firstSegment,
+  );
+  return seen === undefined ? undefined : secondsBetween(seen.at, facts.now);
+}
+
+/** Everything that the primary has written from the first missing segment on. */
+function bytesFrom([first]: readonly WalPathPiece[], { insertLsn, segmentSizeBytes }: ArchivingPrimary): bigint {
+  const bytes = first === undefined ? 0n : insertLsn - segmentStartLsn(first.firstSegment, segmentSizeBytes);
+  return bytes < 0n ? 0n : bytes;
+}
+
+/**
+ * A repository that does not answer is unknown, unless something else tells that it gets no WAL: the engine names it, or WAL
+ * waits that all others have.
+ */
+function stateOfUnreadable({ repository, message }: UnreadableRepository, comparison: Comparison): ArchiveState {
+  const { primary, facts } = comparison;
+  const waits = primary.queue?.waiting[0];
+  const isNamed = facts.pushErrors.some((error) => error.repository === repository && isWaiting(error.segment, primary));
+  const isStuck =
+    isArchiverFailing(primary) || (waits !== undefined && secondsBetween(waits.since, primary.serverTime) > toleratedSeconds(comparison));
+  const stuckAt = isArchiverFailing(primary) ? primary.archiver.lastFailedWal : waits?.file;
+  const othersHaveIt = facts.snapshots.every(({ walArchive }) => walArchive !== undefined && holdsSegment(walArchive, stuckAt));
+  const isOnlyCandidate = facts.unreadable.length === 1 && othersHaveIt;
+  if (isNamed || (isStuck && isOnlyCandidate)) return { state: 'failing', ...failingSince(comparison), lastError: message };
+  return { state: 'unknown', reason: message };
+}

@@ -1,0 +1,33 @@
+import type { RepositoryName } from '../catalog/base-backup.ts';
+
+/** What a look at a cluster can find. Names stay as they are: notices and scripts recognise a finding by them. */
+export type HealthCode =
+  | 'archive-failing'
+  | 'archive-gap'
+  | 'archive-lagging'
+  | 'archive-off'
+  | 'archive-timeout-too-long'
+  | 'archive-unknown'
+  | 'archive-command-changed'
+  | 'disk-filling'
+  | 'foreign-cluster'
+  | 'foreign-timeline'
+  | 'rpo-missed'
+  | 'slot-lost'
+  | 'slot-retains-wal';
+
+/** Something that somebody should know of. `critical`: data is lost, or will be while nobody does anything. */
+export interface HealthFinding {
+  readonly code: HealthCode;
+  readonly severity: 'critical' | 'warning';
+  /** The repository that it is about; absent where it is about the whole cluster. */
+  readonly repository?: RepositoryName;
+  /** What is the matter, and where, in one line. */
+  readonly message: string;
+  /** What was seen, a line each. */
+  readonly evidence: readonly string[];
+  /** Why, as far as that can be told. */
+  readonly cause: string;
+  /** What to type next. */
+  readonly nextCommand: string;
+}
