@@ -1,5 +1,6 @@
 import type { BackupDetail, BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../domain/catalog/repository-snapshot.ts';
+import type { PushError } from '../domain/health/archive-facts.ts';
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
 import type { OperationContext } from './operation.ts';
 
@@ -51,16 +52,27 @@ export interface VerifyReport {
   readonly faults: readonly string[];
 }
 
+/** How much of a repository is read. */
+export interface ReadRepositoryOptions {
+  readonly walArchive: boolean;
+  /**
+   * Only the WAL from the newest backup on: what a look every few seconds can afford. No windows can be told from it: its
+   * `listedFrom` says where it begins.
+   */
+  readonly onlySinceNewestBackup?: boolean;
+}
+
 /** Reading a backup engine's repositories: no method changes anything anywhere. */
 export interface BackupCatalogReader {
   /** Throws TOOL_MISSING or TOOL_UNSUPPORTED. */
   readVersion(context: OperationContext): Promise<EngineVersion>;
   /** Throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED where the repository does not answer. */
-  readRepository(
-    repository: RepositoryName,
-    options: { readonly walArchive: boolean },
-    context: OperationContext,
-  ): Promise<RepositorySnapshot>;
+  readRepository(repository: RepositoryName, options: ReadRepositoryOptions, context: OperationContext): Promise<RepositorySnapshot>;
+  /**
+   * Why the engine could not bring WAL into a repository, as it noted for segments that wait. Empty where it notes nothing, or not
+   * on this machine.
+   */
+  readPushErrors(): Promise<readonly PushError[]>;
   /** Whether the engine's own configuration on disk is what writeConfiguration would write. */
   isConfigurationCurrent(): Promise<boolean>;
   readBackupDetail(repository: RepositoryName, label: BackupLabel, context: OperationContext): Promise<BackupDetail>;

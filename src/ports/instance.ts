@@ -83,6 +83,8 @@ export interface InstanceReader {
   listFiles(directory: string): Promise<readonly string[]>;
   /** A TCP port on loopback that nothing listens on. */
   findFreePort(): Promise<number>;
+  /** Space that is left to everybody on the file system of an existing file or directory; undefined where there is none. */
+  freeSpaceOf(path: string): Promise<bigint | undefined>;
   /** Memory that could be had without swapping, within the limits of the control group that we are in. */
   availableMemoryBytes(): Promise<number>;
 }

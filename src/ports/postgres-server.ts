@@ -1,3 +1,4 @@
+import type { ArchiveQueue, SlotFacts } from '../domain/health/archive-facts.ts';
 import type { Lsn } from '../domain/postgres/lsn.ts';
 import type { SystemIdentifier } from '../domain/postgres/system-identifier.ts';
 import type { TimelineId } from '../domain/postgres/timeline.ts';
@@ -53,6 +54,15 @@ export interface ServerObservation {
   readonly pendingRestart: readonly string[];
 }
 
+/** What a server keeps in pg_wal, and for whom. */
+export interface WalObservation {
+  /** Absent where the role may not list archive_status (pg_monitor). */
+  readonly queue?: ArchiveQueue;
+  /** Size of all files in pg_wal; absent where the role may not list it (pg_monitor). */
+  readonly walBytes?: bigint;
+  readonly slots: readonly SlotFacts[];
+}
+
 /** Where the recovery of a server stands. */
 export interface RecoveryState {
   readonly inRecovery: boolean;
@@ -68,6 +78,8 @@ export interface PostgresReader {
   observeServer(address: ServerAddress, context: OperationContext): Promise<ServerObservation>;
   /** Throws POSTGRES_UNAVAILABLE, also while the server still starts. */
   observeRecovery(address: ServerAddress, context: OperationContext): Promise<RecoveryState>;
+  /** Throws POSTGRES_UNAVAILABLE. */
+  observeWal(address: ServerAddress, context: OperationContext): Promise<WalObservation>;
 }
 
 export interface PostgresWriter {

@@ -2,6 +2,7 @@ import type { ClusterConfig, NodeConfig } from '../config/model.ts';
 import type { RepositorySnapshot, UnreadableRepository } from '../domain/catalog/repository-snapshot.ts';
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
 import { asSpokeError } from '../errors.ts';
+import type { ReadRepositoryOptions } from '../ports/backup-engine.ts';
 import type { ReadPorts } from '../ports/bundle.ts';
 import type { DirectoryFacts } from '../ports/instance.ts';
 import type { OperationContext } from '../ports/operation.ts';
@@ -44,7 +45,7 @@ async function observeNode(node: NodeConfig, ports: ReadPorts, context: Operatio
 export async function observeRepositories(
   cluster: ClusterConfig,
   only: readonly RepositoryName[] | undefined,
-  options: { readonly walArchive: boolean },
+  options: ReadRepositoryOptions,
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<RepositoryObservations> {

@@ -73,6 +73,11 @@ export function instanceContract(name: string, make: () => Promise<MachineWorld>
       expect(await reader.availableMemoryBytes()).toBeGreaterThan(1024 * 1024);
     });
 
+    it('knows how much space is left beside a file, and nothing of what is not there', async () => {
+      expect(await reader.freeSpaceOf(world.root)).toBe((await inspect(world.root)).freeBytes);
+      expect(await reader.freeSpaceOf(at('nowhere'))).toBeUndefined();
+    });
+
     it('gives ports that nothing listens on', async () => {
       expect(await reader.findFreePort()).toBeGreaterThan(1023);
     });

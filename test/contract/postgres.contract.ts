@@ -46,10 +46,21 @@ export function postgresContract(name: string, make: () => Promise<ServerWorld>)
       expect(await postgres.observeRecovery(world.primary, context)).toMatchObject({ inRecovery: false, paused: false, timeline: 1 });
     });
 
+    it('nothing waits for the archiver of a server that archives nothing, and pg_wal holds whole segments', async () => {
+      const { walSegmentSizeBytes } = await postgres.observeServer(world.primary, context);
+      for (const address of [world.primary, world.standby]) {
+        const found = await postgres.observeWal(address, context);
+        expect(found).toMatchObject({ queue: { count: 0, waiting: [] }, slots: [] });
+        expect(Number(found.walBytes) % walSegmentSizeBytes).toBe(0);
+        expect(found.walBytes).toBeGreaterThan(0n);
+      }
+    });
+
     it('an address where nothing answers is unavailable', async () => {
       for (const question of [
         postgres.observeServer,
         postgres.observeRecovery,
+        postgres.observeWal,
         postgres.promote,
         postgres.endRecoveryAtTarget,
         postgres.closeWalSegment,

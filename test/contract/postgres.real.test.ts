@@ -178,6 +178,52 @@ describe('a role without any right', () => {
   });
 });
 
+describe('WAL that the archiver does not take', () => {
+  let stuck: TestServer;
+  beforeAll(async () => {
+    const dataDirectory = join(workshop.root, 'stuck');
+    await workshop.initialise(dataDirectory);
+    stuck = await workshop.start(dataDirectory, { archive_mode: 'on', archive_command: 'false' });
+  });
+  afterAll(() => workshop.stop(stuck.dataDirectory));
+
+  it('waits in the order of its names, since it was closed', async () => {
+    const { serverTime } = await workshop.postgres.observeServer(stuck.address, workshop.context);
+    const first = await workshop.postgres.closeWalSegment(stuck.address, workshop.context);
+    const second = await workshop.postgres.closeWalSegment(stuck.address, workshop.context);
+    await expect
+      .poll(async () => (await workshop.postgres.observeWal(stuck.address, workshop.context)).queue?.waiting.map(({ file }) => file))
+      .toEqual([first.segment, second.segment]);
+    const { queue } = await workshop.postgres.observeWal(stuck.address, workshop.context);
+    expect(queue?.count).toBe(2);
+    // The file system keeps whole seconds here.
+    expect(queue?.waiting[0]?.since).toBeGreaterThanOrEqual(serverTime - 1_000_000n);
+  });
+
+  it('is kept for a slot, which tells how much', async () => {
+    await workshop.psql(stuck, `SELECT pg_create_physical_replication_slot('idle', true)`);
+    const segment = (await workshop.postgres.observeServer(stuck.address, workshop.context)).walSegmentSizeBytes;
+    await workshop.postgres.closeWalSegment(stuck.address, workshop.context);
+    await workshop.postgres.closeWalSegment(stuck.address, workshop.context);
+    const { slots } = await workshop.postgres.observeWal(stuck.address, workshop.context);
+    expect(slots).toMatchObject([{ name: 'idle', active: false, walStatus: 'reserved' }]);
+    expect(slots[0]?.retainedBytes).toBeGreaterThan(BigInt(segment));
+  });
+
+  it('is not seen by a role without pg_monitor, in the server’s log neither', async () => {
+    await workshop.psql(stuck, 'CREATE ROLE plain LOGIN');
+    const address = { ...stuck.address, user: 'plain' } as ServerAddress;
+    const found = await workshop.postgres.observeWal(address, workshop.context);
+    expect(found).not.toHaveProperty('queue');
+    expect(found).not.toHaveProperty('walBytes');
+    expect(found.slots).toHaveLength(1);
+    expect(await logOf(stuck)).not.toContain('permission denied');
+    await workshop.psql(stuck, 'GRANT pg_monitor TO plain');
+    const { queue, walBytes } = await workshop.postgres.observeWal(stuck.address, workshop.context);
+    expect(await workshop.postgres.observeWal(address, workshop.context)).toMatchObject({ queue: { count: queue?.count }, walBytes });
+  });
+});
+
 describe('ALTER SYSTEM', () => {
   it.each([`cp %p '/a b/%f'`, 'a\\b"c', `'; DROP TABLE t; --`, 'ä→', '', '$(id)'])('stores %j as it is', async (value) => {
     await workshop.postgres.alterSystem(server.address, { archive_cleanup_command: value }, workshop.context);

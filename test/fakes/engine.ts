@@ -16,6 +16,7 @@ export function fakeCatalogReader(process: FakeProcess): BackupCatalogReader {
   return {
     readVersion: () => process.read(() => ({ name: 'pgbackrest', version: '2.45' })),
     readRepository: (name, options) => process.read(() => repositoryNamed(world, name).snapshot(world.now(), options)),
+    readPushErrors: () => process.read(() => []),
     isConfigurationCurrent: () => process.read(() => world.configurationIsCurrent),
     readBackupDetail: (name, label) =>
       process.read(() => {

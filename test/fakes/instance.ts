@@ -23,6 +23,7 @@ export function fakeInstanceReader(process: FakeProcess): InstanceReader {
     readFileTail: (path, maxBytes) => process.read(() => (world.fs.readFile(path) ?? '').slice(-maxBytes)),
     listFiles: (directory) => process.read(() => world.fs.list(directory)),
     findFreePort: () => process.read(() => FREE_PORT),
+    freeSpaceOf: (path) => process.read(() => (world.fs.lookAt(path) === undefined ? undefined : world.freeBytes)),
     availableMemoryBytes: () => process.read(() => AVAILABLE_MEMORY_BYTES),
   };
 }

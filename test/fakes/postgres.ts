@@ -14,6 +14,7 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
   return {
     observeServer: (address) => process.read(() => serverAt(process.world, address).observe()),
     observeRecovery: (address) => process.read(() => serverAt(process.world, address).recoveryState()),
+    observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
   };
 }
 

@@ -2,7 +2,7 @@ import { formatLsn, type Lsn, parseLsn } from '../../src/domain/postgres/lsn.ts'
 import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
 import { SpokeError } from '../../src/errors.ts';
 import type { ServerStart } from '../../src/ports/instance.ts';
-import type { ArchiverStatistics, RecoveryState, ServerObservation } from '../../src/ports/postgres-server.ts';
+import type { ArchiverStatistics, RecoveryState, ServerObservation, WalObservation } from '../../src/ports/postgres-server.ts';
 import {
   isComplete,
   isStartable,
@@ -151,6 +151,16 @@ export class FakeServer {
       settings: { archive_mode: 'off', archive_command: '', archive_timeout: '0', ...this.settings },
       pendingRestart: this.#pendingRestart,
     };
+  }
+
+  /** What some repository lacks waits, as with pgBackRest, which acknowledges what is in all of them. */
+  observeWal(): WalObservation {
+    const { history, repositories } = this.#world;
+    const closed = this.isOrigin && this.settings['archive_mode'] === 'on' ? history.closedSegments() : [];
+    const waiting = closed
+      .filter(({ name }) => repositories.some((repository) => !repository.segments.has(name)))
+      .map(({ name, closedAt }) => ({ file: name, since: closedAt }));
+    return { queue: { count: waiting.length, waiting }, walBytes: BigInt(SEGMENT_SIZE_BYTES), slots: [] };
   }
 
   lsn(): Lsn {

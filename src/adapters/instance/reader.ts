@@ -1,5 +1,5 @@
 import { type Stats, statSync } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { SpokeError } from '../../errors.ts';
@@ -42,6 +42,10 @@ export function createInstanceReader(options: InstanceReaderOptions): InstanceRe
       return (names ?? []).sort((left, right) => (left < right ? -1 : 1));
     },
     findFreePort,
+    async freeSpaceOf(path) {
+      const space = await translating(`read the free space of ${path}`, () => ifPresent(statfs(path, { bigint: true })));
+      return space === undefined ? undefined : space.bavail * space.bsize;
+    },
     availableMemoryBytes: () => Promise.resolve(process.availableMemory()),
   };
 }

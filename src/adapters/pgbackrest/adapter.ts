@@ -20,6 +20,7 @@ import { isConfigurationFileCurrent, makeLocalRepositories, writeConfigurationFi
 import { markAsHalfRestored } from './half-restored.ts';
 import { whileLocked } from './lock.ts';
 import { readNewLabel } from './progress.ts';
+import { readPushErrors } from './push-errors.ts';
 import { endReadingAhead } from './read-ahead.ts';
 import type { PgbackrestSettings, RepositorySettings } from './settings.ts';
 import { readVerifyReport } from './verify-report.ts';
@@ -42,10 +43,11 @@ export function createPgbackrestEngine(parts: PgbackrestParts): { readonly reade
 function createReader(parts: PgbackrestParts): BackupCatalogReader {
   const { settings } = parts;
   let known: Promise<EngineVersion> | undefined;
+  const reading = { ...parts, knownHistories: new Map() };
   return {
     readVersion: (context) => (known ??= askVersion(parts, context)),
-    readRepository: (name, options, context) => readRepository(parts, repositoryOf(settings, name), options, context),
-    readBackupDetail: (name, label, context) => readBackupDetail(parts, repositoryOf(settings, name), label, context),
+    readRepository: (name, options, context) => readRepository(reading, repositoryOf(settings, name), options, context),
+    readBackupDetail: (name, label, context) => readBackupDetail(reading, repositoryOf(settings, name), label, context),
     async verifyRepository(name, context) {
       // Its workers read the configuration each, so it has to be a file; and reading writes none.
       if (!(await isConfigurationFileCurrent(settings)))
@@ -56,6 +58,7 @@ function createReader(parts: PgbackrestParts): BackupCatalogReader {
       return readVerifyReport(await runWorking(parts, verifyArguments(settings, repository.index), { repository }, context));
     },
     isConfigurationCurrent: () => isConfigurationFileCurrent(settings),
+    readPushErrors: () => readPushErrors(settings),
   };
 }
 

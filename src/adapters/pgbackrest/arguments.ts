@@ -43,8 +43,13 @@ export function infoArguments(settings: PgbackrestSettings, repository: number, 
   return [...reading(settings, repository), '--output=json', ...(label === undefined ? [] : [`--set=${label}`]), 'info'];
 }
 
-export function repoListArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {
-  return [...reading(settings, repository), '--recurse', '--output=json', 'repo-ls', path];
+export function repoListArguments(
+  settings: PgbackrestSettings,
+  repository: number,
+  path: string,
+  { recurse } = { recurse: true },
+): string[] {
+  return [...reading(settings, repository), ...(recurse ? ['--recurse'] : []), '--output=json', 'repo-ls', path];
 }
 
 export function repoGetArguments(settings: PgbackrestSettings, repository: number, path: string): string[] {

@@ -6,6 +6,7 @@ import { timelineIdOf } from '../../domain/postgres/timeline.ts';
 import { instantOfSeconds } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
+import type { ReadRepositoryOptions } from '../../ports/backup-engine.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { infoArguments, repoListArguments } from './arguments.ts';
 import { type CommandParts, runReading } from './command.ts';
@@ -13,7 +14,7 @@ import { repositoryTrouble } from './errors.ts';
 import { type InfoBackup, type InfoStanza, prepareInfo, readInfo, readRepositoryList } from './output.ts';
 import { secretsOf } from './secrets.ts';
 import type { RepositorySettings } from './settings.ts';
-import { readWalArchive } from './wal-archive-reader.ts';
+import { type KnownHistories, readWalArchive } from './wal-archive-reader.ts';
 
 /** What `info` says of a repository. Everything else (99 above all) is a repository that cannot be read. */
 const STATUS_OK = 0;
@@ -23,13 +24,13 @@ const STATUS_MISSING_STANZA_DATA = 3;
 const STATUS_BACKUP_NOT_FOUND = 6;
 const BACKUP_FOLDER = /^(\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?)\//;
 
-type Parts = CommandParts & { readonly clock: Clock };
+type Parts = CommandParts & { readonly clock: Clock; readonly knownHistories: KnownHistories };
 
 /** Reads one repository: its backups, and where asked for the list of its WAL archive. */
 export async function readRepository(
   parts: Parts,
   repository: RepositorySettings,
-  options: { readonly walArchive: boolean },
+  options: ReadRepositoryOptions,
   context: OperationContext,
 ): Promise<RepositorySnapshot> {
   const { stanza, status } = await readStanza(parts, repository, undefined, context);
@@ -40,7 +41,7 @@ export async function readRepository(
     return { ...base, initialised: false, backups: [] };
   const evidence = stanza.backup.filter((backup) => backup.database.id === generation.id);
   const walArchive = options.walArchive
-    ? await readWalArchive(parts, repository, `${generation.version}-${generation.id}`, evidence, context)
+    ? await readWalArchive(parts, repository, archiveRequest(`${generation.version}-${generation.id}`, evidence, options), context)
     : undefined;
   return {
     ...base,
@@ -50,6 +51,11 @@ export async function readRepository(
     backups: stanza.backup.flatMap((backup) => toBaseBackup(backup, stanza, repository.name) ?? []),
     ...(walArchive === undefined ? {} : { walArchive }),
   };
+}
+
+function archiveRequest(generation: string, evidence: readonly InfoBackup[], { onlySinceNewestBackup }: ReadRepositoryOptions) {
+  const newest = onlySinceNewestBackup === true ? evidence.findLast((backup) => backup.error !== true)?.archive.start : undefined;
+  return { generation, evidence, ...(newest === null || newest === undefined ? {} : { from: newest }) };
 }
 
 /** What is told of one backup alone. Throws TARGET_NOT_FOUND where the repository does not hold it. */
@@ -91,7 +97,7 @@ async function readStanza(parts: Parts, repository: RepositorySettings, label: B
 async function refuseOrphanedBackups(parts: Parts, repository: RepositorySettings, context: OperationContext): Promise<void> {
   const path = `backup/${parts.settings.stanza}`;
   const argv = repoListArguments(parts.settings, repository.index, path);
-  const files = readRepositoryList(await runReading(parts, argv, { repository }, context));
+  const { files } = readRepositoryList(await runReading(parts, argv, { repository }, context));
   const labels = new Set(files.flatMap(({ name }) => BACKUP_FOLDER.exec(name)?.[1] ?? []));
   if (labels.size === 0) return;
   const message = `repository ${repository.name} holds ${labels.size} backups, but ${path}/backup.info, which lists them, is gone`;

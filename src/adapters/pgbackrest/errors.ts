@@ -145,7 +145,7 @@ function fits({ codes, says, commands }: Rule, { command, code, message }: Failu
   return commands === undefined || commands.includes(command);
 }
 
-function withoutSecrets(text: string, secrets: readonly string[]): string {
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
   return secrets.reduce((shown, secret) => (secret === '' ? shown : shown.replaceAll(secret, '<redacted>')), text);
 }
 

@@ -61,18 +61,19 @@ export function readInfo(json: string, stanza: string): InfoStanza | undefined {
   return result.data.find((one) => one.name === stanza);
 }
 
-/** The files of `repo-ls --output=json`; a million of them are common, so they are looked at by hand. Throws TOOL_FAILED. */
-export function readRepositoryList(json: string): ListedFile[] {
+/** Files and folders of `repo-ls --output=json`; a million of them are common, so they are looked at by hand. Throws TOOL_FAILED. */
+export function readRepositoryList(json: string): { readonly files: ListedFile[]; readonly folders: string[] } {
   const listing = parse(json, 'repo-ls');
   if (typeof listing !== 'object' || listing === null || Array.isArray(listing)) throw unexpected('repo-ls', 'no object');
   const files: ListedFile[] = [];
+  const folders: string[] = [];
   for (const [name, entry] of Object.entries(listing as Record<string, unknown>)) {
     if (typeof entry !== 'object' || entry === null) throw unexpected('repo-ls', `${name} has no attributes`);
     const { type, time } = entry as { readonly type?: unknown; readonly time?: unknown };
-    if (type !== 'file') continue;
-    files.push(typeof time === 'number' ? { name, time } : { name });
+    if (type === 'path') folders.push(name);
+    if (type === 'file') files.push(typeof time === 'number' ? { name, time } : { name });
   }
-  return files;
+  return { files, folders };
 }
 
 /** A reviver by which integers above 2^53 become strings of their digits: Node hands it the source text. */

@@ -1,4 +1,5 @@
 import { SpokeError } from '../../errors.ts';
+import type { ArchiveQueue, SlotFacts } from '../../domain/health/archive-facts.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import { parseSystemIdentifier } from '../../domain/postgres/system-identifier.ts';
 import { timelineIdOf } from '../../domain/postgres/timeline.ts';
@@ -8,11 +9,24 @@ import type {
   RecoveryState,
   ReplicationConnection,
   ServerObservation,
+  WalObservation,
 } from '../../ports/postgres-server.ts';
 import { sqlStateOf } from './postgres-error.ts';
 import { booleanOf, onlyRow, optionalInstant, optionalLsn, optionalText, textOf } from './row.ts';
 import { type Session, type TextRow, withSession } from './session.ts';
-import { ARCHIVER, PENDING_RESTART, POSITION, REPLICATION, SETTINGS, SYSTEM_IDENTIFIER, VERSION_NUMBER } from './statements.ts';
+import {
+  ARCHIVE_QUEUE,
+  ARCHIVER,
+  MAY_LIST_WAL,
+  PENDING_RESTART,
+  POSITION,
+  REPLICATION,
+  SETTINGS,
+  SLOTS,
+  SYSTEM_IDENTIFIER,
+  VERSION_NUMBER,
+  WAL_SIZE,
+} from './statements.ts';
 
 const OPTIONS = { defaultTimeoutMs: 15_000, writing: false };
 const OBJECT_NOT_IN_PREREQUISITE_STATE = '55000';
@@ -22,6 +36,7 @@ export function createPostgresReader(): PostgresReader {
   return {
     observeServer: (address, context) => withSession(address, context, OPTIONS, observeServer),
     observeRecovery: (address, context) => withSession(address, context, OPTIONS, observeRecovery),
+    observeWal: (address, context) => withSession(address, context, OPTIONS, observeWal),
   };
 }
 
@@ -60,6 +75,13 @@ async function observeRecovery(session: Session): Promise<RecoveryState> {
     ...optionalInstant('lastReplayedCommitTime', position, 'last_replayed_commit_time'),
     timeline: timelineIdOf(Number(textOf(position, 'timeline'))),
   };
+}
+
+async function observeWal(session: Session): Promise<WalObservation> {
+  const may = onlyRow(await session.query(MAY_LIST_WAL));
+  const queue = booleanOf(may, 'archive_status') ? { queue: queueOf(await session.query(ARCHIVE_QUEUE)) } : {};
+  const size = booleanOf(may, 'wal') ? { walBytes: BigInt(textOf(onlyRow(await session.query(WAL_SIZE)), 'bytes')) } : {};
+  return { ...queue, ...size, slots: (await session.query(SLOTS)).map(slotOf) };
 }
 
 /** Asked a second time where the server left recovery in the middle of the statement. */
@@ -103,5 +125,20 @@ function replicationOf(row: TextRow): ReplicationConnection {
     ...optionalLsn('sentLsn', row, 'sent_lsn'),
     ...optionalLsn('replayLsn', row, 'replay_lsn'),
     syncState: row.sync_state ?? 'unknown',
+  };
+}
+
+function queueOf(rows: readonly TextRow[]): ArchiveQueue {
+  const waiting = rows.map((row) => ({ file: textOf(row, 'file'), since: instantOfMicros(BigInt(textOf(row, 'since'))) }));
+  return { count: Number(rows[0]?.all_files ?? 0), waiting };
+}
+
+function slotOf(row: TextRow): SlotFacts {
+  const retained = row.retained_bytes;
+  return {
+    name: textOf(row, 'slot_name'),
+    active: booleanOf(row, 'active'),
+    ...optionalText('walStatus', row, 'wal_status'),
+    ...(retained === null || retained === undefined ? {} : { retainedBytes: BigInt(retained) }),
   };
 }

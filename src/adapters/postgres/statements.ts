@@ -81,3 +81,24 @@ export const SETTINGS = `
   SELECT name, setting FROM pg_settings WHERE name IN (${OBSERVED_SETTINGS.map((name) => `'${name}'`).join(', ')})`;
 
 export const PENDING_RESTART = 'SELECT name FROM pg_settings WHERE pending_restart ORDER BY name';
+
+/** Both functions are for pg_monitor. Asked beforehand, since a refusal would stand in the server's log at each look. */
+export const MAY_LIST_WAL = `
+  SELECT has_function_privilege('pg_catalog.pg_ls_archive_statusdir()', 'EXECUTE') AS archive_status,
+         has_function_privilege('pg_catalog.pg_ls_waldir()', 'EXECUTE') AS wal`;
+
+/** A backlog can be a million files long: how many there are counts, and the first of them tell since when. */
+const MOST_LISTED = 10_000;
+
+/** In the order of the names, which is the archiver's. */
+export const ARCHIVE_QUEUE = `
+  SELECT left(name, -6) AS file, ${micros('modification')} AS since, count(*) OVER () AS all_files
+    FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready' ORDER BY name COLLATE "C" LIMIT ${MOST_LISTED}`;
+
+export const WAL_SIZE = 'SELECT coalesce(sum(size), 0) AS bytes FROM pg_ls_waldir()';
+
+export const SLOTS = `
+  SELECT slot_name, active, wal_status,
+         pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn)
+           AS retained_bytes
+    FROM pg_replication_slots ORDER BY slot_name`;

@@ -69,14 +69,14 @@ describe('info', () => {
 
 describe('repo-ls', () => {
   it('lists files, and no folders', () => {
-    expect(readRepositoryList(LISTING)).toEqual([
+    expect(readRepositoryList(LISTING).files).toEqual([
       { name: '0000000100000000/000000010000000000000001-746ca6de53f868777220852287bde1ff16dda41c.lz4', time: 1795385677 },
       { name: '0000000100000000/000000010000000000000002.00000028.backup', time: 1795385679 },
     ]);
   });
 
   it('lists nothing where nothing is', () => {
-    expect(readRepositoryList('{".":{"type":"path"}}')).toEqual([]);
+    expect(readRepositoryList('{".":{"type":"path"}}').files).toEqual([]);
   });
 
   it.each(['', '[]', '"x"', '{"a":1}', LISTING.slice(0, 100)])('fails on what it does not know: %#', (json) => {
