@@ -22,7 +22,8 @@ export function configurationText(settings: PgbackrestSettings): string {
     ['log-path', settings.logPath],
     ['lock-path', settings.lockPath],
     ['spool-path', settings.spoolPath],
-    ...independently(settings, { 'archive-async': 'y', 'archive-timeout': ARCHIVE_TIMEOUT_SECONDS }),
+    ['archive-async', 'y'],
+    ...independently(settings, { 'archive-timeout': ARCHIVE_TIMEOUT_SECONDS }),
     ...Object.entries(settings.extraOptions),
   ];
   const archivePush = independently(settings, { 'io-timeout': ARCHIVING_IO_TIMEOUT_SECONDS });
@@ -35,8 +36,8 @@ export function configurationText(settings: PgbackrestSettings): string {
 }
 
 /**
- * What lets one repository go on while another one is down. A segment is acknowledged when it is in every one of them, so
- * PostgreSQL offers the same one again and again; only asynchronous archiving takes those behind it to where they can go.
+ * What lets one repository go on while another one is down, beside asynchronous archiving: a segment is acknowledged when it is in
+ * every one of them, so PostgreSQL offers the same one again and again, and each attempt has to end.
  */
 function independently(settings: PgbackrestSettings, options: Readonly<Record<string, string | number>>): readonly Option[] {
   if (settings.repositories.length < 2) return [];

@@ -68,10 +68,16 @@ it('leaves how long is waited to extraOptions, and names no option twice', () =>
   expect(text).not.toContain('[global:archive-push]');
 });
 
-it('archives into a single repository as PostgreSQL asks, segment by segment', () => {
-  const text = configurationText({ ...SETTINGS, repositories: [LOCAL_REPOSITORY] });
-  expect(text).not.toContain('archive-async');
+it('archives asynchronously into a single repository too, with the times that are pgBackRest’s own', () => {
+  const text = configurationText({ ...SETTINGS, extraOptions: {}, repositories: [LOCAL_REPOSITORY] });
+  expect(section(text, 'global')).toMatchObject({ 'archive-async': 'y', 'spool-path': '/state/spool' });
+  expect(text).not.toContain('archive-timeout');
   expect(text).not.toContain('[global:archive-push]');
+});
+
+it('never limits the queue: a limit drops WAL and calls it archived', () => {
+  for (const repositories of [SETTINGS.repositories, [LOCAL_REPOSITORY]])
+    expect(configurationText({ ...SETTINGS, extraOptions: {}, repositories })).not.toContain('queue-max');
 });
 
 it('names the server in the section of the stanza', () => {
