@@ -6,7 +6,8 @@ import { openSession } from '../session.ts';
 /** `spoke-backup status` */
 export async function statusCommand(options: GlobalOptions, context: CommandContext): Promise<void> {
   const session = await openSession(options, context);
-  const status = await observeStatus(session.cluster, session.ports, { signal: context.signal });
+  const { archive_command: expectedArchiveCommand } = session.ports.engine.archivingSettings();
+  const status = await observeStatus(session.cluster, { expectedArchiveCommand }, session.ports, { signal: context.signal });
   if (hasFindings(status)) context.output.exitCode = 3;
   context.output.result({ cluster: session.cluster.name, ...statusToJson(status) }, () =>
     renderStatus(status, session.configuration.timezone),

@@ -3,6 +3,7 @@ import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant } from '../../domain/time/instant.ts';
 import type { NodeObservation } from '../../workflows/observe-cluster.ts';
 import type { ClusterStatus, RepositoryStatus } from '../../workflows/status/status.ts';
+import { archiveCell, archiveToJson, findingLines, findingToJson } from './archive.ts';
 import { backupToJson } from './backups.ts';
 import { renderTable } from './table.ts';
 
@@ -14,6 +15,7 @@ export function hasFindings(status: ClusterStatus): boolean {
     status.hasGaps ||
     primaries.length !== 1 ||
     primaries.some(isArchiverFailing) ||
+    status.findings.some(({ severity }) => severity === 'critical') ||
     status.nodes.some((node) => node.server === undefined && node.node.url !== undefined) ||
     status.repositories.some((repository) => repository.unreadable !== undefined)
   );
@@ -34,12 +36,13 @@ export function renderStatus(status: ClusterStatus, timezone: string | undefined
     renderTable(['NODE', 'ROLE', 'TIMELINE', 'LSN', 'ARCHIVE'], status.nodes.map(nodeRow)),
     '',
     renderTable(
-      ['REPOSITORY', 'RECOVERABLE FROM', 'TO', 'GAPS', 'LAST BACKUP'],
+      ['REPOSITORY', 'RECOVERABLE FROM', 'TO', 'GAPS', 'ARCHIVE', 'LAST BACKUP'],
       status.repositories.map((repository) => repositoryRow(repository, status.now, time)),
     ),
     ...status.repositories.flatMap((repository) =>
       repository.gaps.map((gap) => `gap in ${repository.repository}: WAL ${gap.firstMissing} to ${gap.lastMissing} is missing`),
     ),
+    ...status.findings.filter(({ code }) => code !== 'archive-unknown').flatMap(findingLines),
   ].join('\n');
 }
 
@@ -69,7 +72,8 @@ function archiveState(server: NonNullable<NodeObservation['server']>): string {
 }
 
 function repositoryRow(repository: RepositoryStatus, now: Instant, time: (instant: Instant) => string): string[] {
-  if (repository.unreadable !== undefined) return [repository.repository, 'unreadable', '', '', repository.unreadable];
+  if (repository.unreadable !== undefined)
+    return [repository.repository, 'unreadable', '', '', archiveCell(repository.archive), repository.unreadable];
   const first = repository.windows[0];
   const { lastBackup } = repository;
   return [
@@ -77,6 +81,7 @@ function repositoryRow(repository: RepositoryStatus, now: Instant, time: (instan
     first === undefined ? 'nothing' : time(first.from),
     first?.to === undefined ? '' : time(first.to),
     repository.gaps.length === 0 ? 'none' : String(repository.gaps.length),
+    archiveCell(repository.archive),
     lastBackup === undefined
       ? 'none'
       : `${lastBackup.type} ${formatAge(lastBackup.stopTime, now)}, ${formatBytes(lastBackup.databaseBytes)}`,
@@ -90,6 +95,7 @@ export function statusToJson(status: ClusterStatus) {
     now: formatInstantIso(status.now),
     recoverable: status.recoverable === undefined ? null : { from: iso(status.recoverable.from), to: iso(status.recoverable.to) },
     gaps: status.hasGaps,
+    findings: status.findings.map(findingToJson),
     nodes: status.nodes.map(({ node, server, unreachable }) => ({
       name: node.name,
       role: server === undefined ? 'unreachable' : server.inRecovery ? 'standby' : 'primary',
@@ -100,6 +106,7 @@ export function statusToJson(status: ClusterStatus) {
       name: repository.repository,
       kind: repository.kind,
       unreadable: repository.unreadable ?? null,
+      archive: archiveToJson(repository.archive),
       windows: repository.windows.map((window) => ({
         timeline: window.timeline,
         from: iso(window.from),

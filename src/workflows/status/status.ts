@@ -1,16 +1,23 @@
 import type { ClusterConfig } from '../../config/model.ts';
+import { assessArchive } from '../../domain/health/assess-archive.ts';
+import type { ArchiveFacts } from '../../domain/health/archive-facts.ts';
+import type { ArchiveState } from '../../domain/health/archive-state.ts';
+import type { HealthFinding } from '../../domain/health/finding.ts';
 import { recoveryWindows, type RecoveryWindow, type WalGap } from '../../domain/recovery/window.ts';
 import type { Instant } from '../../domain/time/instant.ts';
 import type { BaseBackup } from '../../domain/catalog/base-backup.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { type NodeObservation, observeNodes, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
+import { archiveFacts, observePrimaryWal, type WatchOptions } from '../watch/observe.ts';
 
 export interface RepositoryStatus {
   readonly repository: string;
   readonly kind: 'local' | 's3';
   /** Why it could not be read; absent where it could. */
   readonly unreadable?: string;
+  /** How the primary's WAL gets there. */
+  readonly archive: ArchiveState;
   readonly windows: readonly RecoveryWindow[];
   readonly gaps: readonly WalGap[];
   readonly lastBackup?: BaseBackup;
@@ -23,38 +30,54 @@ export interface ClusterStatus {
   /** From the earliest instant that any repository reaches to the latest. */
   readonly recoverable?: { readonly from: Instant; readonly to: Instant | undefined };
   readonly hasGaps: boolean;
+  /** What is critical first. */
+  readonly findings: readonly HealthFinding[];
 }
 
-/** Looks at everything; changes nothing. */
-export async function observeStatus(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<ClusterStatus> {
-  const [nodes, repositories] = await Promise.all([
-    observeNodes(cluster, ports, context),
+/** Looks at everything; changes nothing. The servers first: what they believe archived must be in the listings that follow. */
+export async function observeStatus(
+  cluster: ClusterConfig,
+  options: Omit<WatchOptions, 'samples'>,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<ClusterStatus> {
+  const nodes = await observeNodes(cluster, ports, context);
+  const [primary, repositories] = await Promise.all([
+    observePrimaryWal(nodes, ports, context),
     observeRepositories(cluster, undefined, { walArchive: true }, ports, context),
   ]);
-  return statusOf(ports.clock.now(), nodes, repositories);
+  const pushErrors = await ports.catalog.readPushErrors();
+  const now = ports.clock.now();
+  const facts = archiveFacts(cluster, { now, nodes, primary, repositories, pushErrors }, { ...options, samples: [] });
+  return statusOf(nodes, repositories, facts);
 }
 
 /** Pure. */
 export function statusOf(
-  now: Instant,
   nodes: readonly NodeObservation[],
   { snapshots, unreadable }: RepositoryObservations,
+  facts: ArchiveFacts,
 ): ClusterStatus {
+  const { repositories, findings } = assessArchive(facts);
+  const archiveOf = (name: string): ArchiveState =>
+    repositories.find(({ repository }) => repository === name)?.archive ?? { state: 'unknown', reason: 'it was not looked at' };
   const read = snapshots.map((snapshot): RepositoryStatus => {
     const lastBackup = snapshot.backups.at(-1);
     return {
       repository: snapshot.repository,
       kind: snapshot.kind,
+      archive: archiveOf(snapshot.repository),
       ...recoveryWindows(snapshot),
       ...(lastBackup === undefined ? {} : { lastBackup }),
     };
   });
-  const unread = unreadable.map(
-    (one): RepositoryStatus => ({ repository: one.repository, kind: one.kind, unreadable: one.message, windows: [], gaps: [] }),
-  );
+  const unread = unreadable.map(({ repository, kind, message }): RepositoryStatus => {
+    return { repository, kind, unreadable: message, archive: archiveOf(repository), windows: [], gaps: [] };
+  });
   const windows = read.flatMap((repository) => repository.windows);
   const recoverable = windows.length === 0 ? {} : { recoverable: { from: earliest(windows), to: latest(windows) } };
-  return { now, nodes, repositories: [...read, ...unread], ...recoverable, hasGaps: read.some((repository) => repository.gaps.length > 0) };
+  const hasGaps = read.some((repository) => repository.gaps.length > 0);
+  return { now: facts.now, nodes, repositories: [...read, ...unread], ...recoverable, hasGaps, findings };
 }
 
 function earliest(windows: readonly RecoveryWindow[]): Instant {

@@ -1,0 +1,149 @@
+import type { ClusterConfig } from '../../config/model.ts';
+import type { ArchiveFacts, ArchiveSample, ArchivingPrimary } from '../../domain/health/archive-facts.ts';
+import { parseTimelineHistory, timelineHistoryFileName, type TimelineHistory } from '../../domain/postgres/timeline-history.ts';
+import { asSpokeError } from '../../errors.ts';
+import type { ReadPorts } from '../../ports/bundle.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { ServerObservation, WalObservation } from '../../ports/postgres-server.ts';
+import { type NodeObservation, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+
+/** pgBackRest tries for a minute to reach a repository that is down; a look must not take longer than the time to the next one. */
+const REPOSITORY_TIMEOUT_MS = 25_000;
+const MOST_HISTORY_BYTES = 1024 * 1024;
+
+/** What the daemon brings to each look: what it has, and what it has seen before. */
+export interface WatchOptions {
+  /** What `setup archiving` sets archive_command to. */
+  readonly expectedArchiveCommand: string | undefined;
+  /** Earlier looks, oldest first (see rememberLook). */
+  readonly samples: readonly ArchiveSample[];
+}
+
+/** The primary's WAL, as far as it is looked at apart from the servers themselves. */
+export interface PrimaryWal {
+  readonly node: NodeObservation & { readonly server: ServerObservation };
+  readonly wal: WalObservation;
+  readonly walFreeBytes?: bigint;
+  readonly histories: readonly TimelineHistory[];
+}
+
+/**
+ * One look at how WAL reaches the repositories. The primary first: what it believes archived must then be in every listing that
+ * follows, and what is missing there is really missing.
+ */
+export async function observeArchive(
+  cluster: ClusterConfig,
+  options: WatchOptions,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<ArchiveFacts> {
+  const nodes = await observeNodes(cluster, ports, context);
+  const primary = await observePrimaryWal(nodes, ports, context);
+  const limited = { ...context, timeoutMs: Math.min(context.timeoutMs ?? REPOSITORY_TIMEOUT_MS, REPOSITORY_TIMEOUT_MS) };
+  const [repositories, pushErrors] = await Promise.all([
+    observeRepositories(cluster, undefined, { walArchive: true, onlySinceNewestBackup: true }, ports, limited),
+    ports.catalog.readPushErrors(),
+  ]);
+  return archiveFacts(cluster, { nodes, primary, repositories, pushErrors, now: ports.clock.now() }, options);
+}
+
+/** Undefined where no primary answers, or more than one does. */
+export async function observePrimaryWal(
+  nodes: readonly NodeObservation[],
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<PrimaryWal | undefined> {
+  const node = onlyPrimary(nodes);
+  const address = node === undefined ? undefined : await ports.access.addressOf(node.node.name);
+  if (node === undefined || address === undefined) return undefined;
+  try {
+    const wal = await ports.postgres.observeWal(address, context);
+    const walDirectory = node.node.dataDirectory === undefined ? undefined : `${node.node.dataDirectory}/pg_wal`;
+    const walFreeBytes = walDirectory === undefined ? undefined : await ports.instance.freeSpaceOf(walDirectory);
+    const histories = walDirectory === undefined ? [] : await readOwnHistory(node.server, walDirectory, ports);
+    return { node, wal, histories, ...(walFreeBytes === undefined ? {} : { walFreeBytes }) };
+  } catch (thrown) {
+    const { code } = asSpokeError(thrown);
+    if (code !== 'POSTGRES_UNAVAILABLE' && code !== 'TIMED_OUT' && code !== 'FILE_SYSTEM_FAILED') throw thrown;
+    return undefined;
+  }
+}
+
+/** The history of the server's own timeline, which no repository may have yet. */
+async function readOwnHistory(
+  { timeline }: ServerObservation,
+  walDirectory: string,
+  ports: ReadPorts,
+): Promise<readonly TimelineHistory[]> {
+  if (timeline === 1) return [];
+  const text = await ports.instance.readFileTail(`${walDirectory}/${timelineHistoryFileName(timeline)}`, MOST_HISTORY_BYTES);
+  if (text === '') return [];
+  try {
+    return [parseTimelineHistory(text, timeline)];
+  } catch {
+    return [];
+  }
+}
+
+interface Observed {
+  readonly now: ArchiveFacts['now'];
+  readonly nodes: readonly NodeObservation[];
+  readonly primary: PrimaryWal | undefined;
+  readonly repositories: RepositoryObservations;
+  readonly pushErrors: ArchiveFacts['pushErrors'];
+}
+
+/** Puts what was observed into the domain's words. Pure. */
+export function archiveFacts(
+  cluster: ClusterConfig,
+  { now, nodes, primary, repositories, pushErrors }: Observed,
+  options: WatchOptions,
+): ArchiveFacts {
+  const { samples, expectedArchiveCommand } = options;
+  const rpoSeconds = cluster.objectives?.rpoSeconds;
+  const archiving = primary === undefined ? undefined : archivingPrimary(primary);
+  return {
+    now,
+    ...(archiving === undefined ? { noPrimary: whyNoPrimary(nodes) } : { primary: archiving }),
+    snapshots: repositories.snapshots,
+    unreadable: repositories.unreadable,
+    histories: primary?.histories ?? [],
+    pushErrors,
+    ...(expectedArchiveCommand === undefined ? {} : { expectedArchiveCommand }),
+    ...(rpoSeconds === undefined ? {} : { rpoSeconds }),
+    samples,
+  };
+}
+
+function whyNoPrimary(nodes: readonly NodeObservation[]): string {
+  const primaries = nodes.filter(({ server }) => server?.inRecovery === false).map(({ node }) => node.name);
+  if (primaries.length > 1) return `more than one node is a primary: ${primaries.join(', ')}`;
+  return primaries.length === 1 ? `${primaries.join()} does not tell of its WAL` : 'no primary answers';
+}
+
+/** Undefined for a server that does not tell where it is. */
+function archivingPrimary({ node: { node, server }, wal, walFreeBytes }: PrimaryWal): ArchivingPrimary | undefined {
+  if (server.lsn === undefined) return undefined;
+  return {
+    node: node.name,
+    systemIdentifier: server.systemIdentifier,
+    timeline: server.timeline,
+    insertLsn: server.lsn,
+    segmentSizeBytes: server.walSegmentSizeBytes,
+    serverTime: server.serverTime,
+    archiver: server.archiver,
+    settings: archiveSettings(server.settings),
+    ...wal,
+    ...(walFreeBytes === undefined ? {} : { walFreeBytes }),
+  };
+}
+
+function archiveSettings(settings: ServerObservation['settings']): ArchivingPrimary['settings'] {
+  const { archive_mode: mode, archive_command: command, archive_library: library, archive_timeout: timeout } = settings;
+  return {
+    ...(mode === undefined ? {} : { archiveMode: mode }),
+    ...(command === undefined ? {} : { archiveCommand: command }),
+    ...(library === undefined ? {} : { archiveLibrary: library }),
+    ...(timeout === undefined ? {} : { archiveTimeoutSeconds: Number(timeout) }),
+  };
+}
