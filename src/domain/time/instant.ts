@@ -1,3 +1,5 @@
+import { civilDateOf } from './calendar.ts';
+
 /**
  * A point in time as microseconds since the Unix epoch, UTC: PostgreSQL's resolution.
  * `Date` would truncate to milliseconds.
@@ -123,28 +125,12 @@ function dateAndTime(instant: Instant, separator: string, fraction: FractionDigi
   return `${dateOfDay(Number((instant - remainder(instant, MICROS_PER_DAY)) / MICROS_PER_DAY))}${separator}${time}${digits}`;
 }
 
-/**
- * The date in the Gregorian calendar of a day, counted from 1970-01-01. Reckoned here because the first `Date` of a process
- * looks for the machine's time zone, which takes longer than all else that a listing of backups does.
- * Years are counted from 1 March, so that the day that leap years have more is a year's last.
- */
+/** `2026-11-22` */
 function dateOfDay(dayOfEpoch: number): string {
-  const DAYS_OF_400_YEARS = 146_097;
-  const day = dayOfEpoch + DAYS_FROM_YEAR_0_TO_1970;
-  const era = Math.floor(day / DAYS_OF_400_YEARS);
-  const dayOfEra = day - era * DAYS_OF_400_YEARS;
-  const leapDaysBefore = Math.trunc(dayOfEra / 1460) - Math.trunc(dayOfEra / 36_524) + Math.trunc(dayOfEra / 146_096);
-  const yearOfEra = Math.trunc((dayOfEra - leapDaysBefore) / 365);
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.trunc(yearOfEra / 4) - Math.trunc(yearOfEra / 100));
-  const monthFromMarch = Math.trunc((5 * dayOfYear + 2) / 153);
-  const dayOfMonth = dayOfYear - Math.trunc((153 * monthFromMarch + 2) / 5) + 1;
-  const month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9;
-  const year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0);
-  return `${String(year).padStart(4, '0')}-${twoDigits(month)}-${twoDigits(dayOfMonth)}`;
+  const { year, month, day } = civilDateOf(dayOfEpoch);
+  return `${String(year).padStart(4, '0')}-${twoDigits(month)}-${twoDigits(day)}`;
 }
 
-/** From 1 March of the year 0. */
-const DAYS_FROM_YEAR_0_TO_1970 = 719_468;
 const MICROS_PER_DAY = 86_400n * MICROS_PER_SECOND;
 
 const twoDigits = (value: number) => String(value).padStart(2, '0');

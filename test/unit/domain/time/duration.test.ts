@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatDuration } from '../../../../src/domain/time/duration.ts';
+import { formatDuration, parseDuration } from '../../../../src/domain/time/duration.ts';
 
 describe('a duration', () => {
   it.each([
@@ -16,5 +16,20 @@ describe('a duration', () => {
     [-245, '-4m05s'],
   ])('of %d seconds is told as %j', (seconds, text) => {
     expect(formatDuration(seconds)).toBe(text);
+  });
+
+  it.each([
+    ['60s', 60],
+    ['30m', 1800],
+    ['6h', 21_600],
+    ['2d', 172_800],
+    ['1h30m', 5400],
+    ['0s', 0],
+  ])('written as %j is so many seconds', (text, seconds) => {
+    expect(parseDuration(text)).toBe(seconds);
+  });
+
+  it.each(['', '30', 'm', '30 m', '-5m', '1.5h', '30m1h', '5w', '1h 30m', '10M'])('is not written as %j', (text) => {
+    expect(parseDuration(text)).toBeUndefined();
   });
 });
