@@ -3,6 +3,7 @@ import { composeCluster, type ComposedCluster } from '../composition.ts';
 import { loadConfiguration } from '../config/load.ts';
 import type { ClusterConfig, Configuration } from '../config/model.ts';
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
+import type { RunTrigger } from '../domain/schedule/trigger.ts';
 import { SpokeError } from '../errors.ts';
 import type { RunHeader, RunId, RunVerb } from '../ports/run-store.ts';
 import type { ChangingOptions, CommandContext, GlobalOptions } from './command-context.ts';
@@ -63,7 +64,14 @@ export function repositoryNamed(cluster: ClusterConfig, name: string): Repositor
 }
 
 /** The header of a new run. */
-export function newRunHeader(session: Session, verb: RunVerb, intent: unknown, version: string, runId: RunId): RunHeader {
+export function newRunHeader(
+  session: Session,
+  verb: RunVerb,
+  intent: unknown,
+  version: string,
+  runId: RunId,
+  trigger: RunTrigger = { kind: 'manual' },
+): RunHeader {
   return {
     runId,
     verb,
@@ -72,6 +80,7 @@ export function newRunHeader(session: Session, verb: RunVerb, intent: unknown, v
     host: hostname(),
     user: userInfo().username,
     programVersion: version,
+    trigger,
     intent,
   };
 }

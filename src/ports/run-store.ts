@@ -1,3 +1,4 @@
+import type { RunTrigger } from '../domain/schedule/trigger.ts';
 import type { Instant } from '../domain/time/instant.ts';
 
 /** For example `20261122T211628Z-restore-k3f9`: sorts by time, is a file name, is unique. */
@@ -14,6 +15,7 @@ export interface RunHeader {
   readonly host: string;
   readonly user: string;
   readonly programVersion: string;
+  readonly trigger: RunTrigger;
   readonly intent: unknown;
 }
 

@@ -23,6 +23,7 @@ export function headerOf(runId: string, startedAt = START): RunHeader {
     host: 'db1',
     user: 'postgres',
     programVersion: '0.1.0',
+    trigger: { kind: 'manual' },
     intent: { target: { kind: 'time', time: '2026-11-22T14:05:00.123456Z' } },
   };
 }

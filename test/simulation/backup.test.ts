@@ -75,6 +75,7 @@ async function attempt(built: FakeCluster, told: Scenario, disturbances = new Ma
     host: 'db1',
     user: 'postgres',
     programVersion: '0.1.0',
+    trigger: { kind: 'manual' },
     intent: intentOf(told),
   };
   const context = { ports, handlers: createStepHandlers(ports), emit: () => undefined, signal: process.signal, pid: process.pid };

@@ -59,6 +59,7 @@ export function headerOf(intent: RestoreIntent): RunHeader {
     host: 'db1',
     user: 'postgres',
     programVersion: '0.1.0',
+    trigger: { kind: 'manual' },
     intent,
   };
 }

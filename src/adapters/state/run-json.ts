@@ -1,3 +1,4 @@
+import type { RunTrigger } from '../../domain/schedule/trigger.ts';
 import { formatInstantIso } from '../../domain/time/instant.ts';
 import type { JournalEntry, RunHeader } from '../../ports/run-store.ts';
 import { instantOfText } from './instant-text.ts';
@@ -18,7 +19,9 @@ const ENTRY_FIELDS: Readonly<Record<JournalEntry['kind'], Readonly<Record<string
 };
 
 export function headerToText(header: RunHeader): string {
-  return `${stringify({ schema: SCHEMA, ...header, startedAt: formatInstantIso(header.startedAt) }, 2)}\n`;
+  const { startedAt, trigger, ...rest } = header;
+  const instants = { startedAt: formatInstantIso(startedAt), trigger: triggerToJson(trigger) };
+  return `${stringify({ schema: SCHEMA, ...rest, ...instants }, 2)}\n`;
 }
 
 /** Undefined where the text is not a header. */
@@ -29,7 +32,21 @@ export function headerOfText(text: string): RunHeader | undefined {
   const { runId, verb, cluster, host, user, programVersion, intent } = read;
   const texts = [runId, verb, cluster, host, user, programVersion];
   if (!texts.every((value) => typeof value === 'string') || !isRunId(String(runId)) || !VERBS.includes(String(verb))) return undefined;
-  return { runId, verb, cluster, startedAt, host, user, programVersion, intent } as RunHeader;
+  const trigger = triggerOf(read.trigger);
+  return { runId, verb, cluster, startedAt, host, user, programVersion, trigger, intent } as RunHeader;
+}
+
+function triggerToJson(trigger: RunTrigger): unknown {
+  return trigger.kind === 'schedule' ? { ...trigger, occurrence: formatInstantIso(trigger.occurrence) } : trigger;
+}
+
+/** Runs from before there were schedules have none noted, and were begun by hand. */
+function triggerOf(value: unknown): RunTrigger {
+  const { kind, name, occurrence, reason } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const instant = instantOfText(occurrence);
+  if (kind === 'schedule' && typeof name === 'string' && instant !== undefined) return { kind, name, occurrence: instant };
+  if (kind === 'early' && typeof reason === 'string') return { kind, reason };
+  return { kind: 'manual' };
 }
 
 /** One line, its newline included. A bigint inside a detail or result is written as its decimal digits. */

@@ -1,4 +1,5 @@
 import type { JournalEntry, RunId, StoredRun } from '../../ports/run-store.ts';
+import { describeTrigger, type RunTrigger } from '../../domain/schedule/trigger.ts';
 import { SpokeError } from '../../errors.ts';
 import { formatDuration } from '../../domain/time/duration.ts';
 import { formatInstantIso, formatInstantUtc, secondsBetween } from '../../domain/time/instant.ts';
@@ -19,13 +20,14 @@ export async function listRunsCommand(options: GlobalOptions, context: CommandCo
     runs.length === 0
       ? 'no runs'
       : renderTable(
-          ['RUN', 'STARTED', 'TOOK', 'OUTCOME', 'LAST STEP'],
+          ['RUN', 'STARTED', 'TOOK', 'OUTCOME', 'LAST STEP', 'BEGUN BY'],
           runs.map((run) => [
             run.header.runId,
             formatInstantUtc(run.header.startedAt, { fraction: 'none' }),
             formatDuration(secondsOf(run)),
             outcomeOf(run),
             lastStepOf(run),
+            describeTrigger(run.header.trigger),
           ]),
         ),
   );
@@ -40,6 +42,7 @@ export async function showRunCommand(runId: string, options: GlobalOptions, cont
     () =>
       [
         `run ${run.header.runId}: ${run.header.verb} of ${run.header.cluster}, by ${run.header.user} on ${run.header.host}, version ${run.header.programVersion}`,
+        `begun by: ${describeTrigger(run.header.trigger)}`,
         ...run.entries.map((entry) => `${formatInstantUtc(entry.at)}  ${describeEntry(entry)}`),
         `outcome: ${outcomeOf(run)}`,
       ].join('\n'),
@@ -101,7 +104,7 @@ function secondsOf(run: StoredRun): number {
 }
 
 function runToJson(run: StoredRun) {
-  const { runId, verb, cluster, startedAt, host, user, programVersion } = run.header;
+  const { runId, verb, cluster, startedAt, host, user, programVersion, trigger } = run.header;
   const target = verb === 'restore' ? { dataDirectory: (run.header.intent as RestoreIntent).dataDirectory } : {};
   return {
     run: runId,
@@ -114,8 +117,14 @@ function runToJson(run: StoredRun) {
     host,
     user,
     programVersion,
+    trigger: triggerToJson(trigger),
     ...target,
   };
+}
+
+/** Instants as text that sorts as time does. */
+export function triggerToJson(trigger: RunTrigger): Readonly<Record<string, string>> {
+  return trigger.kind === 'schedule' ? { ...trigger, occurrence: formatInstantIso(trigger.occurrence) } : { ...trigger };
 }
 
 function describeEntry(entry: JournalEntry): string {

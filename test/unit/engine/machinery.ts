@@ -34,7 +34,18 @@ export const RUN_ID = '20261122T211628Z-restore-k3f9' as RunId;
 
 export function header(intent: unknown = {}): RunHeader {
   const startedAt = 1_795_382_188_000_000n as RunHeader['startedAt'];
-  return { runId: RUN_ID, verb: 'restore', cluster: 'main', startedAt, host: 'db1', user: 'postgres', programVersion: '0.1.0', intent };
+  const trigger = { kind: 'manual' } as const;
+  return {
+    runId: RUN_ID,
+    verb: 'restore',
+    cluster: 'main',
+    startedAt,
+    host: 'db1',
+    user: 'postgres',
+    programVersion: '0.1.0',
+    trigger,
+    intent,
+  };
 }
 
 /** The engine with a journal in memory, and one handler for all. */

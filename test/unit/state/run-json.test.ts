@@ -17,6 +17,7 @@ const header: RunHeader = {
   host: 'db1',
   user: 'postgres',
   programVersion: '0.1.0',
+  trigger: { kind: 'manual' },
   intent: { to: '2026-11-22T14:05:00.123456Z', nested: [1, null, 'ä\n"'] },
 };
 
@@ -55,6 +56,22 @@ describe('a header', () => {
     expect(headerOfText(headerToText(header))).toEqual(header);
     expect(headerToText(header)).toContain('"startedAt": "2026-11-22T21:16:28.123456Z"');
   });
+
+  it.each<RunHeader['trigger']>([
+    { kind: 'manual' },
+    { kind: 'schedule', name: 'daily-full', occurrence: AT },
+    { kind: 'early', reason: 'the primary is on timeline 2, the last backup on timeline 1' },
+  ])('tells that the run was begun by %j', (trigger) => {
+    expect(headerOfText(headerToText({ ...header, trigger }))?.trigger).toEqual(trigger);
+  });
+
+  it.each([undefined, null, 'daily-full', { kind: 'schedule', name: 'daily-full' }, { kind: 'moon' }])(
+    'that notes %j as what began it is of a run that was begun by hand',
+    (trigger) => {
+      const old = JSON.stringify({ ...(JSON.parse(headerToText(header)) as object), trigger });
+      expect(headerOfText(old)).toEqual({ ...header, trigger: { kind: 'manual' } });
+    },
+  );
 
   it.each(['', '{', 'null', '[]', '{"schema":1}', headerToText(header).slice(0, -20)])('is none where the file holds %j', (content) => {
     expect(headerOfText(content)).toBeUndefined();
