@@ -46,6 +46,7 @@ function nextDueSecond({ pattern, timezone }: Recurrence, after: number): number
   for (let day = today - 1; day <= today + MOST_DAYS_BETWEEN; day += 1) {
     const due = dueOnDay(pattern, clock, day, (second) => second > after).first;
     if (due === undefined) continue;
+    if (steadyOffset(clock, day) !== undefined) return due;
     // Where the clock is put back over midnight, a day begins before the one before it has ended.
     const early = dueOnDay(pattern, clock, day + 1, (second) => second > after).first;
     return Math.min(due, early ?? due);
@@ -60,6 +61,7 @@ function lastDueSecond({ pattern, timezone }: Recurrence, upTo: number, after: n
   for (let day = today + 1; day >= oldest; day -= 1) {
     const due = dueOnDay(pattern, clock, day, (second) => second <= upTo).last;
     if (due === undefined) continue;
+    if (steadyOffset(clock, day) !== undefined) return due > after ? due : undefined;
     const late = dueOnDay(pattern, clock, day - 1, (second) => second <= upTo).last;
     const last = Math.max(due, late ?? due);
     return last > after ? last : undefined;

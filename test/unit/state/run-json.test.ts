@@ -57,11 +57,11 @@ describe('a header', () => {
     expect(headerToText(header)).toContain('"startedAt": "2026-11-22T21:16:28.123456Z"');
   });
 
-  it.each<RunHeader['trigger']>([
-    { kind: 'manual' },
-    { kind: 'schedule', name: 'daily-full', occurrence: AT },
-    { kind: 'early', reason: 'the primary is on timeline 2, the last backup on timeline 1' },
-  ])('tells that the run was begun by %j', (trigger) => {
+  it.each<[string, RunHeader['trigger']]>([
+    ['hand', { kind: 'manual' }],
+    ['a schedule', { kind: 'schedule', name: 'daily-full', occurrence: AT }],
+    ['something that made a backup due early', { kind: 'early', reason: 'the primary is on timeline 2' }],
+  ])('tells that the run was begun by %s', (_what, trigger) => {
     expect(headerOfText(headerToText({ ...header, trigger }))?.trigger).toEqual(trigger);
   });
 

@@ -63,10 +63,10 @@ const secondOf = (text: string) => Date.parse(text) / 1000;
 
 describe('what a pattern is due at', () => {
   it.each(SCENES)('in %s around %s is what going through every minute finds', (zone, change) => {
-    const start = secondOf(change) - 2 * 86_400;
-    const end = secondOf(change) + 2 * 86_400;
+    const start = secondOf(change) - 1.5 * 86_400;
+    const end = secondOf(change) + 1.5 * 86_400;
     fc.assert(
-      fc.property(fields, fc.integer({ min: 0, max: 2 * 1440 }), (pattern, minutes) => {
+      fc.property(fields, fc.integer({ min: 0, max: 1440 }), (pattern, minutes) => {
         const from = start + minutes * 60;
         const expected = bruteForce(pattern, zone, from, end);
         const recurrence = recurrenceOf(expressionOf(pattern), zone);
@@ -74,7 +74,7 @@ describe('what a pattern is due at', () => {
         expect(found.slice(0, expected.length)).toEqual(expected);
         expect(found[expected.length] ?? Infinity).toBeGreaterThan(end);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 
@@ -87,7 +87,7 @@ describe('what a pattern is due at', () => {
         const all = nextOccurrences(recurrence, from, 400).filter((instant) => instant <= to);
         expect(lastOccurrence(recurrence, to, from)).toBe(all.at(-1));
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     );
   });
 

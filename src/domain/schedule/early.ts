@@ -1,0 +1,90 @@
+import { formatBytes } from '../bytes.ts';
+import type { BackupType, RepositoryName } from '../catalog/base-backup.ts';
+import type { TimelineId } from '../postgres/timeline.ts';
+import { estimateRestoreSeconds, type ReplayRate } from '../recovery/estimate.ts';
+import { formatDuration } from '../time/duration.ts';
+import { addMicros, type Instant } from '../time/instant.ts';
+
+/** What is known of a repository when it is decided what is due. */
+export interface RepositoryFacts {
+  readonly name: RepositoryName;
+  readonly kind: 'local' | 's3';
+  /** When it was looked at, by our clock. */
+  readonly readAt: Instant;
+  /** Absent where it has none. */
+  readonly lastBackup?: {
+    readonly timeline: TimelineId;
+    readonly startedAt: Instant;
+    readonly endedAt: Instant;
+    readonly databaseBytes: bigint;
+  };
+  /** WAL from the start of the last backup until now; absent where that is not known. */
+  readonly walBytesSinceBackup?: bigint;
+  readonly replayRate: ReplayRate;
+}
+
+export interface EarlyFacts {
+  readonly engine: 'pgbackrest' | 'native';
+  /** Of the primary now; absent where none answers. */
+  readonly timeline?: TimelineId;
+  /** The longest that a restore may take. */
+  readonly rtoSeconds?: number;
+  readonly now: Instant;
+}
+
+/** A backup that is due though no schedule says so. */
+export interface EarlyBackup {
+  readonly type: BackupType;
+  readonly reason: string;
+  /** Whether it waits for the end of a blackout: after a change of the timeline nothing does. */
+  readonly heedsBlackouts: boolean;
+}
+
+/** Why a backup of that repository is due at once; undefined where it is not. */
+export function earlyBackup(repository: RepositoryFacts, facts: EarlyFacts): EarlyBackup | undefined {
+  return afterTimelineChange(repository, facts) ?? beyondRecoveryTime(repository, facts);
+}
+
+/** pgBackRest compares checksums and needs no full backup on a new timeline. */
+function afterTimelineChange({ lastBackup }: RepositoryFacts, { engine, timeline }: EarlyFacts): EarlyBackup | undefined {
+  if (lastBackup === undefined || timeline === undefined || timeline === lastBackup.timeline) return undefined;
+  return {
+    type: engine === 'pgbackrest' ? 'incr' : 'full',
+    reason: `the primary is on timeline ${timeline}, the last backup on timeline ${lastBackup.timeline}`,
+    heedsBlackouts: false,
+  };
+}
+
+function beyondRecoveryTime(repository: RepositoryFacts, { rtoSeconds, now }: EarlyFacts): EarlyBackup | undefined {
+  const { lastBackup, walBytesSinceBackup, replayRate } = repository;
+  if (rtoSeconds === undefined || lastBackup === undefined || walBytesSinceBackup === undefined) return undefined;
+  const leftSeconds = replaySecondsLeft(repository, rtoSeconds);
+  const replaySeconds = Number(walBytesSinceBackup) / replayRate.bytesPerSecond;
+  if (leftSeconds <= 0 || replaySeconds <= leftSeconds || now < earliest(lastBackup)) return undefined;
+  const rate = `${formatBytes(Math.round(replayRate.bytesPerSecond))}/s, ${describeOrigin(replayRate)}`;
+  return {
+    type: 'incr',
+    reason:
+      `replaying the ${formatBytes(walBytesSinceBackup)} of WAL since the last backup would take ${formatDuration(replaySeconds)} ` +
+      `(${rate}), and of the ${formatDuration(rtoSeconds)} for a recovery ${formatDuration(leftSeconds)} are left for it`,
+    heedsBlackouts: true,
+  };
+}
+
+/**
+ * How long replay may take so that the recovery stays within its time. Not positive where copying the backup alone takes
+ * longer: then no backup taken early helps.
+ */
+export function replaySecondsLeft({ kind, lastBackup }: RepositoryFacts, rtoSeconds: number): number {
+  return rtoSeconds - estimateRestoreSeconds(kind, lastBackup?.databaseBytes ?? 0n, 0n);
+}
+
+/** Where WAL comes faster than its time allows, backups would follow each other without a pause: no more than a fifth of the time. */
+function earliest({ startedAt, endedAt }: NonNullable<RepositoryFacts['lastBackup']>): Instant {
+  return addMicros(endedAt, 4n * (endedAt - startedAt));
+}
+
+function describeOrigin({ samples }: ReplayRate): string {
+  if (samples === 0) return 'assumed until a restore has been measured';
+  return `measured in ${samples} ${samples === 1 ? 'restore' : 'restores'}`;
+}

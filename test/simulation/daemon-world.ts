@@ -1,0 +1,277 @@
+import type { BackupType, RepositoryName } from '../../src/domain/catalog/base-backup.ts';
+import { type TimelineId, timelineIdOf } from '../../src/domain/postgres/timeline.ts';
+import { learnReplayRate } from '../../src/domain/recovery/estimate.ts';
+import { decideWhatIsDue, type ScheduleDecision } from '../../src/domain/schedule/decide.ts';
+import type { DueRun } from '../../src/domain/schedule/due-run.ts';
+import type { RepositoryFacts } from '../../src/domain/schedule/early.ts';
+import type { PastRun, RunState } from '../../src/domain/schedule/past-run.ts';
+import type { FirstSeen, Schedule } from '../../src/domain/schedule/schedule.ts';
+import { type Instant, instantOfSeconds } from '../../src/domain/time/instant.ts';
+
+/** Something that befalls the cluster. Times are true seconds since the epoch, whatever the clock of the machine shows. */
+export type Blow = {
+  readonly at: number;
+} /** The daemon is killed, and begins anew after `seconds`. `isTaken`: the backup that it was taking is whole all the same. */ & (
+  | { readonly kind: 'off'; readonly seconds: number; readonly isTaken: boolean }
+  | { readonly kind: 'outage'; readonly seconds: number; readonly repository: number }
+  /** The clock of the machine is so many seconds ahead. */
+  | { readonly kind: 'jump'; readonly seconds: number; readonly aheadSeconds: number }
+  /** The next run takes so long. */
+  | { readonly kind: 'slow'; readonly seconds: number }
+  /** The next run fails. */
+  | { readonly kind: 'fault'; readonly seconds: 0; readonly retry: 'transient' | 'none' }
+  | { readonly kind: 'failover'; readonly seconds: 0 }
+);
+
+/** A backup in a repository. */
+export interface StoredBackup {
+  readonly runId: string;
+  readonly type: BackupType;
+  readonly timeline: TimelineId;
+  /** By the clock of the machine. */
+  readonly startedAt: Instant;
+  readonly endedAt: Instant;
+  /** True seconds. */
+  readonly trueStart: number;
+}
+
+type WorldRun = { -readonly [Key in keyof PastRun]: PastRun[Key] };
+
+interface Running {
+  readonly run: WorldRun;
+  readonly startedAt: number;
+  readonly endsAt: number;
+}
+
+export interface WorldOptions {
+  readonly schedules: readonly Schedule[];
+  readonly repositories: readonly RepositoryName[];
+  readonly start: number;
+  readonly blows: readonly Blow[];
+  /** What an expire that ended well does to a repository. */
+  readonly expire?: (backups: StoredBackup[], now: Instant) => void;
+  /** Sees each decision, before anything is done about it. */
+  readonly watch?: (decision: ScheduleDecision, world: DaemonWorld) => void;
+}
+
+const USUAL_SECONDS: Readonly<Record<BackupType, number>> = { full: 1800, diff: 600, incr: 240 };
+/** Of each schedule and repository, so that stories are told fast; beside them all runs from when the clock was wrong. */
+const RUNS_REMEMBERED = 6;
+
+/** A cluster with its daemon, its repositories and its clock. Time passes from one event to the next. */
+export class DaemonWorld {
+  readonly options: WorldOptions;
+  readonly backups: ReadonlyMap<RepositoryName, StoredBackup[]>;
+  /** What was begun: never more than one for the same schedule, occurrence, repository and kind. */
+  readonly begun: { readonly due: DueRun; readonly at: Instant }[] = [];
+  now: number;
+  timeline = timelineIdOf(1);
+  aheadSeconds = 0;
+  #upFrom = 0;
+  #runs: WorldRun[] = [];
+  readonly #unforgotten = new Set<PastRun>();
+  #running: Running | undefined;
+  #firstSeen: FirstSeen = {};
+  #slowSeconds: number | undefined;
+  #fault: 'transient' | 'none' | undefined;
+  readonly #downUntil = new Map<RepositoryName, number>();
+  readonly #ends: { readonly at: number; readonly end: () => void }[] = [];
+  #count = 0;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.now = options.start;
+    this.backups = new Map(options.repositories.map((name) => [name, []]));
+  }
+
+  /** What the clock of the machine shows. */
+  clock(): Instant {
+    return instantOfSeconds(this.now + this.aheadSeconds);
+  }
+
+  get isIdle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** Lets time pass until then; the daemon looks around first. */
+  liveUntil(end: number): void {
+    const blows = this.options.blows.filter((blow) => blow.at >= this.now && blow.at < end);
+    for (const blow of blows) {
+      this.#passUntil(blow.at);
+      this.#befall(blow);
+    }
+    this.#passUntil(end);
+  }
+
+  #passUntil(end: number): void {
+    while (this.now < end) {
+      const wakeAt = this.now < this.#upFrom ? this.#upFrom : this.#work();
+      const next = Math.min(end, wakeAt, this.#running?.endsAt ?? Infinity, ...this.#ends.map(({ at }) => at));
+      this.now = Math.max(next, this.now);
+      if (this.#running !== undefined && this.#running.endsAt <= this.now) this.#finish(this.#running);
+      for (const passed of this.#ends.filter(({ at }) => at <= this.now)) {
+        passed.end();
+        this.#ends.splice(this.#ends.indexOf(passed), 1);
+      }
+    }
+  }
+
+  /** What the daemon does when it wakes; tells when it wakes next. */
+  #work(): number {
+    if (this.#running !== undefined) return Infinity;
+    const decision = this.decide();
+    this.options.watch?.(decision, this);
+    if (decision.start !== undefined) {
+      this.#begin(decision.start);
+      return Infinity;
+    }
+    const { wakeAt } = decision;
+    return wakeAt === undefined ? Infinity : Math.max(this.now + 1, Math.ceil(Number(wakeAt) / 1e6) - this.aheadSeconds);
+  }
+
+  /** As the daemon would decide now. */
+  decide(): ScheduleDecision {
+    const decision = decideWhatIsDue({
+      cluster: 'main',
+      engine: 'pgbackrest',
+      schedules: this.options.schedules,
+      firstSeen: this.#firstSeen,
+      runs: this.#runs,
+      repositories: this.#repositoryFacts(),
+      timeline: this.timeline,
+      now: this.clock(),
+    });
+    this.#firstSeen = decision.firstSeen;
+    return decision;
+  }
+
+  #repositoryFacts(): readonly RepositoryFacts[] {
+    return [...this.backups].flatMap(([name, backups]) => {
+      if (this.#isDown(name)) return [];
+      const last = backups.at(-1);
+      const lastBackup = last && { ...last, databaseBytes: 0n };
+      return [{ name, kind: 'local', readAt: this.clock(), replayRate: learnReplayRate('local', []), ...(lastBackup && { lastBackup }) }];
+    });
+  }
+
+  #begin(due: DueRun): void {
+    const before = this.#runs.find((run) => run.runId === due.resumes?.runId);
+    if (before === undefined) this.begun.push({ due, at: this.clock() });
+    const run = before ?? this.#newRun(due);
+    if (before !== undefined) before.attempts += 1;
+    run.state = { kind: 'running' };
+    const usual = USUAL_SECONDS[due.type ?? 'incr'];
+    const isThere = this.#backupOf(run) !== undefined;
+    const seconds = isThere ? 5 : this.#downRepository(run) !== undefined ? 30 : (this.#slowSeconds ?? usual);
+    if (!isThere) this.#slowSeconds = undefined;
+    this.#running = { run, startedAt: this.now, endsAt: this.now + seconds };
+  }
+
+  #newRun(due: DueRun): WorldRun {
+    this.#count += 1;
+    const { kind, type, repositories, trigger } = due;
+    const run: WorldRun = {
+      runId: `run-${this.#count}`,
+      kind,
+      ...(type === undefined ? {} : { type }),
+      repositories,
+      trigger,
+      startedAt: this.clock(),
+      attempts: 1,
+      state: { kind: 'running' },
+    };
+    this.#runs.push(run);
+    this.#forgetOldRuns(run);
+    return run;
+  }
+
+  #forgetOldRuns(newest: PastRun): void {
+    if (this.aheadSeconds !== 0) this.#unforgotten.add(newest);
+    const alike = this.#runs.filter((run) => !this.#unforgotten.has(run) && keyOf(run) === keyOf(newest));
+    if (alike.length > RUNS_REMEMBERED) this.#runs.splice(this.#runs.indexOf(alike[0] as WorldRun), 1);
+  }
+
+  #finish({ run, startedAt }: Running): void {
+    this.#running = undefined;
+    run.state = this.#stateAtEnd(run);
+    if (run.state.kind !== 'succeeded') return;
+    if (run.kind === 'backup') this.#store(run, startedAt);
+    if (run.kind === 'expire')
+      for (const repository of run.repositories) this.options.expire?.(this.backups.get(repository) ?? [], this.clock());
+  }
+
+  #stateAtEnd(run: PastRun): RunState {
+    const endedAt = this.clock();
+    if (this.#backupOf(run) !== undefined) return { kind: 'succeeded', endedAt };
+    if (this.#downRepository(run) !== undefined) return { kind: 'failed', endedAt, code: 'REPOSITORY_UNAVAILABLE', retry: 'alternative' };
+    const fault = this.#fault;
+    this.#fault = undefined;
+    if (fault !== undefined) return { kind: 'failed', endedAt, code: fault === 'none' ? 'TOOL_FAILED' : 'TIMED_OUT', retry: fault };
+    return { kind: 'succeeded', endedAt };
+  }
+
+  #store(run: PastRun, trueStart: number): void {
+    const { runId, type = 'incr', startedAt } = run;
+    for (const repository of run.repositories) {
+      const backups = this.backups.get(repository) ?? [];
+      if (this.#backupOf(run) === undefined)
+        backups.push({ runId, type, timeline: this.timeline, startedAt, endedAt: this.clock(), trueStart });
+    }
+  }
+
+  #backupOf({ runId, repositories }: PastRun): StoredBackup | undefined {
+    return repositories.flatMap(
+      (repository) =>
+        this.backups
+          .get(repository)
+          ?.slice(-5)
+          .find((one) => one.runId === runId) ?? [],
+    )[0];
+  }
+
+  #isDown(repository: RepositoryName): boolean {
+    return (this.#downUntil.get(repository) ?? 0) > this.now;
+  }
+
+  #downRepository({ repositories }: PastRun): RepositoryName | undefined {
+    return repositories.find((repository) => this.#isDown(repository));
+  }
+
+  #befall(blow: Blow): void {
+    switch (blow.kind) {
+      case 'off':
+        return this.#turnOff(blow.seconds, blow.isTaken);
+      case 'outage': {
+        const names = this.options.repositories;
+        const name = names[blow.repository % names.length] as RepositoryName;
+        this.#downUntil.set(name, this.now + blow.seconds);
+        return;
+      }
+      case 'jump':
+        this.aheadSeconds = blow.aheadSeconds;
+        this.#ends.push({ at: this.now + blow.seconds, end: () => (this.aheadSeconds = 0) });
+        return;
+      case 'slow':
+        this.#slowSeconds = blow.seconds;
+        return;
+      case 'fault':
+        this.#fault = blow.retry;
+        return;
+      case 'failover':
+        this.timeline = timelineIdOf(this.timeline + 1);
+    }
+  }
+
+  #turnOff(seconds: number, isTaken: boolean): void {
+    this.#upFrom = Math.max(this.#upFrom, this.now + seconds);
+    if (this.#running === undefined) return;
+    const { run, startedAt } = this.#running;
+    this.#running = undefined;
+    run.state = { kind: 'interrupted' };
+    if (isTaken && run.kind === 'backup' && this.#downRepository(run) === undefined) this.#store(run, startedAt);
+  }
+}
+
+function keyOf({ kind, trigger, repositories }: PastRun): string {
+  return `${kind} ${trigger.kind === 'schedule' ? trigger.name : trigger.kind} ${repositories.join(' ')}`;
+}
