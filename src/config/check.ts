@@ -1,13 +1,13 @@
 import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asSpokeError, SpokeError } from '../errors.ts';
+import { asSpokeError } from '../errors.ts';
 import type { Finding } from './check-rules.ts';
 import { checkRules } from './check-rules.ts';
+import { checkSchedules } from './check-schedules.ts';
 import type { ClusterConfig, Configuration, NodeConfig, RepositoryConfig } from './model.ts';
 import type { SecretContext } from './resolve-secret.ts';
 import { resolveSecret, resolveSecretText } from './resolve-secret.ts';
-import { loadSchedule } from './schedules.ts';
 import type { SecretReference, SecretText } from './secrets.ts';
 
 export type { Finding } from './check-rules.ts';
@@ -33,7 +33,8 @@ export async function checkConfiguration(configuration: Configuration, context: 
     for (const repository of cluster.repositories) {
       findings.push(...(await checkRepository(repository, `${path}.repositories[${repository.index - 1}]`, context)));
     }
-    findings.push(...(await checkSchedules(cluster, path, configuration, context)));
+    const location = { configurationPath: configuration.path, shippedDirectory: context.shippedSchedulesDirectory };
+    findings.push(...(await checkSchedules(cluster, path, location)));
   }
   return findings.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
 }
@@ -112,32 +113,6 @@ async function checkSecret(secret: SecretReference | SecretText | undefined, pat
     const fault = asSpokeError(thrown);
     return [error(path, fault.message, fault.hint)];
   }
-}
-
-async function checkSchedules(
-  cluster: ClusterConfig,
-  path: string,
-  configuration: Configuration,
-  context: CheckContext,
-): Promise<Finding[]> {
-  const location = { configurationPath: configuration.path, shippedDirectory: context.shippedSchedulesDirectory };
-  const known = new Set<string>(cluster.repositories.map((repository) => repository.name));
-  const findings: Finding[] = [];
-  for (const [index, name] of cluster.schedules.entries()) {
-    const at = `${path}.schedules[${index}]`;
-    try {
-      const { definition, path: file } = await loadSchedule(name, location);
-      const named = definition.repositories === 'all' ? [] : definition.repositories;
-      for (const repository of named.filter((candidate) => !known.has(candidate))) {
-        const message = `${file} names the repository ${repository}, which the cluster does not have`;
-        findings.push(error(at, message, `Its repositories: ${[...known].join(', ')}`));
-      }
-    } catch (thrown) {
-      if (!(thrown instanceof SpokeError)) throw thrown;
-      findings.push(error(at, thrown.message, thrown.hint));
-    }
-  }
-  return findings;
 }
 
 async function isExecutable(file: string): Promise<boolean> {

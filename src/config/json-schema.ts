@@ -1,5 +1,5 @@
 import { toJSONSchema } from 'zod/mini';
-import { scheduleSchema } from './schedules.ts';
+import { scheduleSchema } from './schedule-schema.ts';
 import { configurationSchema } from './schema.ts';
 
 /**

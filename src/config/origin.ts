@@ -55,9 +55,17 @@ function originOf(path: ConfigPath, loaded: LoadedConfiguration): string {
   return position === undefined ? 'default' : `${loaded.configuration.path}:${position.line}:${position.column}`;
 }
 
+/** Keys of the model that have other names in the file. */
+const WRITTEN_AS: Readonly<Record<string, readonly string[]>> = {
+  password: ['passwordFile', 'passwordCommand'],
+  rpoSeconds: ['rpo'],
+  rtoSeconds: ['rto'],
+};
+
 function positionOf(path: ConfigPath, { source }: LoadedConfiguration): Position | undefined {
-  const position = source.locate(path);
-  if (position !== undefined || path.at(-1) !== 'password') return position;
-  const node = path.slice(0, -1);
-  return source.locate([...node, 'passwordFile']) ?? source.locate([...node, 'passwordCommand']);
+  const written = WRITTEN_AS[String(path.at(-1))] ?? [];
+  const around = path.slice(0, -1);
+  return [path, ...written.map((key) => [...around, key])]
+    .map((candidate) => source.locate(candidate))
+    .find((found) => found !== undefined);
 }

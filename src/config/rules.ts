@@ -1,6 +1,7 @@
 import { templateHasPassword } from './postgres-url.ts';
+import { scheduleNameOf } from './schedule-name.ts';
 import { parseSecretText } from './secrets.ts';
-import type { ConfigPath, Problem } from './yaml-source.ts';
+import { type ConfigPath, type Problem, quoteKey } from './yaml-source.ts';
 
 /**
  * What makes a file invalid across several keys. Looks at the file as it is, not at what the schema made of it,
@@ -16,6 +17,8 @@ export function problemsAcrossKeys(tree: unknown): Problem[] {
       ...itemsOf(cluster, 'repositories', path).flatMap(([repository, at]) => problemsOfKeys(repository, at)),
       ...problemsOfMultiHost(cluster, path),
       ...problemsOfCompression(field(cluster, 'pgbackrest'), [...path, 'pgbackrest']),
+      ...problemsOfObjectives(field(cluster, 'objectives'), [...path, 'objectives']),
+      ...duplicateSchedules(cluster, path),
     ];
   });
 }
@@ -31,6 +34,25 @@ function duplicateNames(cluster: unknown, key: string, path: ConfigPath): Proble
     }
     return [{ path: [...at, 'name'], message: `is the name of another of the ${key} already` }];
   });
+}
+
+/** A run is known by the name of its schedule: there must be one of each. */
+function duplicateSchedules(cluster: unknown, path: ConfigPath): Problem[] {
+  const seen = new Set<string>();
+  return itemsOf(cluster, 'schedules', path).flatMap(([item, at]) => {
+    const name = typeof item === 'string' ? scheduleNameOf(item) : undefined;
+    if (name === undefined || !seen.has(name)) {
+      if (name !== undefined) seen.add(name);
+      return [];
+    }
+    return [{ path: at, message: `is a second schedule of the name ${quoteKey(name)}` }];
+  });
+}
+
+function problemsOfObjectives(objectives: unknown, path: ConfigPath): Problem[] {
+  return ['rpo', 'rto']
+    .filter((key) => field(objectives, key) !== undefined && field(objectives, `${key}Seconds`) !== undefined)
+    .map((key) => ({ path: [...path, `${key}Seconds`], message: `give either ${key} or ${key}Seconds, not both` }));
 }
 
 function problemsOfNode(node: unknown, path: ConfigPath): Problem[] {

@@ -1,52 +1,18 @@
 import { join } from 'node:path';
-import * as z from 'zod/mini';
 import { SpokeError } from '../errors.ts';
-import { checkCronExpression } from './cron-expression.ts';
-import { isTimezone, NAME_PATTERN, NAME_RULE, TIMEZONE_RULE } from './patterns.ts';
+import type { RepositoryName } from '../domain/catalog/base-backup.ts';
+import { parseCronPattern } from '../domain/schedule/cron-pattern.ts';
+import type { Schedule } from '../domain/schedule/schedule.ts';
+import type { ClusterConfig } from './model.ts';
 import { problemsOfSchema } from './problems.ts';
 import { readConfigurationText } from './read-text.ts';
 import { invalidConfiguration } from './report.ts';
+import { scheduleNameOf } from './schedule-name.ts';
+import { scheduleSchema, type ScheduleValues } from './schedule-schema.ts';
 import { parseYaml } from './yaml-source.ts';
 
-/** What a schedule file says: when which backup is taken. */
-export interface ScheduleDefinition {
-  /** Five fields: minute, hour, day of the month, month, day of the week. */
-  readonly cron: string;
-  /** The zone in which `cron` is meant. */
-  readonly timezone: string;
-  readonly kind: 'backup';
-  readonly type: 'full' | 'diff' | 'incr';
-  readonly repositories: 'all' | readonly string[];
-}
-
-const cron = z.string().check(
-  z.overwrite((text) => text.trim().split(/\s+/).join(' ')),
-  z.superRefine((text, context) => {
-    const fault = checkCronExpression(text);
-    if (fault !== undefined) context.addIssue({ code: 'custom', message: `must be a cron expression: ${fault}` });
-  }),
-);
-const timezone = z
-  .string()
-  .check(
-    z.refine(isTimezone, { error: TIMEZONE_RULE }),
-    z.describe('Zone in which cron is meant. In zones with summer time some hours come twice or not at all.'),
-  );
-const name = z.string().check(z.regex(NAME_PATTERN, { error: NAME_RULE }));
-const repositories = z
-  .union([z.literal('all'), z.array(name).check(z.minLength(1))], {
-    error: 'must be all, or a list of names of repositories',
-  })
-  .check(z.describe('Where to: all, or a list of names.'));
-
-/** The schema of a schedule file. */
-export const scheduleSchema = z.strictObject({
-  cron: cron.check(z.describe('When: minute, hour, day of the month, month, day of the week.')),
-  timezone: z._default(timezone, 'Etc/UTC'),
-  kind: z.literal('backup').check(z.describe('What is done.')),
-  type: z.enum(['full', 'diff', 'incr']).check(z.describe('Type of the backup.')),
-  repositories: z._default(repositories, 'all'),
-});
+/** What a schedule file says: when what is done. */
+export type ScheduleDefinition = ScheduleValues;
 
 /** Where schedules are looked for by name. */
 export interface ScheduleLocation {
@@ -56,14 +22,17 @@ export interface ScheduleLocation {
   readonly shippedDirectory: string;
 }
 
+/** The folders in which a schedule is looked for by its name: the operator's own come before those that ship. */
+export function scheduleFolders(location: ScheduleLocation): readonly string[] {
+  return [join(location.configurationPath, '..', 'schedules'), location.shippedDirectory];
+}
+
 /**
- * Finds a schedule by its name or absolute path and reads it. The operator's own come before those that ship.
+ * Finds a schedule by its name or absolute path and reads it.
  * Throws CONFIG_NOT_FOUND, or CONFIG_INVALID with every problem and its place.
  */
 export async function loadSchedule(name: string, location: ScheduleLocation): Promise<{ path: string; definition: ScheduleDefinition }> {
-  const paths = name.startsWith('/')
-    ? [name]
-    : [join(location.configurationPath, '..', 'schedules'), location.shippedDirectory].map((folder) => join(folder, `${name}.yaml`));
+  const paths = name.startsWith('/') ? [name] : scheduleFolders(location).map((folder) => join(folder, `${name}.yaml`));
   for (const path of paths) {
     const text = readConfigurationText(path);
     if (text !== undefined) return { path, definition: parseSchedule(path, text) };
@@ -81,4 +50,50 @@ export function parseSchedule(path: string, text: string): ScheduleDefinition {
   const checked = readable ? problemsOfSchema(scheduleSchema, source.tree ?? {}) : { problems: [] };
   if (checked.value !== undefined) return checked.value;
   throw invalidConfiguration(path, [...source.problems, ...checked.problems], source);
+}
+
+/** Every schedule of a cluster, in the order of the configuration. Throws as loadSchedule does. */
+export async function loadSchedules(cluster: ClusterConfig, location: ScheduleLocation): Promise<readonly Schedule[]> {
+  const schedules: Schedule[] = [];
+  for (const reference of cluster.schedules) {
+    const { definition } = await loadSchedule(reference, location);
+    schedules.push(resolveSchedule(scheduleNameOf(reference), definition, cluster));
+  }
+  return schedules;
+}
+
+const EVERY_DAY: ReadonlySet<number> = new Set([0, 1, 2, 3, 4, 5, 6]);
+
+/** A schedule for one cluster. Throws CONFIG_INVALID where it names a repository that the cluster does not have. */
+export function resolveSchedule(name: string, definition: ScheduleDefinition, cluster: ClusterConfig): Schedule {
+  const parsed = parseCronPattern(definition.cron);
+  if (parsed.kind === 'refused') throw new SpokeError('INTERNAL', `the schedule ${name} was not checked: ${parsed.fault}`);
+  const { kind, timezone, jitter, maximumRunTime, blackouts, suspended } = definition;
+  return {
+    name,
+    kind,
+    ...(kind === 'backup' ? { type: definition.type } : {}),
+    pattern: parsed.pattern,
+    timezone,
+    repositories: repositoriesOf(name, definition, cluster),
+    expireAfterBackup: kind === 'backup' && definition.expireAfterBackup,
+    jitterSeconds: jitter ?? 0,
+    ...(maximumRunTime === undefined ? {} : { maximumRunSeconds: maximumRunTime }),
+    blackouts: blackouts.map(({ from, to, days }) => ({ from, to, daysOfWeek: days ?? EVERY_DAY })),
+    suspended,
+  };
+}
+
+function repositoriesOf(name: string, { repositories }: ScheduleDefinition, cluster: ClusterConfig): readonly RepositoryName[] {
+  const known = cluster.repositories.map((repository) => repository.name);
+  if (repositories === 'all') return known;
+  const unknown = repositories.find((repository) => !known.includes(repository as RepositoryName));
+  if (unknown === undefined) return known.filter((repository) => repositories.includes(repository));
+  throw new SpokeError(
+    'CONFIG_INVALID',
+    `the schedule ${name} names the repository ${unknown}, which the cluster ${cluster.name} does not have`,
+    {
+      hint: `Its repositories: ${known.join(', ')}`,
+    },
+  );
 }

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { refusalOfExtraOption } from './generated-options.ts';
 import * as patterns from './patterns.ts';
 import { checkUrlTemplate } from './postgres-url.ts';
+import { durationOf } from './schedule-schema.ts';
 import { parseSecretReference, parseSecretText, SECRET_REFERENCE_PATTERN, SecretReference } from './secrets.ts';
 
 /** The same schema with a description for editors. */
@@ -182,10 +183,17 @@ const restore = z.strictObject({
   keepOldDays: z._default(key('Days for which a data directory that a restore replaced is kept.', days), 7),
 });
 
-const objectives = z.strictObject({
-  rpoSeconds: z.optional(key('The most that may be lost, in seconds.', seconds)),
-  rtoSeconds: z.optional(key('The longest that a restore may take, in seconds.', seconds)),
-});
+const YEAR = 31_536_000;
+const objective = durationOf(1, YEAR, 'must be a duration of at most a year, such as 60s or 30m');
+const objectives = z.pipe(
+  z.strictObject({
+    rpo: z.optional(key('The most that may be lost, for example 60s.', objective)),
+    rto: z.optional(key('The longest that a restore may take, for example 30m.', objective)),
+    rpoSeconds: z.optional(key('rpo in seconds.', seconds)),
+    rtoSeconds: z.optional(key('rto in seconds.', seconds)),
+  }),
+  z.transform(({ rpo, rto, rpoSeconds, rtoSeconds }) => ({ rpoSeconds: rpo ?? rpoSeconds, rtoSeconds: rto ?? rtoSeconds })),
+);
 
 const multiHost = z.strictObject({
   repository: key('The repository, of kind s3, whose bucket holds the leases of the hosts.', name),

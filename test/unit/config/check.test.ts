@@ -138,7 +138,7 @@ describe('of what it refers to', () => {
 
   it('nothing is said when everything is there', async () => {
     const s3 = S3.replace('keyType: auto', 'accessKey: "${env:SET}", secretKey: "${env:SET}", caFile: DIR/ca.pem');
-    const body = `${nodes}\nrepositories: [${s3}]\nschedules: [daily-full, incremental]\npgbackrest: {command: DIR/tool}\npostgresqlBinDirectory: DIR`;
+    const body = `${nodes}\nrepositories: [${s3}]\nschedules: [daily-full, incremental, weekly-verify]\npgbackrest: {command: DIR/tool}\npostgresqlBinDirectory: DIR`;
     const found = await check(body, async (directory) => {
       await writeFile(join(directory, 'ca.pem'), '-----BEGIN CERTIFICATE-----\n');
       for (const program of ['tool', 'pg_ctl']) await writeFile(join(directory, program), '', { mode: 0o755 });
@@ -189,7 +189,29 @@ describe('of what it refers to', () => {
     expect(found).toEqual([
       'error clusters.main.schedules[0]: unknown key "tipe" at DIR/schedules/wrong.yaml:4:1; did you mean "type"?',
       `error clusters.main.schedules[1]: there is no schedule absent: looked for DIR/schedules/absent.yaml and ${SHIPPED}/absent.yaml`,
-      'error clusters.main.schedules[2]: DIR/schedules/other.yaml names the repository tape, which the cluster does not have',
+      'error clusters.main.schedules[2]: the schedule other names the repository tape, which the cluster main does not have',
+    ]);
+  });
+
+  it('schedules that would never begin, or begin later than the next, or are of drills are found', async () => {
+    const body = `${nodes}\nrepositories: [${S3}]\nschedules: [always, late, nightly-drill, daily-full]`;
+    const found = await check(body, async (directory) => {
+      await mkdir(join(directory, 'schedules'));
+      const hourly = 'kind: backup\ntype: incr\ncron: "0 * * * *"\n';
+      const day = '[{from: "00:00", to: "13:00"}, {from: "12:00", to: "24:00"}]';
+      await writeFile(join(directory, 'schedules', 'always.yaml'), `${hourly}blackouts: ${day}\n`);
+      await writeFile(join(directory, 'schedules', 'late.yaml'), `${hourly}jitter: 1h\n`);
+    });
+    expect(found).toEqual([
+      'error clusters.main.schedules[0]: the blackouts of DIR/schedules/always.yaml leave no time free: it would never begin',
+      'error clusters.main.schedules[1]: the jitter of DIR/schedules/late.yaml is not shorter than the 1h00m between two of its runs',
+      `error clusters.main.schedules[2]: ${SHIPPED}/nightly-drill.yaml is of kind drill, and this version has no drills yet`,
+    ]);
+  });
+
+  it('incrementals without a schedule of full backups are found', async () => {
+    expect(await check(`${nodes}\nrepositories: [${S3}]\nschedules: [incremental]`)).toEqual([
+      'warning clusters.main.schedules: no schedule takes full backups into s3: all that come after it rest on the first',
     ]);
   });
 

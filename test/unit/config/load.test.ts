@@ -358,3 +358,28 @@ describe('the file', () => {
     expect(error.code).toBe('CONFIG_INVALID');
   });
 });
+
+describe('objectives', () => {
+  it.each(['{rpo: 60s, rto: 30m}', '{rpoSeconds: 60, rtoSeconds: 1800}', '{rpo: 60s, rtoSeconds: 1800}'])('may be written %s', (text) => {
+    expect(parseCluster(`objectives: ${text}`).objectives).toEqual({ rpoSeconds: 60, rtoSeconds: 1800 });
+  });
+
+  it('are told once, and as durations', () => {
+    expect(errorOf(() => parseCluster('objectives: {rpo: 60s, rpoSeconds: 60}')).message).toContain(
+      'clusters.main.objectives.rpoSeconds give either rpo or rpoSeconds, not both at /etc/config.yaml:3:',
+    );
+    for (const rto of ['30', '0s', 'soon'])
+      expect(errorOf(() => parseCluster(`objectives: {rto: ${rto}}`)).message).toContain('objectives.rto must be a duration');
+  });
+});
+
+describe('schedules', () => {
+  it.each(['[daily-full, incremental, daily-full]', '[daily-full, incremental, /srv/daily-full.yaml]'])(
+    'of one name are refused with their place: %s',
+    (names) => {
+      expect(errorOf(() => parseCluster(`schedules: ${names}`)).message).toBe(
+        'clusters.main.schedules[2] is a second schedule of the name "daily-full" at /etc/config.yaml:3:42',
+      );
+    },
+  );
+});

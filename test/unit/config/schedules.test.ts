@@ -1,20 +1,34 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { checkCronExpression } from '../../../src/config/cron-expression.ts';
-import { loadSchedule, parseSchedule } from '../../../src/config/schedules.ts';
-import { errorOf, rejectionOf, temporaryDirectory } from './helpers.ts';
+import { loadSchedule, loadSchedules, parseSchedule } from '../../../src/config/schedules.ts';
+import { errorOf, parseCluster, rejectionOf, temporaryDirectory } from './helpers.ts';
 
 const SHIPPED = fileURLToPath(new URL('../../../schedules', import.meta.url));
 
 describe('the schedules that ship', () => {
-  it('are a full backup every night and an incremental every six hours, to all repositories', async () => {
-    expect((await readdir(SHIPPED)).sort()).toEqual(['daily-full.yaml', 'incremental.yaml']);
-    const location = { configurationPath: '/nowhere/config.yaml', shippedDirectory: SHIPPED };
-    const common = { kind: 'backup', timezone: 'Etc/UTC', repositories: 'all' };
-    expect((await loadSchedule('daily-full', location)).definition).toEqual({ ...common, type: 'full', cron: '0 2 * * *' });
-    expect((await loadSchedule('incremental', location)).definition).toEqual({ ...common, type: 'incr', cron: '0 */6 * * *' });
+  const location = { configurationPath: '/nowhere/config.yaml', shippedDirectory: SHIPPED };
+
+  it('are a full backup every night, an incremental every six hours, a verification every week, and a drill', async () => {
+    const files = (await readdir(SHIPPED)).sort();
+    expect(files).toEqual(['daily-full.yaml', 'incremental.yaml', 'nightly-drill.yaml', 'weekly-verify.yaml']);
+    const common = { timezone: 'Etc/UTC', repositories: 'all', blackouts: [], suspended: false };
+    for (const [name, values] of [
+      ['daily-full', { kind: 'backup', type: 'full', cron: '0 2 * * *', expireAfterBackup: true }],
+      ['incremental', { kind: 'backup', type: 'incr', cron: '0 */6 * * *', expireAfterBackup: false }],
+      ['weekly-verify', { kind: 'verify', cron: '0 4 * * sun' }],
+      ['nightly-drill', { kind: 'drill', cron: '0 5 * * *' }],
+    ] as const)
+      expect((await loadSchedule(name, location)).definition).toEqual({ ...common, ...values });
+  });
+
+  it('become schedules of a cluster, each with the repositories of the cluster', async () => {
+    const local = (name: string) => `{name: ${name}, kind: local, path: /${name}}`;
+    const cluster = parseCluster(`repositories: [${local('a')}, ${local('b')}]\nschedules: [daily-full, weekly-verify]`);
+    const [full, verify] = await loadSchedules(cluster, location);
+    expect(full).toMatchObject({ name: 'daily-full', kind: 'backup', type: 'full', repositories: ['a', 'b'], expireAfterBackup: true });
+    expect(verify).toMatchObject({ name: 'weekly-verify', kind: 'verify', repositories: ['a', 'b'], jitterSeconds: 0, suspended: false });
   });
 });
 
@@ -48,51 +62,68 @@ describe('a schedule', () => {
 
   it('that is wrong says what', () => {
     const { message } = errorOf(() =>
-      parseSchedule('/s.yaml', 'kind: drill\ntype: weekly\ncron: "0 25 * * *"\ntimezone: Nowhere\nrepositories: [A b]\n'),
+      parseSchedule('/s.yaml', 'kind: backup\ntype: weekly\ncron: "0 25 * * *"\ntimezone: Nowhere\nrepositories: [A b]\n'),
     );
     expect(message.split('\n').slice(1)).toEqual([
-      '  kind must be backup at /s.yaml:1:1',
       '  type must be one of full, diff, incr at /s.yaml:2:1',
       '  cron must be a cron expression: its hour cannot be read at /s.yaml:3:1',
       '  timezone must be the name of a time zone, such as Etc/UTC or Europe/Paris at /s.yaml:4:1',
       expect.stringMatching(/^  repositories\[0\] must be a name: .* at \/s\.yaml:5:16$/),
     ]);
-    expect(errorOf(() => parseSchedule('/s.yaml', '')).message).toContain('cron is missing');
+    expect(errorOf(() => parseSchedule('/s.yaml', 'kind: backup')).message).toContain('cron is missing');
+    for (const text of ['', 'kind: back'])
+      expect(errorOf(() => parseSchedule('/s.yaml', text)).message).toBe(
+        'kind must be one of backup, expire, verify, drill at /s.yaml:1:1',
+      );
+    expect(errorOf(() => parseSchedule('/s.yaml', valid.replace('0 2 * *', '0 2 31 2'))).message).toContain(
+      'cron must be a cron expression: it is never due: none of its months has such a day at /s.yaml:3:1',
+    );
     expect(errorOf(() => parseSchedule('/s.yaml', `${valid}repositories: some`)).message).toBe(
       'repositories must be all, or a list of names of repositories at /s.yaml:4:1',
     );
     expect(errorOf(() => parseSchedule('/s.yaml', 'kind: "x')).message).toContain('a closing quote');
   });
-});
 
-describe('a cron expression', () => {
-  it.each(['* * * * *', '0 2 * * *', '*/15 8-18/2 * * mon-fri', '0,30 0 1,15 JAN,jul *', '59 23 31 12 *', '0 0 * * 7', '0 0 * * sun'])(
-    'may be %s',
-    (expression) => {
-      expect(checkCronExpression(expression)).toBeUndefined();
-    },
-  );
+  it('says in durations, times and days what else it wants', async () => {
+    const directory = await temporaryDirectory();
+    const path = join(directory, 'own.yaml');
+    const window = '{from: "22:00", to: "06:30", days: [sat, sun]}';
+    await writeFile(path, `${valid}jitter: 10m\nmaximumRunTime: 6h\nsuspended: true\nblackouts: [${window}]\n`);
+    const cluster = parseCluster(`repositories: [{name: a, kind: local, path: /a}]\nschedules: [${path}]`);
+    const [own] = await loadSchedules(cluster, { configurationPath: '/nowhere/config.yaml', shippedDirectory: SHIPPED });
+    expect(own).toMatchObject({ name: 'own', jitterSeconds: 600, maximumRunSeconds: 21_600, suspended: true });
+    expect(own?.blackouts).toEqual([{ from: 22 * 3600, to: 6.5 * 3600, daysOfWeek: new Set([6, 0]) }]);
+  });
 
   it.each([
-    ['', 'fields'],
-    ['* * * *', 'it has 4 fields'],
-    ['* * * * * *', 'it has 6 fields'],
-    ['@daily', 'fields'],
-    ['60 * * * *', 'minute'],
-    ['* 24 * * *', 'hour'],
-    ['* * 0 * *', 'day of the month'],
-    ['* * 32 * *', 'day of the month'],
-    ['* * * 13 *', 'month'],
-    ['* * * * 8', 'day of the week'],
-    ['*/0 * * * *', 'minute'],
-    ['5/10 * * * *', 'minute'],
-    ['30-10 * * * *', 'minute'],
-    ['1,,2 * * * *', 'minute'],
-    ['-1 * * * *', 'minute'],
-    ['* * * * fry', 'day of the week'],
-    ['mon * * * *', 'minute'],
-    ['0 0 1 * mon', 'both restricted'],
-  ])('may not be "%s"', (expression, words) => {
-    expect(checkCronExpression(expression)).toContain(words);
+    ['jitter: 10', 'jitter must be a duration of at most a day, such as 10m at'],
+    ['jitter: 25h', 'jitter must be a duration of at most a day'],
+    ['maximumRunTime: 0s', 'maximumRunTime must be a duration of at most 20 days'],
+    ['blackouts: [{from: "8:00", to: "09:00"}]', 'blackouts[0].from must be a time of day'],
+    ['blackouts: [{from: "08:00", to: "24:01"}]', 'blackouts[0].to must be a time of day'],
+    ['blackouts: [{from: "08:00", to: "09:00", days: [monday]}]', 'blackouts[0].days[0] must be one of sun, mon'],
+    ['blackouts: [{from: "08:00", until: "09:00"}]', 'unknown key "until"'],
+    ['suspended: maybe', 'suspended must be true or false'],
+  ])('may not say %s', (line, words) => {
+    expect(errorOf(() => parseSchedule('/s.yaml', `${valid}${line}\n`)).message).toContain(words);
+  });
+
+  it('that is explained in the documentation has every key that there is', async () => {
+    const path = fileURLToPath(new URL('../../../docs/schedule.example.yaml', import.meta.url));
+    const text = await readFile(path, 'utf8');
+    const plain = parseSchedule(path, text);
+    expect(parseSchedule(path, text.replaceAll(/^# (repositories|expireAfterBackup|suspended):/gm, '$1:'))).toEqual(plain);
+    expect(Object.keys(plain).sort()).toEqual([
+      'blackouts',
+      'cron',
+      'expireAfterBackup',
+      'jitter',
+      'kind',
+      'maximumRunTime',
+      'repositories',
+      'suspended',
+      'timezone',
+      'type',
+    ]);
   });
 });
