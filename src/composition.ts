@@ -26,7 +26,7 @@ import type { ObjectStoreReader, ObjectStoreWriter } from './ports/object-store.
 import type { PostgresReader } from './ports/postgres-server.ts';
 import type { RunId, RunVerb } from './ports/run-store.ts';
 
-export { createProcessRunner };
+export { createProcessRunner, createSystemClock };
 
 /** Everything that works on one cluster, put together. */
 export interface ComposedCluster {

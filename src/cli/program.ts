@@ -18,6 +18,7 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['restore', addRestore],
   ['status', addStatus],
   ['runs', addRuns],
+  ['schedule', addSchedule],
   ['setup', addSetup],
   ['config', addConfig],
   ['lab', addLab],
@@ -134,6 +135,36 @@ function addRuns(program: Command, context: CommandContext): void {
     .action(async (run, options) => (await import('./commands/runs.ts')).resumeRunCommand(run, options, context));
 }
 
+function addSchedule(program: Command, context: CommandContext): void {
+  const schedule = program.command('schedule').description('what is due when, and running it now');
+  withGlobals(schedule.command('list'))
+    .description('the schedules of a cluster with their next three times, local and UTC')
+    .addHelpText('after', '\nExample:\n  spoke-backup schedule list --cluster main')
+    .action(async (options) => (await import('./commands/schedule.ts')).listSchedulesCommand(options, context));
+  schedule
+    .command('next')
+    .description('when a cron pattern is due, in UTC; reads no configuration')
+    .requiredOption('--cron <pattern>', 'minute, hour, day of the month, month, day of the week; seconds may stand before them')
+    .option('--timezone <zone>', 'the zone in which the pattern is meant', 'Etc/UTC')
+    .option('--from <instant>', 'after which instant; now where it is not given')
+    .option('--count <n>', 'how many', '5')
+    .option('--json', 'one JSON document on stdout')
+    .addHelpText(
+      'after',
+      `
+A fixed time of day is due once each day: at the first instant after, where the clock is put forward over it; the first time,
+where it comes twice. A pattern of every hour follows the real hours.
+
+Example:
+  spoke-backup schedule next --cron "30 2 * * *" --timezone America/New_York --from 2026-03-07T00:00:00Z --count 3`,
+    )
+    .action(async (options) => (await import('./commands/schedule.ts')).nextOccurrencesCommand(options, context));
+  withChanging(schedule.command('run <name>'))
+    .description('do now what a schedule does, also where it is suspended')
+    .addHelpText('after', '\nExamples:\n  spoke-backup schedule run daily-full\n  spoke-backup schedule run incremental --dry-run')
+    .action(async (name, options) => (await import('./commands/schedule.ts')).runScheduleCommand(name, options, context));
+}
+
 function addSetup(program: Command, context: CommandContext): void {
   const setup = program.command('setup').description('set up what backups need');
   withChanging(setup.command('archiving'))
@@ -155,7 +186,8 @@ function addConfig(program: Command, context: CommandContext): void {
     .command('schema')
     .description('JSON Schema of the configuration file, for editors')
     .option('--json', 'as it is anyway')
-    .action(async () => (await import('./commands/config.ts')).schemaCommand(context));
+    .option('--schedule', 'of a schedule file')
+    .action(async (options) => (await import('./commands/config.ts')).schemaCommand(options, context));
   config
     .command('import')
     .description('print our configuration for one that exists')

@@ -38,7 +38,8 @@ export function loadOptions(options: GlobalOptions) {
   };
 }
 
-function clusterOf(configuration: Configuration, name: string | undefined): ClusterConfig {
+/** The cluster that is meant. Throws USAGE. */
+export function clusterOf(configuration: Configuration, name: string | undefined): ClusterConfig {
   const names = [...configuration.clusters.keys()];
   const wanted = name ?? (names.length === 1 ? names[0] : undefined);
   const cluster = wanted === undefined ? undefined : configuration.clusters.get(wanted);

@@ -1,4 +1,4 @@
-import type { BackupType } from '../../domain/catalog/base-backup.ts';
+import type { BackupType, BaseBackup } from '../../domain/catalog/base-backup.ts';
 import { withRun } from '../../engine/execute-run.ts';
 import type { PlanOutcome } from '../../engine/run-plan.ts';
 import { backupWorkflow } from '../../engine/simple-workflows.ts';
@@ -10,7 +10,7 @@ import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { backupToJson, renderBackups } from '../render/backups.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, openSession, repositoryNamed, type Session } from '../session.ts';
-import type { RunHeader } from '../../ports/run-store.ts';
+import type { RunHeader, RunId } from '../../ports/run-store.ts';
 
 export interface BackupOptions extends ChangingOptions {
   readonly type: string;
@@ -42,8 +42,22 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
   await runBackup(newRunHeader(session, 'backup', intent, context.version, runId), session, context);
 }
 
+/** What a backup run came to. */
+export interface BackupResult {
+  readonly run: RunId;
+  readonly taken: readonly BaseBackup[];
+  readonly failures: readonly { readonly repository: string; readonly code: string; readonly message: string }[];
+}
+
 /** Runs or resumes a backup run and prints what came of it. */
 export async function runBackup(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
+  const result = await takeBackups(header, session, context);
+  if (result.failures.length > 0) context.output.exitCode = 3;
+  context.output.result(backupResultToJson(result), () => renderBackupResult(result));
+}
+
+/** Runs or resumes a backup run. Throws where no backup was taken. */
+export async function takeBackups(header: RunHeader, session: Session, context: CommandContext): Promise<BackupResult> {
   const intent = header.intent as BackupIntent;
   const outcome = await execute(backupWorkflow(session.cluster, session.ports), header, session, context);
   const { repositories } = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
@@ -51,14 +65,16 @@ export async function runBackup(header: RunHeader, session: Session, context: Co
   const failures = failuresOf(outcome, repositories);
   const [first] = outcome.failures;
   if (taken.length === 0 && first !== undefined) throw withRun(first.error, header.runId);
-  if (failures.length > 0) {
-    context.output.exitCode = 3;
-    context.output.warn(`not in every repository; once that is mended: spoke-backup runs resume ${header.runId}`);
-  }
-  const result = { run: header.runId, backups: taken.map(backupToJson), failures };
-  context.output.result(result, () =>
-    [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n'),
-  );
+  if (failures.length > 0) context.output.warn(`not in every repository; once that is mended: spoke-backup runs resume ${header.runId}`);
+  return { run: header.runId, taken, failures };
+}
+
+export function backupResultToJson({ run, taken, failures }: BackupResult) {
+  return { run, backups: taken.map(backupToJson), failures };
+}
+
+export function renderBackupResult({ taken, failures }: BackupResult): string {
+  return [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n');
 }
 
 /** One a repository: what kept the backup out of it, or why it cannot be seen there. */

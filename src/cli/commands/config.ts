@@ -41,9 +41,10 @@ export async function showConfigCommand(options: GlobalOptions & { readonly orig
 }
 
 /** `spoke-backup config schema` */
-export async function schemaCommand(_context: CommandContext): Promise<void> {
+export async function schemaCommand(options: { readonly schedule?: boolean }, _context: CommandContext): Promise<void> {
   const { configurationJsonSchema } = await import('../../config/json-schema.ts');
-  process.stdout.write(`${JSON.stringify(configurationJsonSchema(), null, 2)}\n`);
+  const schema = configurationJsonSchema(options.schedule === true ? 'schedule' : 'configuration');
+  process.stdout.write(`${JSON.stringify(schema, null, 2)}\n`);
 }
 
 /** `spoke-backup config import --pgbackrest <file>` */

@@ -1,0 +1,72 @@
+import type { RepositoryName } from '../domain/catalog/base-backup.ts';
+import type { Schedule, ScheduleKind } from '../domain/schedule/schedule.ts';
+import type { RunTrigger } from '../domain/schedule/trigger.ts';
+import { backupWorkflow } from '../engine/simple-workflows.ts';
+import { SpokeError } from '../errors.ts';
+import { type BackupIntent, observeBackup } from '../workflows/backup/plan.ts';
+import type { CommandContext } from './command-context.ts';
+import { backupResultToJson, renderBackupResult, takeBackups } from './commands/backup.ts';
+import { planToJson, renderPlan } from './render/plan.ts';
+import { newRunHeader, type Session } from './session.ts';
+
+/** One run of a schedule: in one repository, since the engine works on one at a time. */
+export interface ScheduledWork {
+  readonly schedule: Schedule;
+  readonly repository: RepositoryName;
+  readonly trigger: RunTrigger;
+}
+
+/** What is shown of a run, or of its plan. */
+export interface WorkReport {
+  readonly document: Readonly<Record<string, unknown>>;
+  readonly text: string;
+  /** Something was not done. */
+  readonly isPartial: boolean;
+}
+
+interface Worker {
+  /** What would be done; changes nothing. */
+  preview(work: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport>;
+  /** Throws the error that ended the run. */
+  run(work: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport>;
+}
+
+/** Who does the work of schedules of each kind. */
+export const WORKERS: Readonly<Record<ScheduleKind, Worker>> = {
+  backup: { preview: previewBackup, run: runScheduledBackup },
+  expire: notThereYet('expire'),
+  verify: notThereYet('verify'),
+  drill: notThereYet('drill'),
+};
+
+async function previewBackup(work: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  const intent = backupIntent(work, session);
+  const facts = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
+  const plan = backupWorkflow(session.cluster, session.ports).plan(intent, facts, session.newRunId('backup'));
+  return {
+    document: { plan: planToJson(plan, session.handlers) },
+    text: renderPlan(plan, session.handlers, { full: true }),
+    isPartial: false,
+  };
+}
+
+async function runScheduledBackup(work: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  const intent = backupIntent(work, session);
+  const header = newRunHeader(session, 'backup', intent, context.version, session.newRunId('backup'), work.trigger);
+  const result = await takeBackups(header, session, context);
+  return { document: backupResultToJson(result), text: renderBackupResult(result), isPartial: result.failures.length > 0 };
+}
+
+function backupIntent({ schedule, repository }: ScheduledWork, session: Session): BackupIntent {
+  return { cluster: session.cluster.name, type: schedule.type ?? 'incr', repositories: [repository] };
+}
+
+function notThereYet(kind: ScheduleKind): Worker {
+  const refuse = () =>
+    Promise.reject(
+      new SpokeError('REFUSED_PRECONDITION', `schedules of kind ${kind} cannot be run by this version`, {
+        hint: 'See: spoke-backup schedule list',
+      }),
+    );
+  return { preview: refuse, run: refuse };
+}
