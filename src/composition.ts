@@ -8,6 +8,7 @@ import { createPostgresReader } from './adapters/postgres/reader.ts';
 import { createPostgresWriter } from './adapters/postgres/writer.ts';
 import { createProcessRunner } from './adapters/process/index.ts';
 import type { S3Client } from './adapters/s3/client.ts';
+import type { Register } from './adapters/s3/register.ts';
 import { createLeaseFiles } from './adapters/state/lease-files.ts';
 import { isGoneFromHere, ownIdentity, type ProcessIdentity } from './adapters/state/process-identity.ts';
 import { newRunId } from './adapters/state/run-id.ts';
@@ -192,24 +193,37 @@ async function leaseStores(
   return cluster.multiHost === undefined ? [local] : [local, await sharedLeases(cluster, clock, secrets)];
 }
 
-/** Asks the bucket nothing before it is used. Throws CONFIG_INVALID, SECRET_UNAVAILABLE. */
+/** Reads no secret and loads no SDK before the first lease is asked for. Throws CONFIG_INVALID. */
 async function sharedLeases(cluster: ClusterConfig, clock: Clock, secrets: SecretContext): Promise<LeaseStore> {
   const { repository, termMs } = sharedPlace(cluster);
-  const [{ S3LeaseStore }, { openRegister }, { probeConditionalWrites }, s3] = await Promise.all([
-    import('./adapters/s3/lease-store.ts'),
-    import('./adapters/s3/register.ts'),
-    import('./adapters/s3/conditional-write.ts'),
-    openS3(repository, secrets, { timeoutMs: termMs / 3 }),
-  ]);
-  const path = leasePath(cluster, repository);
+  const { S3LeaseStore } = await import('./adapters/s3/lease-store.ts');
   const own: ProcessIdentity = await ownIdentity();
-  return new S3LeaseStore(async (signal) => openRegister(s3, path, await probeConditionalWrites(s3, path, signal), signal), {
-    place: s3.place,
+  return new S3LeaseStore((signal) => openLeaseRegister(cluster, repository, secrets, termMs / 3, signal), {
+    place: `the bucket ${repository.bucket} at ${repository.endpoint}`,
     clock,
     termMs,
     ownProcess: { ...own },
     isGone: (process) => isGoneFromHere(process as unknown as ProcessIdentity, own),
   });
+}
+
+async function openLeaseRegister(
+  cluster: ClusterConfig,
+  repository: S3RepositoryConfig,
+  secrets: SecretContext,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Register> {
+  const { openRegister } = await import('./adapters/s3/register.ts');
+  const { probeConditionalWrites } = await import('./adapters/s3/conditional-write.ts');
+  const s3 = await openS3(repository, secrets, { timeoutMs });
+  try {
+    const path = leasePath(cluster, repository);
+    return await openRegister(s3, path, await probeConditionalWrites(s3, path, signal), signal);
+  } catch (thrown) {
+    s3.close();
+    throw thrown;
+  }
 }
 
 /** Why the bucket that multiHost names cannot hold leases; undefined where it can, or none is named. Throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED. */

@@ -64,7 +64,7 @@ export async function acquireLeases(claim: Claim, holder: LeaseHolder, context: 
   };
 }
 
-/** One attempt after the other. One that seems dead is watched for its term in any case. */
+/** One attempt after the other. One that seems dead is watched for its term in any case; a store that does not answer is waited for, too. */
 async function acquireFrom(store: LeaseStore, claim: Claim, holder: LeaseHolder, context: LeaseContext): Promise<Lease> {
   const { clock, signal } = context;
   const deadlineMs = clock.monotonicMs() + (context.waitMs ?? 0);
@@ -74,8 +74,17 @@ async function acquireFrom(store: LeaseStore, claim: Claim, holder: LeaseHolder,
     told = message;
   };
   for (;;) {
-    const attempt = await store.tryAcquire(claim, holder, signal);
-    if (attempt.kind === 'acquired') return attempt.lease;
+    const attempt = await store.tryAcquire(claim, holder, signal).catch((thrown: unknown) => {
+      const error = asSpokeError(thrown);
+      if (error.code !== 'REPOSITORY_UNAVAILABLE' || clock.monotonicMs() >= deadlineMs) throw error;
+      tell('warning', `waiting: ${error.message}`);
+      return undefined;
+    });
+    if (attempt?.kind === 'acquired') return attempt.lease;
+    if (attempt === undefined) {
+      await clock.sleep(POLL_MS, signal);
+      continue;
+    }
     const { by, retryAfterMs } = attempt;
     if (retryAfterMs !== undefined) tell('warning', `${inUseBy(claim, by)}, whose lease has expired: taking it over unless it is renewed`);
     else if (clock.monotonicMs() < deadlineMs) tell('info', `waiting: ${inUseBy(claim, by)}`);
