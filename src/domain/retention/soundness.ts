@@ -1,0 +1,79 @@
+import type { BackupLabel, BaseBackup } from '../catalog/base-backup.ts';
+import type { Instant } from '../time/instant.ts';
+import type { RetentionPolicy, Verdict } from './policy.ts';
+
+/** Whether older backups may go because of this one. `why` is absent of a sound one. */
+export interface Soundness {
+  readonly state: 'sound' | 'unverified' | 'bad';
+  readonly why?: string;
+}
+
+const SOUND: Soundness = { state: 'sound' };
+
+/**
+ * A backup is bad where it was stored with page checksum errors, where the newest verification or drill that looked at it found it
+ * damaged, or where a backup that it needs is bad or missing. Where verification is required it is unverified until one has found
+ * it sound.
+ */
+export function assessSoundness(
+  backups: readonly BaseBackup[],
+  verdicts: readonly Verdict[],
+  { requireVerified }: Pick<RetentionPolicy, 'requireVerified'>,
+): ReadonlyMap<BackupLabel, Soundness> {
+  const newest = newestVerdicts(verdicts);
+  const found = new Map<BackupLabel, Soundness>();
+  for (const backup of backups) found.set(backup.label, assess(backup, newest, found, requireVerified));
+  return found;
+}
+
+interface NewestVerdicts {
+  readonly ofRepository: Verdict | undefined;
+  readonly ofBackup: ReadonlyMap<BackupLabel, Verdict>;
+}
+
+/** Backups come after those that they need. */
+function assess(
+  backup: BaseBackup,
+  verdicts: NewestVerdicts,
+  before: ReadonlyMap<BackupLabel, Soundness>,
+  requireVerified: boolean,
+): Soundness {
+  if (backup.hasPageErrors) return { state: 'bad', why: `${backup.label} was stored with page checksum errors` };
+  const verdict = verdictOn(backup, verdicts);
+  if (verdict?.sound === false) return { state: 'bad', why: `${backup.label} was found damaged` };
+  for (const needed of neededBy(backup)) {
+    const state = before.get(needed);
+    if (state === undefined) return { state: 'bad', why: `${backup.label} needs ${needed}, which is not there` };
+    if (state.state === 'bad') return state;
+  }
+  if (requireVerified && verdict === undefined) return { state: 'unverified', why: `${backup.label} has not been verified yet` };
+  return SOUND;
+}
+
+/** What a backup needs directly: those that its files lie in, and the one that it continues. */
+export function neededBy({ references, prior }: BaseBackup): readonly BackupLabel[] {
+  return prior === undefined || references.includes(prior) ? references : [...references, prior];
+}
+
+function newestVerdicts(verdicts: readonly Verdict[]): NewestVerdicts {
+  const ofBackup = new Map<BackupLabel, Verdict>();
+  let ofRepository: Verdict | undefined;
+  for (const verdict of verdicts) {
+    const other = verdict.label === undefined ? ofRepository : ofBackup.get(verdict.label);
+    if (other !== undefined && other.at > verdict.at) continue;
+    if (verdict.label === undefined) ofRepository = verdict;
+    else ofBackup.set(verdict.label, verdict);
+  }
+  return { ofRepository, ofBackup };
+}
+
+/** The newer of what was said of this backup and of all that were there; one of before it was complete says nothing. */
+function verdictOn({ label, stopTime }: BaseBackup, { ofRepository, ofBackup }: NewestVerdicts): Verdict | undefined {
+  const all = ofRepository !== undefined && ofRepository.at >= stopTime ? ofRepository : undefined;
+  const own = ofBackup.get(label);
+  return own === undefined || isNewer(all, own) ? all : own;
+}
+
+function isNewer(one: { readonly at: Instant } | undefined, other: { readonly at: Instant }): boolean {
+  return one !== undefined && one.at > other.at;
+}
