@@ -11,6 +11,7 @@ import type { S3Client } from './adapters/s3/client.ts';
 import type { Register } from './adapters/s3/register.ts';
 import { createLeaseFiles } from './adapters/state/lease-files.ts';
 import { isGoneFromHere, ownIdentity, type ProcessIdentity } from './adapters/state/process-identity.ts';
+import { createPinStore } from './adapters/state/pin-store.ts';
 import { newRunId } from './adapters/state/run-id.ts';
 import { createRunStore } from './adapters/state/run-store.ts';
 import type { ClusterConfig, Configuration, NodeConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
@@ -56,12 +57,14 @@ export async function composeCluster(
   const settings = await pgbackrestSettings(configuration, cluster, primary, await ownerOf(cluster, primary, instance), secrets);
   const { reader, engine } = createPgbackrestEngine({ settings, runner, clock });
   const runs = createRunStore(configuration.stateDirectory);
+  const pins = createPinStore(configuration.stateDirectory);
   const ports = {
     catalog: reader,
     postgres,
     instance,
     access,
     runs,
+    pins,
     clock,
     engine,
     postgresWriter: createPostgresWriter(),
@@ -69,6 +72,7 @@ export async function composeCluster(
     services: createServiceControl({ runner }),
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
+    pinWriter: pins,
   };
   return {
     ports,

@@ -1,7 +1,7 @@
 /** pgBackRest options that this program writes itself, by their name without the number of a repository or node. */
 const GENERATED: ReadonlySet<string> = new Set([
   ...['archive-async', 'archive-mode', 'cmd', 'compress', 'compress-level', 'compress-type', 'config'],
-  ...['config-include-path', 'config-path', 'delta', 'exec-id', 'lock-path', 'log-level-console'],
+  ...['config-include-path', 'config-path', 'delta', 'exec-id', 'expire-auto', 'lock-path', 'log-level-console'],
   ...['log-level-file', 'log-level-stderr', 'log-path', 'log-subprocess', 'log-timestamp', 'online', 'pg', 'pg-path'],
   ...['pg-port', 'pg-socket-path', 'process-max', 'recovery-option', 'repo', 'repo-cipher-pass'],
   ...['repo-cipher-type', 'repo-path', 'repo-retention-archive', 'repo-retention-archive-type', 'repo-retention-full'],

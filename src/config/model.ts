@@ -74,6 +74,10 @@ export type RepositoryConfig = LocalRepositoryConfig | S3RepositoryConfig;
 export interface RetentionConfig {
   /** Backups and WAL are kept so that any instant of the last so many days can be reached. */
   readonly days: number;
+  /** Whether a full backup lets older ones go only once a verification or a drill has found it sound. */
+  readonly requireVerified: boolean;
+  /** The most of the repository's backups that one run expires without --confirm. */
+  readonly maxSharePercent: number;
 }
 
 interface RepositoryBase {

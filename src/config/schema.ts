@@ -105,6 +105,8 @@ const repositoryBase = {
 function retention(defaultDays: number) {
   const schema = z.strictObject({
     days: z._default(key('Any instant of the last so many days can be restored.', days), defaultDays),
+    requireVerified: z._default(key('Whether only verified full backups let older ones expire.', z.boolean()), false),
+    maxSharePercent: z._default(key('The most of the backups that one run expires without --confirm.', wholeNumber(1, 100)), 50),
   });
   return z.prefault(key('How long backups and WAL are kept.', schema), {});
 }

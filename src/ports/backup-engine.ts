@@ -2,6 +2,7 @@ import type { BackupDetail, BackupLabel, BackupType, RepositoryName } from '../d
 import type { RepositorySnapshot } from '../domain/catalog/repository-snapshot.ts';
 import type { PushError } from '../domain/health/archive-facts.ts';
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
+import type { OwnExpiry } from '../domain/retention/policy.ts';
 import type { OperationContext } from './operation.ts';
 
 /** A command as it would be typed: for showing, never for a shell. Holds no secret. */
@@ -46,6 +47,28 @@ export interface Replay {
   readonly workDirectory: string;
 }
 
+/** One backup that goes, with all that depends on it. */
+export interface ExpireBackupRequest {
+  readonly repository: RepositoryName;
+  readonly label: BackupLabel;
+  /** The backups that go with it; where it has more, nothing goes. */
+  readonly dependents: readonly BackupLabel[];
+}
+
+export interface ExpireWalRequest {
+  readonly repository: RepositoryName;
+  /** The full backup from which on all WAL stays; of older ones only what makes the backups consistent that are there. */
+  readonly floor: BackupLabel;
+}
+
+export interface AnnotateRequest {
+  readonly repository: RepositoryName;
+  readonly label: BackupLabel;
+  readonly key: string;
+  /** Empty: the annotation is removed. */
+  readonly value: string;
+}
+
 export interface VerifyReport {
   readonly ok: boolean;
   /** One line a fault found. */
@@ -75,6 +98,11 @@ export interface BackupCatalogReader {
   readPushErrors(): Promise<readonly PushError[]>;
   /** Whether the engine's own configuration on disk is what writeConfiguration would write. */
   isConfigurationCurrent(): Promise<boolean>;
+  /**
+   * What the engine itself would expire now by the days of the repository, whatever is pinned. Throws LOCKED while another process
+   * of the engine works on the cluster.
+   */
+  readOwnExpiry(repository: RepositoryName, context: OperationContext): Promise<OwnExpiry>;
   readBackupDetail(repository: RepositoryName, label: BackupLabel, context: OperationContext): Promise<BackupDetail>;
   /** Reads what was stored and compares checksums. Damage is a report, not an error. */
   verifyRepository(repository: RepositoryName, context: OperationContext): Promise<VerifyReport>;
@@ -86,6 +114,9 @@ export interface BackupEnginePreview {
   previewCreateRepositories(): readonly CommandPreview[];
   previewBackup(request: BackupRequest): readonly CommandPreview[];
   previewRestore(request: RestoreRequest): readonly CommandPreview[];
+  previewExpireBackup(request: ExpireBackupRequest): readonly CommandPreview[];
+  previewExpireWal(request: ExpireWalRequest): readonly CommandPreview[];
+  previewAnnotate(request: AnnotateRequest): readonly CommandPreview[];
   previewCheckArchiving(): readonly CommandPreview[];
   /** Settings of PostgreSQL that take the place of restoreBackup's while the server is beside: they fetch WAL as fast as the engine can. */
   replaySettings(replay: Replay): Readonly<Record<string, string>>;
@@ -110,4 +141,16 @@ export interface BackupEngine extends BackupEnginePreview {
   restoreBackup(request: RestoreRequest, context: OperationContext): Promise<void>;
   /** Ends what may still be fetching ahead once the server that replayed has been stopped. Idempotent. */
   endReplay(replay: Pick<Replay, 'workDirectory'>, context: OperationContext): Promise<void>;
+  /**
+   * Removes a backup from the catalogue and then its files. Idempotent: one that is gone is gone. Throws PLAN_STALE, and removes
+   * nothing, where more depends on it than the request names; REPOSITORY_DENIED where the store does not let anything be deleted.
+   */
+  expireBackup(request: ExpireBackupRequest, context: OperationContext): Promise<void>;
+  /**
+   * Removes WAL that is older than the floor, and the files that an interrupted expiry has left. No backup goes. Throws PLAN_STALE
+   * where the floor is not there; REPOSITORY_DENIED.
+   */
+  expireWal(request: ExpireWalRequest, context: OperationContext): Promise<void>;
+  /** Notes something with a backup. Throws TARGET_NOT_FOUND where there is no such backup. */
+  annotateBackup(request: AnnotateRequest, context: OperationContext): Promise<void>;
 }

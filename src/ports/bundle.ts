@@ -2,6 +2,7 @@ import type { BackupCatalogReader, BackupEngine } from './backup-engine.ts';
 import type { Clock } from './clock.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
+import type { PinReader, PinWriter } from './pin-store.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
 import type { RunReader, RunWriter } from './run-store.ts';
 import type { ServiceControl } from './service-control.ts';
@@ -19,6 +20,7 @@ export interface ReadPorts {
   readonly instance: InstanceReader;
   readonly access: ClusterAccess;
   readonly runs: RunReader;
+  readonly pins: PinReader;
   readonly clock: Clock;
 }
 
@@ -31,4 +33,5 @@ export interface WritePorts {
   readonly runWriter: RunWriter;
   /** Where runs claim what they work on, in the order in which they are asked. */
   readonly leases: readonly LeaseStore[];
+  readonly pinWriter: PinWriter;
 }

@@ -1,14 +1,14 @@
 import type { BackupType } from '../../src/domain/catalog/base-backup.ts';
 import { formatLsn } from '../../src/domain/postgres/lsn.ts';
 import { formatTimelineHistory, timelineHistoryFileName } from '../../src/domain/postgres/timeline-history.ts';
-import { instantOfSeconds } from '../../src/domain/time/instant.ts';
+import { addMicros, instantOfSeconds } from '../../src/domain/time/instant.ts';
 import type { ClusterConfig, NodeConfig, RepositoryConfig, ServiceConfig } from '../../src/config/model.ts';
 import { SecretText } from '../../src/config/secrets.ts';
 import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
 import { FAKE_ARCHIVING_SETTINGS } from './engine.ts';
 import { formatSettings, writeDataDirectory } from './data-directory.ts';
 import { FakeHistory } from './history.ts';
-import { FakeRepository, takeFakeBackup } from './repository.ts';
+import { FAKE_RETENTION_DAYS, FakeRepository, takeFakeBackup } from './repository.ts';
 import { FakeWorld, POSTGRES_USER } from './world.ts';
 
 /** What happened to the cluster before the story begins, in order. */
@@ -16,6 +16,7 @@ export type FakeEvent =
   | { readonly kind: 'commit' }
   | { readonly kind: 'restore point'; readonly name: string }
   | { readonly kind: 'promotion' }
+  | { readonly kind: 'days pass'; readonly days: number }
   | { readonly kind: 'backup'; readonly repository: number; readonly type: BackupType };
 
 export interface FakeClusterSpec {
@@ -42,6 +43,7 @@ const SYSTEMD = { manager: 'systemd', unit: 'postgresql@15-main' } as const;
 const PORT = 5432;
 const SOCKET_DIRECTORY = '/run/postgresql';
 const STARTED_AT_SECONDS = 1_795_340_000;
+const MICROS_PER_DAY = 86_400_000_000n;
 const FIRST_TABLESPACE_OID = 16_400;
 
 export const PLAIN_CLUSTER: FakeClusterSpec = {
@@ -74,6 +76,16 @@ export function commits(count: number): FakeEvent[] {
   return Array.from({ length: count }, () => ({ kind: 'commit' }));
 }
 
+/** A full backup of each age, oldest first, as they are on the day that the world begins; a segment is filled between them. */
+export function agedEvents(days: readonly number[]): FakeEvent[] {
+  return days.flatMap((age, index): FakeEvent[] => [
+    ...commits(6),
+    { kind: 'backup', repository: 0, type: 'full' },
+    ...commits(6),
+    { kind: 'days pass', days: age - (days[index + 1] ?? 0) },
+  ]);
+}
+
 export function buildCluster(changes: Partial<FakeClusterSpec> = {}): FakeCluster {
   const spec = { ...PLAIN_CLUSTER, ...changes };
   const history = new FakeHistory(SYSTEM_IDENTIFIER, instantOfSeconds(STARTED_AT_SECONDS));
@@ -102,6 +114,9 @@ function happen(event: FakeEvent, history: FakeHistory, repositories: readonly F
       return;
     case 'promotion':
       history.promote();
+      return;
+    case 'days pass':
+      history.time = addMicros(history.time, BigInt(event.days) * MICROS_PER_DAY);
       return;
     case 'backup': {
       const repository = repositories[event.repository % repositories.length];
@@ -198,7 +213,11 @@ function clusterConfig(spec: FakeClusterSpec): ClusterConfig {
 }
 
 function repositoryConfig(name: string, index: number): RepositoryConfig {
-  const common = { name: name as RepositoryConfig['name'], index, retention: { days: 7 } };
+  const common = {
+    name: name as RepositoryConfig['name'],
+    index,
+    retention: { days: FAKE_RETENTION_DAYS, requireVerified: false, maxSharePercent: 50 },
+  };
   return name === 'local'
     ? { ...common, kind: 'local', path: '/srv/backup' }
     : {

@@ -18,6 +18,7 @@ export function fakeCatalogReader(process: FakeProcess): BackupCatalogReader {
     readRepository: (name, options) => process.read(() => repositoryNamed(world, name).snapshot(world.now(), options)),
     readPushErrors: () => process.read(() => []),
     isConfigurationCurrent: () => process.read(() => world.configurationIsCurrent),
+    readOwnExpiry: (name) => process.read(() => repositoryNamed(world, name).ownExpiry(world.now())),
     readBackupDetail: (name, label) =>
       process.read(() => {
         const { backup, tablespaces } = backupOf(repositoryNamed(world, name), label);
@@ -41,6 +42,9 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     previewRestore: ({ repository, label, dataDirectory }) => [{ argv: ['fake', 'restore', repository, label, dataDirectory] }],
     previewCheckArchiving: () => [{ argv: ['fake', 'check'] }],
     replaySettings: ({ repository }) => ({ restore_command: fakeArchiveGet(repository) }),
+    previewExpireBackup: ({ repository, label }) => [{ argv: ['fake', 'expire', repository, label] }],
+    previewExpireWal: ({ repository, floor }) => [{ argv: ['fake', 'expire-wal', repository, floor] }],
+    previewAnnotate: ({ repository, label, key }) => [{ argv: ['fake', 'annotate', repository, label, key] }],
     archivingSettings: () => FAKE_ARCHIVING_SETTINGS,
     writeConfiguration: () => process.change('write configuration', () => void (world.configurationIsCurrent = true)),
     createRepositories: () =>
@@ -56,6 +60,18 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
         () => takeBackup(world, request),
         // A process that is killed leaves the engine's behind, which goes on; not one that still waited for the engine's lock.
         (kind) => (kind === 'crash' && world.orphanedBackups.length === 0 ? world.orphanedBackups.push(request) : undefined),
+      ),
+    expireBackup: (request) =>
+      process.change(
+        `expire ${request.label} of ${request.repository}`,
+        () => repositoryNamed(world, request.repository).expireBackup(request, false),
+        () => repositoryNamed(world, request.repository).expireBackup(request, true),
+      ),
+    expireWal: (request) =>
+      process.change(`expire WAL of ${request.repository}`, () => repositoryNamed(world, request.repository).expireWal(request)),
+    annotateBackup: (request) =>
+      process.change(`annotate ${request.label} of ${request.repository}`, () =>
+        repositoryNamed(world, request.repository).annotate(request),
       ),
     restoreBackup: (request) =>
       process.change(

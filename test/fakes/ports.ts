@@ -5,7 +5,7 @@ import { fakeCatalogReader, fakeEngine } from './engine.ts';
 import { fakeInstanceControl, fakeInstanceReader } from './instance.ts';
 import { fakePostgresReader, fakePostgresWriter, fakeServiceControl } from './postgres.ts';
 import type { FakeProcess } from './process.ts';
-import { fakeLeases, fakeRunReader, fakeRunWriter } from './state.ts';
+import { fakeLeases, fakePinReader, fakePinWriter, fakeRunReader, fakeRunWriter } from './state.ts';
 
 /** What a process sees of the world. Nothing in here can change it. */
 export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): ReadPorts {
@@ -15,6 +15,7 @@ export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): Rea
     instance: fakeInstanceReader(process),
     access: { addressOf: (node) => process.read(() => addressOf(cluster, node)) },
     runs: fakeRunReader(process),
+    pins: fakePinReader(process),
     clock: fakeClock(process),
   };
 }
@@ -28,6 +29,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     services: fakeServiceControl(process),
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],
+    pinWriter: fakePinWriter(process),
   };
 }
 

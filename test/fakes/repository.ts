@@ -1,12 +1,18 @@
 import type { BackupDetail, BackupLabel, BackupType, BaseBackup, RepositoryName } from '../../src/domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../../src/domain/catalog/repository-snapshot.ts';
 import { walRangesOf } from '../../src/domain/catalog/wal-archive.ts';
+import type { OwnExpiry } from '../../src/domain/retention/policy.ts';
+import type { AnnotateRequest, ExpireBackupRequest, ExpireWalRequest } from '../../src/ports/backup-engine.ts';
 import type { TimelineHistory } from '../../src/domain/postgres/timeline-history.ts';
-import { parseWalSegmentName } from '../../src/domain/postgres/wal-segment.ts';
 import type { Instant } from '../../src/domain/time/instant.ts';
 import { SpokeError } from '../../src/errors.ts';
+import { parseWalSegmentName, segmentNumberBefore, segmentNumberOf, walSegmentName } from '../../src/domain/postgres/wal-segment.ts';
 import { POSTGRES_MAJOR, SEGMENT_SIZE_BYTES } from './data-directory.ts';
 import type { FakeHistory } from './history.ts';
+
+/** What the engine's own configuration says. */
+export const FAKE_RETENTION_DAYS = 7;
+const MICROS_PER_DAY = 86_400_000_000n;
 
 type BackupTablespace = BackupDetail['tablespaces'][number];
 
@@ -34,6 +40,12 @@ export class FakeRepository {
   readonly damagedSegments = new Set<string>();
   /** What the next backups end with: before anything is there, or although all of it is. */
   readonly backupFaults: { readonly error: SpokeError; readonly isComplete: boolean }[] = [];
+  /** Files of backups that the catalogue no longer names. */
+  readonly leftovers = new Set<string>();
+  /** Object lock, or no right to delete. */
+  deniesDeletion = false;
+  /** Another process of the engine works on the cluster. */
+  isLocked = false;
   readonly #history: FakeHistory;
 
   constructor(name: string, kind: 'local' | 's3', history: FakeHistory) {
@@ -80,6 +92,69 @@ export class FakeRepository {
   expire(label: string): void {
     const index = this.backups.findIndex(({ backup }) => backup.label === label);
     if (index >= 0) this.backups.splice(index, 1);
+  }
+
+  /** A backup and all that is relative to it. */
+  dependentsOf(label: string): readonly string[] {
+    const found = [label];
+    for (const { backup } of this.backups) if (backup.prior !== undefined && found.includes(backup.prior)) found.push(backup.label);
+    return found.filter((one) => this.backupLabelled(one) !== undefined);
+  }
+
+  /** By days: the newest full one that is older than the window stays, with all that came after it. */
+  ownExpiry(now: Instant): OwnExpiry {
+    this.requireUp();
+    if (this.isLocked) throw new SpokeError('LOCKED', 'unable to acquire the lock of the engine');
+    const start = now - BigInt(FAKE_RETENTION_DAYS) * MICROS_PER_DAY;
+    const fulls = this.backups.map(({ backup }) => backup).filter(({ type }) => type === 'full');
+    const first = fulls.findLast(({ stopTime }) => stopTime < start) ?? fulls[0];
+    const going = fulls.slice(0, first === undefined ? 0 : fulls.indexOf(first));
+    const backups = going.flatMap(({ label }) => this.dependentsOf(label)) as BackupLabel[];
+    return { backups, walFloors: backups.length === 0 || first === undefined ? [] : [first.label] };
+  }
+
+  /** From the catalogue first; `isCutOff`: its files stay. */
+  expireBackup({ label, dependents }: ExpireBackupRequest, isCutOff: boolean): void {
+    this.#requireDeletable();
+    const going = this.dependentsOf(label);
+    if (going.some((one) => one !== label && !(dependents as readonly string[]).includes(one)))
+      throw new SpokeError('PLAN_STALE', `more depends on ${label}`);
+    for (const one of going) this.expire(one);
+    if (isCutOff) for (const one of going) this.leftovers.add(one);
+  }
+
+  expireWal({ floor }: ExpireWalRequest): void {
+    this.#requireDeletable();
+    const all = this.backups.map(({ backup }) => backup);
+    const oldest = all.find(({ label }) => label === floor);
+    if (oldest === undefined) throw new SpokeError('PLAN_STALE', `there is no ${floor}`);
+    const names = ({ timeline, startLsn, stopLsn }: BaseBackup) => [
+      walSegmentName(timeline, segmentNumberOf(startLsn, SEGMENT_SIZE_BYTES), SEGMENT_SIZE_BYTES),
+      walSegmentName(timeline, segmentNumberBefore(stopLsn, SEGMENT_SIZE_BYTES), SEGMENT_SIZE_BYTES),
+    ];
+    const [first = ''] = names(oldest);
+    const islands = all.slice(0, all.indexOf(oldest)).map(names);
+    for (const name of this.segments.keys()) {
+      const isInIsland = islands.some(([from = '', to = '']) => name >= from && name <= to);
+      if (name < first && !isInIsland) this.segments.delete(name);
+    }
+    this.leftovers.clear();
+  }
+
+  annotate({ label, key, value }: AnnotateRequest): void {
+    this.requireUp();
+    const index = this.backups.findIndex(({ backup }) => backup.label === label);
+    const found = this.backups[index];
+    if (found === undefined) throw new SpokeError('TARGET_NOT_FOUND', `there is no backup ${label}`);
+    const { [key]: _before, ...others } = found.backup.annotations;
+    const annotations = value === '' ? others : { ...others, [key]: value };
+    this.backups[index] = { ...found, backup: { ...found.backup, annotations } };
+  }
+
+  #requireDeletable(): void {
+    this.requireUp();
+    if (this.isLocked) throw new SpokeError('LOCKED', 'unable to acquire the lock of the engine');
+    if (this.deniesDeletion) throw new SpokeError('REPOSITORY_DENIED', `repository ${this.name} lets nothing be deleted`);
   }
 
   backupLabelled(label: string): FakeBackup | undefined {

@@ -3,6 +3,7 @@ import { type Claim, conflicts } from '../../src/domain/concurrency/matrix.ts';
 import type { LeaseHolder } from '../../src/domain/lease/lease-document.ts';
 import { instantOfMicros } from '../../src/domain/time/instant.ts';
 import type { LeaseStore } from '../../src/ports/lease.ts';
+import type { PinReader, PinWriter } from '../../src/ports/pin-store.ts';
 import type { JournalEntry, RunHeader, RunId, RunReader, RunWriter, StoredRun } from '../../src/ports/run-store.ts';
 import type { FakeProcess } from './process.ts';
 import type { FakeLease, FakeStoredRun, FakeWorld } from './world.ts';
@@ -65,6 +66,23 @@ function fromText(text: string): Record<string, unknown> {
   const read = JSON.parse(text) as Record<string, unknown>;
   for (const name of ['at', 'startedAt']) if (typeof read[name] === 'string') read[name] = instantOfMicros(BigInt(read[name]));
   return read;
+}
+
+export function fakePinReader(process: FakeProcess): PinReader {
+  const { world } = process;
+  return { list: (cluster) => process.read(() => world.pins.get(cluster) ?? []) };
+}
+
+export function fakePinWriter(process: FakeProcess): PinWriter {
+  const { world } = process;
+  const others = (cluster: string, repository: string, label: string) =>
+    (world.pins.get(cluster) ?? []).filter((pin) => pin.repository !== repository || pin.label !== label);
+  return {
+    save: (cluster, pin) =>
+      process.change('save pin', () => void world.pins.set(cluster, [...others(cluster, pin.repository, pin.label), pin])),
+    remove: (cluster, repository, label) =>
+      process.change('remove pin', () => void world.pins.set(cluster, others(cluster, repository, label))),
+  };
 }
 
 export function fakeLeases(process: FakeProcess): LeaseStore {

@@ -1,4 +1,5 @@
 import { addMicros, type Instant } from '../../src/domain/time/instant.ts';
+import type { Pin } from '../../src/domain/retention/pin.ts';
 import { SpokeError } from '../../src/errors.ts';
 import type { BackupRequest } from '../../src/ports/backup-engine.ts';
 import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
@@ -49,6 +50,8 @@ export class FakeWorld {
   readonly runs = new Map<string, FakeStoredRun>();
   readonly leases = new Map<number, FakeLease>();
   lastEpoch = 0;
+  /** By cluster. */
+  readonly pins = new Map<string, readonly Pin[]>();
   readonly currentUser: FileOwner;
   readonly installedMajors = new Set([15]);
   readonly mountPoints = new Set(['/']);
@@ -148,10 +151,11 @@ export class FakeWorld {
     ]);
     const repositories = this.repositories.map((one): [string, string] => [
       one.name,
-      `${one.initialised} ${one.backups.length} ${one.segments.size}`,
+      `${one.initialised} ${JSON.stringify(one.backups.map(({ backup }) => [backup.label, backup.annotations]))} ${one.segments.size}`,
     ]);
     const runs = [...this.runs].map(([id, run]): [string, string] => [id, run.lines.join('')]);
-    const rest = JSON.stringify([this.configurationIsCurrent, [...this.leases.keys()], String(this.history.insertLsn)]);
+    const pins = [...this.pins].map(([cluster, held]) => [cluster, held.map(({ repository, label }) => `${repository} ${label}`)]);
+    const rest = JSON.stringify([pins, this.configurationIsCurrent, [...this.leases.keys()], String(this.history.insertLsn)]);
     return Object.fromEntries([...nodes, ...servers, ...repositories, ...runs, ['rest', rest]]);
   }
 }

@@ -35,7 +35,7 @@ export interface TestServer {
   readonly dataDirectory: string;
   readonly socketDirectory: string;
   readonly port: number;
-  start(settings?: Readonly<Record<string, string>>): Promise<void>;
+  start(settings?: Readonly<Record<string, string>>, environment?: Readonly<Record<string, string>>): Promise<void>;
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
   /** Runs one statement; resolves with its rows, a line each, columns between `|`. */
   sql(statement: string): Promise<string>;
@@ -105,10 +105,16 @@ export async function serverOn(area: TestArea, dataDirectory: string, socketDire
     socketDirectory,
     port: PORT,
     stop,
-    async start(settings = {}) {
+    async start(settings = {}, environment = {}) {
       const all = { port: String(PORT), unix_socket_directories: socketDirectory, listen_addresses: '', fsync: 'off', ...settings };
       const options = Object.entries(all).map(([setting, value]) => `-c ${setting}='${value.replaceAll("'", `'\\''`)}'`);
-      await pgCtl('start', '-l', logFile, '-o', options.join(' '));
+      const argv = ['-D', dataDirectory, '-w', 'start', '-l', logFile, '-o', options.join(' ')];
+      // Not the environment of what changes the user first.
+      await area.run('env', [
+        ...Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+        join(binDirectory, 'pg_ctl'),
+        ...argv,
+      ]);
     },
     sql: async (statement) =>
       (

@@ -5,10 +5,13 @@ import type { Clock } from '../../ports/clock.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import {
+  annotateArguments,
   archiveCommand,
   backupArguments,
   checkArguments,
   replayRestoreCommand,
+  expireBackupArguments,
+  expireWalArguments,
   restoreArguments,
   RUN_ANNOTATION,
   stanzaCreateArguments,
@@ -16,6 +19,7 @@ import {
 } from './arguments.ts';
 import { readBackupDetail, readRepository } from './catalog-reader.ts';
 import { runWorking } from './command.ts';
+import { expireBackup, expireWal, readOwnExpiry } from './expire.ts';
 import { isConfigurationFileCurrent, makeLocalRepositories, writeConfigurationFile } from './configuration-file.ts';
 import { markAsHalfRestored } from './half-restored.ts';
 import { whileLocked } from './lock.ts';
@@ -47,6 +51,7 @@ function createReader(parts: PgbackrestParts): BackupCatalogReader {
   return {
     readVersion: (context) => (known ??= askVersion(parts, context)),
     readRepository: (name, options, context) => readRepository(reading, repositoryOf(settings, name), options, context),
+    readOwnExpiry: (name, context) => readOwnExpiry(parts, repositoryOf(settings, name), context),
     readBackupDetail: (name, label, context) => readBackupDetail(reading, repositoryOf(settings, name), label, context),
     async verifyRepository(name, context) {
       // Its workers read the configuration each, so it has to be a file; and reading writes none.
@@ -87,6 +92,10 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
     replaySettings: ({ repository, workDirectory }) => ({
       restore_command: replayRestoreCommand(settings, { repository: indexOf(repository), workDirectory }),
     }),
+    previewExpireBackup: (request) => [preview(expireBackupArguments(settings, indexOf(request.repository), request))],
+    // How many full backups there are from the floor on is counted right before.
+    previewExpireWal: (request) => [preview(expireWalArguments(settings, indexOf(request.repository), `<fulls from ${request.floor} on>`))],
+    previewAnnotate: (request) => [preview(annotateArguments(settings, indexOf(request.repository), request))],
     archivingSettings: () => ({ archive_mode: 'on', archive_command: archiveCommand(settings) }),
     writeConfiguration: () => writeConfigurationFile(parts, { signal: new AbortController().signal }),
     async createRepositories(context) {
@@ -99,6 +108,22 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
       await runWorking(parts, checkArguments(settings), {}, context);
     },
     takeBackup: (request, context) => takeBackup(parts, reader, request, context),
+    async expireBackup(request, context) {
+      await prepare(parts, context);
+      const repository = repositoryOf(settings, request.repository);
+      await whileLocked(parts.clock, context, () => expireBackup(parts, repository, request, context));
+    },
+    async expireWal(request, context) {
+      await prepare(parts, context);
+      const repository = repositoryOf(settings, request.repository);
+      await whileLocked(parts.clock, context, () => expireWal(parts, repository, request, context));
+    },
+    async annotateBackup(request, context) {
+      await prepare(parts, context);
+      const repository = repositoryOf(settings, request.repository);
+      const argv = annotateArguments(settings, repository.index, request);
+      await whileLocked(parts.clock, context, () => runWorking(parts, argv, { repository }, context));
+    },
     async restoreBackup(request, context) {
       await prepare(parts, context);
       const repository = repositoryOf(settings, request.repository);

@@ -1,7 +1,7 @@
 import type { RecoveryTarget } from '../../domain/recovery/target.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { formatForPostgres } from '../../domain/time/instant.ts';
-import type { BackupRequest, RestoreRequest } from '../../ports/backup-engine.ts';
+import type { AnnotateRequest, BackupRequest, ExpireBackupRequest, RestoreRequest } from '../../ports/backup-engine.ts';
 import { confValue, shellWord } from './quoting.ts';
 import type { PgbackrestSettings } from './settings.ts';
 
@@ -9,6 +9,8 @@ import type { PgbackrestSettings } from './settings.ts';
 export const RUN_ANNOTATION = 'spoke-run';
 /** Read by commands that must not need, or leave, a file with secrets. */
 const CONFIGURATION_ON_STDIN = '/dev/stdin';
+/** The most that pgBackRest takes for repo-retention-full: more than there will ever be. */
+const MOST_FULLS = 9_999_999;
 const XID_MODULUS = 0x1_0000_0000n;
 
 /**
@@ -76,6 +78,52 @@ export function backupArguments(settings: PgbackrestSettings, repository: number
     `--type=${request.type}`,
     `--annotation=${RUN_ANNOTATION}=${request.runId}`,
     'backup',
+  ];
+}
+
+/** What pgBackRest itself would expire, by the days in the configuration. */
+export function ownExpiryArguments(settings: PgbackrestSettings, repository: number): string[] {
+  return dryRunOf([...common(settings, CONFIGURATION_ON_STDIN), ...LOG_TO_STDERR, `--repo=${repository}`, 'expire']);
+}
+
+/** The same `expire` as a look: it writes nothing, and needs no file. */
+export function dryRunOf([, ...rest]: readonly string[]): string[] {
+  return [`--config=${CONFIGURATION_ON_STDIN}`, '--log-level-file=off', '--dry-run', ...rest];
+}
+
+/** By its label alone: no backup goes by its age, and with more fulls to keep WAL for than there are, no WAL goes. */
+export function expireBackupArguments(settings: PgbackrestSettings, repository: number, { label }: ExpireBackupRequest): string[] {
+  return [...expiring(settings, repository), `--set=${label}`, 'expire'];
+}
+
+/**
+ * WAL alone: of as many fulls as there are from the floor on all of it stays, of older ones what makes them consistent. By days
+ * pgBackRest before 2.47 would take WAL only in a run that also takes a full backup; by count every version does.
+ */
+export function expireWalArguments(settings: PgbackrestSettings, repository: number, fullsFromFloor: number | string): string[] {
+  const option = `--repo${repository}-retention-archive`;
+  return [...expiring(settings, repository), `${option}-type=full`, `${option}=${fullsFromFloor}`, 'expire'];
+}
+
+function expiring(settings: PgbackrestSettings, repository: number): string[] {
+  const option = `--repo${repository}-retention-full`;
+  return [
+    ...common(settings, settings.configFile),
+    ...LOG_TO_STDERR,
+    `--repo=${repository}`,
+    `${option}-type=count`,
+    `${option}=${MOST_FULLS}`,
+  ];
+}
+
+export function annotateArguments(settings: PgbackrestSettings, repository: number, request: AnnotateRequest): string[] {
+  return [
+    ...common(settings, settings.configFile),
+    ...LOG_TO_STDERR,
+    `--repo=${repository}`,
+    `--set=${request.label}`,
+    `--annotation=${request.key}=${request.value}`,
+    'annotate',
   ];
 }
 

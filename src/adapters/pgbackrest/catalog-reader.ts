@@ -78,8 +78,28 @@ export async function readBackupDetail(
   };
 }
 
+/** A full backup as pgBackRest counts them: also one of a stopped server. */
+export interface FullBackup {
+  readonly label: BackupLabel;
+  /** Of the cluster generation. */
+  readonly databaseId: number;
+}
+
+/** Every full backup of a repository, oldest first. */
+export async function readFullBackups(
+  parts: CommandParts,
+  repository: RepositorySettings,
+  context: OperationContext,
+): Promise<readonly FullBackup[]> {
+  const { stanza } = await readStanza(parts, repository, undefined, context);
+  return stanza.backup
+    .filter(({ type }) => type === 'full')
+    .map(({ label, database }) => ({ label: label as BackupLabel, databaseId: database.id }))
+    .sort((a, b) => (a.label < b.label ? -1 : 1));
+}
+
 /** Throws REPOSITORY_UNAVAILABLE and its kin where the repository did not answer, which `info` does not count as a failure. */
-async function readStanza(parts: Parts, repository: RepositorySettings, label: BackupLabel | undefined, context: OperationContext) {
+async function readStanza(parts: CommandParts, repository: RepositorySettings, label: BackupLabel | undefined, context: OperationContext) {
   const { settings } = parts;
   const about = { repository };
   const printing = runReading(parts, infoArguments(settings, repository.index, label), about, context);

@@ -16,6 +16,8 @@ export function configurationText(settings: PgbackrestSettings): string {
     ['compress-type', settings.compressType],
     ['compress-level', settings.compressLevel],
     ['start-fast', 'y'],
+    // Its own expiry knows neither pins nor whether newer backups are sound.
+    ['expire-auto', 'n'],
     ['log-level-console', 'off'],
     ['log-level-stderr', 'warn'],
     ['log-level-file', 'info'],

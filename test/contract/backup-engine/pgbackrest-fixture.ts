@@ -15,6 +15,8 @@ export interface PgbackrestOptions {
   readonly directoryName?: string;
   readonly settings?: Partial<PgbackrestSettings>;
   readonly cipherPassphrase?: string;
+  /** Of the two; both where it is not given. */
+  readonly repositories?: 1 | 2;
 }
 
 export interface PgbackrestUnderTest extends EngineUnderTest {
@@ -55,7 +57,7 @@ function settingsOf(
   directory: string,
   primary: TestServer,
   { owner }: TestArea,
-  { cipherPassphrase }: PgbackrestOptions,
+  { cipherPassphrase, repositories = 2 }: PgbackrestOptions,
 ): PgbackrestSettings {
   return {
     stanza: 'demo',
@@ -67,7 +69,7 @@ function settingsOf(
     logPath: join(directory, 'log'),
     configFile: join(directory, 'etc', 'pgbackrest.conf'),
     extraOptions: {},
-    repositories: REPOSITORIES.map((name, position) => ({
+    repositories: REPOSITORIES.slice(0, repositories).map((name, position) => ({
       ...{ name, index: position + 1, kind: 'local', path: join(directory, `repo-${name}`), retentionDays: 7 },
       ...(cipherPassphrase === undefined ? {} : { cipherPassphrase }),
     })),
