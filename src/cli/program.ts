@@ -15,6 +15,10 @@ type AddCommand = (program: Command, context: CommandContext) => void;
 const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['backup', addBackup],
   ['backups', addBackups],
+  ['expire', addExpire],
+  ['pin', addPin],
+  ['unpin', addUnpin],
+  ['pins', addPins],
   ['restore', addRestore],
   ['status', addStatus],
   ['runs', addRuns],
@@ -76,6 +80,7 @@ function addBackup(program: Command, context: CommandContext): void {
     .description('take a backup into one repository or all, one after the other')
     .option('--type <type>', 'full, diff or incr', 'incr')
     .option('--repo <name>', 'a repository of the configuration, or all', 'all')
+    .option('--expire', 'then let go of what is no longer needed, as `spoke-backup expire` does')
     .addHelpText('after', '\nExamples:\n  spoke-backup backup --type full\n  spoke-backup backup --type incr --repo s3')
     .action(async (options) => (await import('./commands/backup.ts')).backupCommand(options, context));
 }
@@ -85,6 +90,49 @@ function addBackups(program: Command, context: CommandContext): void {
     .description('list the backups in every repository')
     .option('--repo <name>', 'only this repository')
     .action(async (options) => (await import('./commands/backups.ts')).backupsCommand(options, context));
+}
+
+function addExpire(program: Command, context: CommandContext): void {
+  withChanging(program.command('expire'))
+    .description('let go of backups and WAL that are no longer needed')
+    .option('--repo <name>', 'a repository of the configuration, or all', 'all')
+    .option('--explain', 'only show of every backup and all WAL whether it is kept, and why')
+    .addHelpText(
+      'after',
+      `
+Pins, newer backups that are bad or missing, a doubtful clock and a plan that takes more than retention.maxSharePercent keep
+everything; --confirm <cluster> lifts the last two.
+
+Examples:
+  spoke-backup expire --explain
+  spoke-backup expire --dry-run --repo s3
+  spoke-backup expire`,
+    )
+    .action(async (options) => (await import('./commands/expire.ts')).expireCommand(options, context));
+}
+
+function addPin(program: Command, context: CommandContext): void {
+  withChanging(program.command('pin <label>'))
+    .description('keep a backup, with all that it needs, whatever its age')
+    .requiredOption('--until <instant>', 'an instant with its zone, or forever')
+    .requiredOption('--reason <text>', 'why, in one line')
+    .option('--repo <name>', 'only in this repository', 'all')
+    .addHelpText('after', '\nExample:\n  spoke-backup pin 20261122-020003F --until "2027-12-31 00:00:00Z" --reason "closing of the year"')
+    .action(async (label, options) => (await import('./commands/pin.ts')).pinCommand(label, options, context));
+}
+
+function addUnpin(program: Command, context: CommandContext): void {
+  withChanging(program.command('unpin <label>'))
+    .description('take the pin of a backup away')
+    .option('--repo <name>', 'only in this repository', 'all')
+    .action(async (label, options) => (await import('./commands/pin.ts')).unpinCommand(label, options, context));
+}
+
+function addPins(program: Command, context: CommandContext): void {
+  withGlobals(program.command('pins'))
+    .description('list the pins, until when they hold, and how far the WAL behind each goes')
+    .option('--repo <name>', 'only this repository', 'all')
+    .action(async (options) => (await import('./commands/pin.ts')).pinsCommand(options, context));
 }
 
 function addRestore(program: Command, context: CommandContext): void {

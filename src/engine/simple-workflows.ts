@@ -2,6 +2,9 @@ import type { ClusterConfig } from '../config/model.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import { type BackupFacts, type BackupIntent, observeBackup, planBackup, reasonAgainstBackup } from '../workflows/backup/plan.ts';
+import { type ExpireFacts, type ExpireIntent, observeExpire } from '../workflows/expire/facts.ts';
+import { planExpire } from '../workflows/expire/plan.ts';
+import { observePin, type PinFacts, type PinIntent, planPin } from '../workflows/pin/plan.ts';
 import {
   observeSetupArchiving,
   planSetupArchiving,
@@ -40,6 +43,29 @@ export async function lockedRepositories(
 ): Promise<readonly string[]> {
   const { locksWholeStanza } = await catalog.readVersion(context);
   return locksWholeStanza === true ? cluster.repositories.map(({ name }) => name) : repositories;
+/** Letting go of what is no longer needed, as the engine runs it. */
+export function expireWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workflow<ExpireIntent, ExpireFacts> {
+  return {
+    title: 'expire',
+    claim: async ({ repositories }, context) => ({
+      verb: 'expire',
+      repositories: await lockedRepositories(cluster, repositories, ports, context),
+    }),
+    observe: (intent, _run, context) => observeExpire(cluster, intent, ports, context),
+    plan: planExpire,
+    outcomeOf: ({ unreadable }, { failures }) => (failures.length > 0 || unreadable.length > 0 ? 'failed' : 'succeeded'),
+  };
+}
+
+/** Pinning and unpinning, as the engine runs it. A backup that is under way does not hold it up: it keeps off other pins alone. */
+export function pinWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workflow<PinIntent, PinFacts> {
+  return {
+    title: 'pin',
+    claim: ({ repositories }) => ({ verb: 'pin', repositories }),
+    observe: (intent, _run, context) => observePin(cluster, intent, ports, context),
+    plan: planPin,
+    outcomeOf: (_facts, { failures }) => (failures.length > 0 ? 'failed' : 'succeeded'),
+  };
 }
 
 /** Setting up the archive, as the engine runs it. */

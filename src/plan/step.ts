@@ -1,5 +1,6 @@
 import type { BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
+import type { Pin } from '../domain/retention/pin.ts';
 import type { FileOwner } from '../ports/instance.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
 
@@ -72,6 +73,25 @@ export type Step = StepBase &
       }
     | { readonly kind: 'check-archiving'; readonly node: string }
     | { readonly kind: 'take-backup'; readonly repository: RepositoryName; readonly type: BackupType; readonly runId: string }
+    | {
+        readonly kind: 'expire-backup';
+        readonly cluster: string;
+        readonly repository: RepositoryName;
+        readonly label: BackupLabel;
+        /** What goes with it because it depends on it. */
+        readonly dependents: readonly BackupLabel[];
+      }
+    | { readonly kind: 'expire-wal'; readonly repository: RepositoryName; readonly floor: BackupLabel }
+    | { readonly kind: 'save-pin'; readonly cluster: string; readonly pin: Pin }
+    | { readonly kind: 'remove-pin'; readonly cluster: string; readonly repository: RepositoryName; readonly label: BackupLabel }
+    | {
+        readonly kind: 'annotate-backup';
+        readonly repository: RepositoryName;
+        readonly label: BackupLabel;
+        readonly key: string;
+        /** Empty: the annotation is removed. */
+        readonly value: string;
+      }
     | { readonly kind: 'close-wal-segment'; readonly node: string; readonly repositories: readonly RepositoryName[] }
     | {
         readonly kind: 'reserve-restore-area';

@@ -1,4 +1,6 @@
 import type { BackupType, BaseBackup } from '../../domain/catalog/base-backup.ts';
+import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
+import { hasPastWindow } from '../../domain/retention/base.ts';
 import { withRun } from '../../engine/execute-run.ts';
 import type { PlanOutcome } from '../../engine/run-plan.ts';
 import { backupWorkflow } from '../../engine/simple-workflows.ts';
@@ -8,6 +10,7 @@ import type { RepositoryObservations } from '../../workflows/observe-cluster.ts'
 import { execute } from '../execute.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { backupToJson, renderBackups } from '../render/backups.ts';
+import { renderExpiry } from '../render/expire.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, openSession, repositoryNamed, type Session } from '../session.ts';
 import type { RunHeader, RunId } from '../../ports/run-store.ts';
@@ -15,6 +18,7 @@ import type { RunHeader, RunId } from '../../ports/run-store.ts';
 export interface BackupOptions extends ChangingOptions {
   readonly type: string;
   readonly repo: string;
+  readonly expire?: boolean;
 }
 
 /** `spoke-backup backup` */
@@ -39,7 +43,7 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
     );
     return;
   }
-  await runBackup(newRunHeader(session, 'backup', intent, context.version, runId), session, context);
+  await runBackup(newRunHeader(session, 'backup', intent, context.version, runId), session, context, options.expire === true);
 }
 
 /** What a backup run came to. */
@@ -47,13 +51,20 @@ export interface BackupResult {
   readonly run: RunId;
   readonly taken: readonly BaseBackup[];
   readonly failures: readonly { readonly repository: string; readonly code: string; readonly message: string }[];
+  /** As the repositories were afterwards. */
+  readonly snapshots: readonly RepositorySnapshot[];
 }
 
 /** Runs or resumes a backup run and prints what came of it. */
-export async function runBackup(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
+export async function runBackup(header: RunHeader, session: Session, context: CommandContext, thenExpire = false): Promise<void> {
   const result = await takeBackups(header, session, context);
   if (result.failures.length > 0) context.output.exitCode = 3;
-  context.output.result(backupResultToJson(result), () => renderBackupResult(result));
+  const expiry = thenExpire && result.taken.length > 0 ? await expireAfter(result.taken, session, context) : undefined;
+  if (expiry === undefined && isExpiryDue(result.snapshots, session))
+    context.output.say('Some backups are older than they need to be kept: spoke-backup expire --explain');
+  context.output.result({ ...backupResultToJson(result), ...(expiry === undefined ? {} : { expiry }) }, () =>
+    [renderBackupResult(result), ...(expiry === undefined ? [] : [renderExpiry(expiry)])].join('\n'),
+  );
 }
 
 /** Runs or resumes a backup run. Throws where no backup was taken. */
@@ -66,7 +77,7 @@ export async function takeBackups(header: RunHeader, session: Session, context: 
   const [first] = outcome.failures;
   if (taken.length === 0 && first !== undefined) throw withRun(first.error, header.runId);
   if (failures.length > 0) context.output.warn(`not in every repository; once that is mended: spoke-backup runs resume ${header.runId}`);
-  return { run: header.runId, taken, failures };
+  return { run: header.runId, taken, failures, snapshots: repositories.snapshots };
 }
 
 export function backupResultToJson({ run, taken, failures }: BackupResult) {
@@ -75,6 +86,22 @@ export function backupResultToJson({ run, taken, failures }: BackupResult) {
 
 export function renderBackupResult({ taken, failures }: BackupResult): string {
   return [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n');
+}
+
+async function expireAfter(taken: readonly BaseBackup[], session: Session, context: CommandContext) {
+  const { expireAfterBackup } = await import('./expire.ts');
+  return expireAfterBackup(
+    taken.map(({ repository }) => repository),
+    session,
+    context,
+  );
+}
+
+function isExpiryDue(snapshots: readonly RepositorySnapshot[], { cluster, ports }: Session): boolean {
+  const now = ports.clock.now();
+  return snapshots.some(({ repository, backups }) =>
+    cluster.repositories.some(({ name, retention }) => name === repository && hasPastWindow(backups, now, retention.days)),
+  );
 }
 
 /** One a repository: what kept the backup out of it, or why it cannot be seen there. */

@@ -9,6 +9,8 @@ import type { ChangingOptions, CommandContext, GlobalOptions } from '../command-
 import { renderTable } from '../render/table.ts';
 import { openSession, type Session } from '../session.ts';
 import { runBackup } from './backup.ts';
+import { runExpire } from './expire.ts';
+import { runPin } from './pin.ts';
 import { runRestore } from './restore.ts';
 import { runSetupArchiving } from './setup-archiving.ts';
 
@@ -76,6 +78,10 @@ async function resume(run: StoredRun, session: Session, context: CommandContext)
       return runBackup(run.header, session, context);
     case 'restore':
       return runRestore(run.header, session, context);
+    case 'expire':
+      return runExpire(run.header, session, context);
+    case 'pin':
+      return runPin(run.header, session, context);
     case 'setup-archiving':
       return runSetupArchiving(run.header, session, context);
   }

@@ -2,6 +2,7 @@
 export const CLAIM_VERBS = [
   'backup',
   'expire',
+  'pin',
   'verify',
   'restore-beside',
   'restore-in-place',
@@ -43,6 +44,8 @@ const RULES: Readonly<Partial<Record<ClaimVerb, Row>>> = {
     reseed: 'same repository',
     failover: 'always',
   },
+  // The list of pins is one file.
+  pin: { pin: 'always' },
   'restore-beside': {
     'restore-beside': 'same data directory',
     'restore-in-place': 'same data directory',

@@ -1,7 +1,9 @@
 import type { StepHandlers } from '../step-handler.ts';
 import { archivingHandlers } from './archiving.ts';
 import { backupHandlers } from './backup.ts';
+import { expireHandlers } from './expire.ts';
 import { isolatedServerHandlers } from './isolated-server.ts';
+import { pinHandlers } from './pin.ts';
 import type { HandlerPorts } from './ports.ts';
 import { restartHandlers } from './restart.ts';
 import { restoreAreaHandlers } from './restore-area.ts';
@@ -12,7 +14,9 @@ export function createStepHandlers(ports: HandlerPorts): StepHandlers {
   return {
     ...archivingHandlers(ports),
     ...backupHandlers(ports),
+    ...expireHandlers(ports),
     ...isolatedServerHandlers(ports),
+    ...pinHandlers(ports),
     ...restartHandlers(ports),
     ...restoreAreaHandlers(ports),
     ...swapHandlers(ports),

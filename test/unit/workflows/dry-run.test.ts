@@ -1,23 +1,28 @@
 import { describe, expect, it } from 'vitest';
 import { previewStep } from '../../../src/cli/render/plan.ts';
-import type { RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
+import type { BackupLabel, RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
 import type { RecoveryTarget } from '../../../src/domain/recovery/target.ts';
 import { createStepHandlers } from '../../../src/engine/handlers/index.ts';
 import { setupArchivingWorkflow } from '../../../src/engine/simple-workflows.ts';
 import type { Plan } from '../../../src/plan/step.ts';
 import type { RunId } from '../../../src/ports/run-store.ts';
+import { observeExpire } from '../../../src/workflows/expire/facts.ts';
+import { planExpire } from '../../../src/workflows/expire/plan.ts';
+import { observePin, planPin } from '../../../src/workflows/pin/plan.ts';
 import { observeBackup, planBackup } from '../../../src/workflows/backup/plan.ts';
 import { decideRestore } from '../../../src/workflows/restore/decide.ts';
 import { observeRestore } from '../../../src/workflows/restore/facts.ts';
 import { observeForRestore } from '../../../src/workflows/restore/observe.ts';
 import { planRestore } from '../../../src/workflows/restore/plan.ts';
 import type { RestoreRequest } from '../../../src/workflows/restore/request.ts';
-import { buildCluster, type FakeCluster, type FakeClusterSpec, NODE } from '../../fakes/cluster.ts';
+import { agedEvents, buildCluster, type FakeCluster, type FakeClusterSpec, NODE } from '../../fakes/cluster.ts';
 import { readOnlyPorts } from '../../fakes/ports.ts';
 import { FakeProcess } from '../../fakes/process.ts';
 import { headerOf } from '../../simulation/restore-run.ts';
 
 const RUN_ID = '20261122T211628Z-restore-k3f9' as RunId;
+/** Three full backups, of which the first is no longer needed. */
+const AGED = { events: agedEvents([20, 9, 1]) };
 const context = { signal: new AbortController().signal };
 
 /** The cluster as a process sees it whose every attempt to change something throws. */
@@ -98,6 +103,34 @@ describe('a dry run', () => {
     expect(shown.map((step) => [step.kind, step.commands.length])).toEqual([
       ['take-backup', 1],
       ['take-backup', 1],
+    ]);
+    expect(one.process.passed).toEqual([]);
+  });
+
+  it('of an expiry changes nothing and shows a command for every step', async () => {
+    const one = frozen(AGED);
+    const { name, repositories } = one.built.cluster;
+    const intent = {
+      ...{ cluster: name, confirmed: false, decidedAtMicros: String(one.ports.clock.now()) },
+      repositories: repositories.map((repository) => repository.name),
+    };
+    const shown = one.preview(planExpire(intent, await observeExpire(one.built.cluster, intent, one.ports, context)));
+    expect(shown.map((step) => [step.kind, step.commands.length])).toEqual([
+      ['expire-backup', 1],
+      ['expire-wal', 1],
+    ]);
+    expect(one.process.passed).toEqual([]);
+  });
+
+  it('of a pin changes nothing and shows where it would be noted', async () => {
+    const one = frozen();
+    const label = one.built.world.repositories[0]?.backups[0]?.backup.label as BackupLabel;
+    const repositories = one.built.cluster.repositories.map((repository) => repository.name);
+    const intent = { cluster: one.built.cluster.name, label, repositories, pin: { until: 'forever', reason: 'audit' } };
+    const shown = one.preview(planPin(intent, await observePin(one.built.cluster, intent, one.ports, context)));
+    expect(shown.map((step) => [step.kind, step.commands.length])).toEqual([
+      ['save-pin', 1],
+      ['annotate-backup', 1],
     ]);
     expect(one.process.passed).toEqual([]);
   });
