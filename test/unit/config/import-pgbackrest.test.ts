@@ -65,7 +65,7 @@ describe('a pgbackrest.conf in our words', () => {
           index: 1,
           kind: 'local',
           path: '/var/lib/pgbackrest',
-          retention: { days: 14 },
+          retention: { days: 14, requireVerified: false, maxSharePercent: 50 },
           encryptionPassphrase: '${file:/etc/spoke-backup/secrets/demo-repo1-cipher-pass}',
         },
         {
@@ -82,7 +82,7 @@ describe('a pgbackrest.conf in our words', () => {
           checksums: 'auto',
           accessKey: '${file:/etc/spoke-backup/secrets/demo-repo2-s3-key}',
           secretKey: '${file:/etc/spoke-backup/secrets/demo-repo2-s3-key-secret}',
-          retention: { days: 36500 },
+          retention: { days: 36500, requireVerified: false, maxSharePercent: 50 },
         },
       ],
       archiving: { archiveTimeoutSeconds: 60 },

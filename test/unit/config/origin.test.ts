@@ -37,6 +37,8 @@ describe('the origin of a value', () => {
       'clusters.main.repositories[0].kind': ['local', '/etc/config.yaml:11:9'],
       'clusters.main.repositories[0].path': ['/backups', '/etc/config.yaml:12:9'],
       'clusters.main.repositories[0].retention.days': [14, '/etc/config.yaml:13:21'],
+      'clusters.main.repositories[0].retention.maxSharePercent': [50, 'default'],
+      'clusters.main.repositories[0].retention.requireVerified': [false, 'default'],
       'clusters.main.pgbackrest.command': ['pgbackrest', 'default'],
       'clusters.main.pgbackrest.processMax': [2, 'default'],
       'clusters.main.pgbackrest.compressType': ['zst', 'default'],
