@@ -65,6 +65,7 @@ export async function composeCluster(
     access,
     runs,
     pins,
+    buckets: { withBucket: () => Promise.resolve(undefined) },
     clock,
     engine,
     postgresWriter: createPostgresWriter(),
@@ -73,6 +74,7 @@ export async function composeCluster(
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
     pinWriter: pins,
+    bucketWriters: { changeBucket: () => Promise.resolve() },
   };
   return {
     ports,

@@ -2,6 +2,7 @@ import type { BackupLabel, BackupType, RepositoryName } from '../domain/catalog/
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
 import type { Pin } from '../domain/retention/pin.ts';
 import type { FileOwner } from '../ports/instance.ts';
+import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
 
 /** What a step does to the world. `destructive`: what it replaces cannot be had back by running the plan backwards. */
@@ -82,6 +83,7 @@ export type Step = StepBase &
         readonly dependents: readonly BackupLabel[];
       }
     | { readonly kind: 'expire-wal'; readonly repository: RepositoryName; readonly floor: BackupLabel }
+    | { readonly kind: 'abort-uploads'; readonly repository: RepositoryName; readonly uploads: readonly MultipartUpload[] }
     | { readonly kind: 'save-pin'; readonly cluster: string; readonly pin: Pin }
     | { readonly kind: 'remove-pin'; readonly cluster: string; readonly repository: RepositoryName; readonly label: BackupLabel }
     | {

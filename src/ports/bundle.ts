@@ -1,4 +1,5 @@
 import type { BackupCatalogReader, BackupEngine } from './backup-engine.ts';
+import type { BucketReaders, BucketWriters } from './buckets.ts';
 import type { Clock } from './clock.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
@@ -21,6 +22,7 @@ export interface ReadPorts {
   readonly access: ClusterAccess;
   readonly runs: RunReader;
   readonly pins: PinReader;
+  readonly buckets: BucketReaders;
   readonly clock: Clock;
 }
 
@@ -34,4 +36,5 @@ export interface WritePorts {
   /** Where runs claim what they work on, in the order in which they are asked. */
   readonly leases: readonly LeaseStore[];
   readonly pinWriter: PinWriter;
+  readonly bucketWriters: BucketWriters;
 }

@@ -16,6 +16,12 @@ export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): Rea
     access: { addressOf: (node) => process.read(() => addressOf(cluster, node)) },
     runs: fakeRunReader(process),
     pins: fakePinReader(process),
+    buckets: {
+      withBucket: async (repository, look) => {
+        const bucket = process.world.buckets.get(repository);
+        return bucket === undefined ? undefined : look(bucket, '');
+      },
+    },
     clock: fakeClock(process),
   };
 }
@@ -30,6 +36,12 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],
     pinWriter: fakePinWriter(process),
+    bucketWriters: {
+      async changeBucket(repository, change) {
+        const bucket = process.world.buckets.get(repository);
+        await process.change(`change the bucket of ${repository}`, async () => (bucket === undefined ? undefined : change(bucket)));
+      },
+    },
   };
 }
 

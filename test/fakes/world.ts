@@ -7,6 +7,7 @@ import type { HeldLease } from '../../src/ports/lease.ts';
 import type { ManagedService } from '../../src/ports/service-control.ts';
 import { FakeFileSystem } from './file-system.ts';
 import type { FakeHistory } from './history.ts';
+import type { FakeBucket } from './object-store.ts';
 import type { FakeRepository } from './repository.ts';
 import { FakeServer } from './server.ts';
 
@@ -50,6 +51,8 @@ export class FakeWorld {
   readonly runs = new Map<string, FakeStoredRun>();
   readonly leases = new Map<number, FakeLease>();
   lastEpoch = 0;
+  /** By repository. */
+  readonly buckets = new Map<string, FakeBucket>();
   /** By cluster. */
   readonly pins = new Map<string, readonly Pin[]>();
   readonly currentUser: FileOwner;

@@ -1,3 +1,4 @@
+import { formatInstantIso, instantOfMicros } from '../../domain/time/instant.ts';
 import type { RepositoryName } from '../../domain/catalog/base-backup.ts';
 import { expireWorkflow } from '../../engine/simple-workflows.ts';
 import type { PlanOutcome } from '../../engine/run-plan.ts';
@@ -46,7 +47,7 @@ async function explain(intent: ExpireIntent, options: ExpireOptions, session: Se
   if (plan.warnings.length > 0) output.exitCode = WITH_FINDINGS;
   const document = {
     cluster: session.cluster.name,
-    decidedAt: facts.repositories[0]?.facts.now,
+    decidedAt: formatInstantIso(instantOfMicros(BigInt(intent.decidedAtMicros))),
     repositories: plans.map((one) => retentionToJson(one, facts)),
     unreadable: facts.unreadable,
     ...(options.dryRun === true ? { dryRun: true, plan: planToJson(plan, session.handlers) } : {}),
@@ -93,9 +94,9 @@ async function observeResult(header: RunHeader, outcome: PlanOutcome, session: S
   const text = (value: unknown) => (typeof value === 'string' ? value : '');
   const skipped = results
     .filter(({ skipped: reason }) => reason !== undefined)
-    .map(({ repository, label, skipped: reason }) => ({
+    .map(({ repository, label, abortedUploads, skipped: reason }) => ({
       repository: text(repository),
-      what: label === undefined ? 'WAL' : text(label),
+      what: label === undefined ? (abortedUploads === undefined ? 'WAL' : 'uploads') : text(label),
       reason: text(reason),
     }));
   const done = results.filter(({ skipped: reason }) => reason === undefined);

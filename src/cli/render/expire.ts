@@ -1,8 +1,10 @@
 import type { RetentionPlan, WalDecision } from '../../domain/retention/policy.ts';
 import { untilToText } from '../../domain/retention/pin.ts';
+import { formatBytes } from '../../domain/bytes.ts';
 import { walSegmentName } from '../../domain/postgres/wal-segment.ts';
 import { formatInstantIso, formatInstantUtc } from '../../domain/time/instant.ts';
-import type { ExpireFacts } from '../../workflows/expire/facts.ts';
+import type { BucketFacts } from '../../workflows/expire/bucket.ts';
+import type { ExpireFacts, RepositoryExpiry } from '../../workflows/expire/facts.ts';
 import type { RunId } from '../../ports/run-store.ts';
 import { renderTable } from './table.ts';
 
@@ -37,8 +39,33 @@ export function renderExplanation(plans: readonly RetentionPlan[], facts: Expire
   );
   return [
     backups.length === 0 ? 'no backups' : renderTable(['REPO', 'LABEL', 'TYPE', 'FINISHED', 'DECISION', 'REASON'], backups),
+    ...(facts.repositories.some(({ bucket }) => bucket !== undefined) ? ['', ...facts.repositories.flatMap(bucketLine)] : []),
     ...(wal.length === 0 ? [] : ['', renderTable(['REPO', 'TIMELINE', 'FROM', 'TO', 'SEGMENTS', 'DECISION', 'REASON'], wal)]),
   ].join('\n');
+}
+
+function bucketToJson(bucket: BucketFacts) {
+  if ('unknown' in bucket) return bucket;
+  const { orphanedUploads, retained } = bucket;
+  return {
+    orphanedUploads: orphanedUploads.map(({ key, uploadId, initiatedAt }) => ({
+      key,
+      uploadId,
+      initiatedAt: formatInstantIso(initiatedAt),
+    })),
+    retained: { ...retained, noncurrentBytes: Number(retained.noncurrentBytes) },
+  };
+}
+
+function bucketLine({ bucket, facts: { snapshot } }: RepositoryExpiry): readonly string[] {
+  if (bucket === undefined) return [];
+  const where = `bucket of ${snapshot.repository}:`;
+  if ('unknown' in bucket) return [`${where} what it keeps beside the repository is not known: ${bucket.unknown}`];
+  const { noncurrentVersions, noncurrentBytes, deleteMarkers } = bucket.retained;
+  return [
+    `${where} ${formatBytes(noncurrentBytes)} in ${noncurrentVersions} versions that were overwritten or deleted, ${deleteMarkers} delete markers, ` +
+      `${bucket.orphanedUploads.length} uploads that were never completed`,
+  ];
 }
 
 function walNames({ timeline, firstSegment, lastSegment }: WalDecision, { repository }: RetentionPlan, { repositories }: ExpireFacts) {
@@ -75,6 +102,7 @@ export function retentionToJson(plan: RetentionPlan, facts: ExpireFacts) {
     }),
     walFloor: plan.walFloor ?? null,
     pins: (found?.facts.pins ?? []).map(({ label, until, reason }) => ({ label, until: untilToText(until), reason })),
+    bucket: found?.bucket === undefined ? null : bucketToJson(found.bucket),
     holds: plan.holds,
     differences: plan.differences,
   };

@@ -6,7 +6,7 @@ import type { StepResult } from '../step-handler.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 
 /** Letting backups and WAL go. */
-export function expireHandlers(ports: HandlerPorts): HandlersOf<'expire-backup' | 'expire-wal'> {
+export function expireHandlers(ports: HandlerPorts): HandlersOf<'expire-backup' | 'expire-wal' | 'abort-uploads'> {
   const { engine } = ports;
   return {
     'expire-backup': {
@@ -23,6 +23,17 @@ export function expireHandlers(ports: HandlerPorts): HandlersOf<'expire-backup' 
     'expire-wal': {
       preview: (step) => engine.previewExpireWal(step),
       run: (step, context) => unlessDenied(() => engine.expireWal(step, context), { repository: step.repository, floor: step.floor }),
+    },
+    'abort-uploads': {
+      preview: ({ uploads }) => uploads.map(({ key, uploadId }) => ({ argv: ['(s3)', 'AbortMultipartUpload', key, uploadId] })),
+      run: ({ repository, uploads }, { signal }) =>
+        unlessDenied(
+          () =>
+            ports.bucketWriters.changeBucket(repository, async (bucket) => {
+              for (const upload of uploads) await bucket.abortMultipartUpload(upload, signal);
+            }),
+          { repository, abortedUploads: uploads.length },
+        ),
     },
   };
 }

@@ -9,6 +9,7 @@ import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
 import { observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
+import { type BucketFacts, observeBucket } from './bucket.ts';
 import { hasLeftovers, lastBackupFailure, verdictsOf } from './history.ts';
 
 /** What a run of expiry is for. Plain JSON. */
@@ -27,6 +28,7 @@ export interface RepositoryExpiry {
   readonly facts: RetentionFacts;
   /** Whether an expiry was interrupted here, so that files may lie there that no catalogue names. */
   readonly hasLeftovers: boolean;
+  readonly bucket?: BucketFacts;
 }
 
 export interface ExpireFacts {
@@ -66,13 +68,16 @@ async function observeRepository(
   context: OperationContext,
 ): Promise<RepositoryExpiry> {
   const name = snapshot.repository;
+  const now = instantOfMicros(BigInt(intent.decidedAtMicros));
   const failedAt = lastBackupFailure(runs, name);
+  const bucket = await observeBucket(name, now, ports, context);
   return {
     policy: policyOf(cluster, name),
     hasLeftovers: hasLeftovers(runs, name),
+    ...(bucket === undefined ? {} : { bucket }),
     facts: {
       snapshot,
-      now: instantOfMicros(BigInt(intent.decidedAtMicros)),
+      now,
       pins: strongestPins([
         ...pins.filter(({ repository }) => repository === name),
         ...snapshot.backups.flatMap((backup) => pinOfAnnotation(backup) ?? []),

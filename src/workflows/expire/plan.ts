@@ -24,7 +24,7 @@ export function planExpire(intent: ExpireIntent, facts: ExpireFacts): Plan {
     );
   const plans = explainExpire(facts);
   return {
-    steps: plans.flatMap((plan, index) => stepsOf(intent, plan, facts.repositories[index]?.hasLeftovers === true)),
+    steps: plans.flatMap((plan, index) => stepsOf(intent, plan, facts.repositories[index])),
     warnings: [
       ...plans.flatMap(warningsOf),
       ...facts.unreadable.map((one) => `repository ${one.repository} could not be read: ${one.message}`),
@@ -49,12 +49,13 @@ function warningsOf({ repository, holds, differences }: RetentionPlan): readonly
   ];
 }
 
-function stepsOf({ cluster }: ExpireIntent, plan: RetentionPlan, hasLeftovers: RepositoryExpiry['hasLeftovers']): readonly Step[] {
+function stepsOf({ cluster }: ExpireIntent, plan: RetentionPlan, expiry: RepositoryExpiry | undefined): readonly Step[] {
   const going = plan.backups.filter(({ decision }) => decision === 'expire');
   const takesWal = plan.wal.some(({ decision }) => decision === 'expire');
   return [
     ...groupsOf(going).map((group) => backupStep(cluster, group)),
-    ...(plan.walFloor !== undefined && (takesWal || hasLeftovers) ? [walStep(plan, plan.walFloor, takesWal)] : []),
+    ...(plan.walFloor !== undefined && (takesWal || expiry?.hasLeftovers === true) ? [walStep(plan, plan.walFloor, takesWal)] : []),
+    ...uploadsSteps(plan, expiry),
   ];
 }
 
@@ -110,6 +111,16 @@ function walStep({ repository, wal }: RetentionPlan, floor: BackupLabel, takesWa
     repository,
     floor,
   };
+}
+
+/** Begun by a process that is long gone: seen by nobody, and paid for. */
+function uploadsSteps({ repository }: RetentionPlan, expiry: RepositoryExpiry | undefined): readonly Step[] {
+  const bucket = expiry?.bucket;
+  if (bucket === undefined || 'unknown' in bucket || bucket.orphanedUploads.length === 0) return [];
+  const uploads = bucket.orphanedUploads;
+  const title = `Abort ${uploads.length} uploads into repository ${repository} that were never completed`;
+  const base = expiring(`abort-uploads:${repository}`, title, 'each was begun more than 7 days ago');
+  return [{ ...base, kind: 'abort-uploads', probe: 'the bucket lists no such upload', repository, uploads }];
 }
 
 /** What one repository does not let go keeps the others from nothing. */

@@ -8,6 +8,10 @@ import { explainExpire, isConfirmable, planExpire } from '../../../src/workflows
 import { observePin, type PinIntent, planPin } from '../../../src/workflows/pin/plan.ts';
 import { agedEvents, buildCluster, type FakeCluster } from '../../fakes/cluster.ts';
 import { fakePorts, readOnlyPorts } from '../../fakes/ports.ts';
+import { createStepHandlers } from '../../../src/engine/handlers/index.ts';
+import { SpokeError } from '../../../src/errors.ts';
+import type { StepOf } from '../../../src/plan/step.ts';
+import { FakeBucket } from '../../fakes/object-store.ts';
 import { FakeProcess } from '../../fakes/process.ts';
 import { takeFakeBackup } from '../../fakes/repository.ts';
 
@@ -93,6 +97,31 @@ describe('the plan of an expiry', () => {
     built.world.advance(3 * 86_400_000);
     const plan = await planOf(built, { decidedAtMicros });
     expect(plan.steps.map(({ id }) => id)).toEqual([`expire-backup:local:${labelsOf(built)[0]}`, 'expire-wal:local']);
+  });
+
+  it('aborts the uploads into a bucket that nobody completes any more, and only those', async () => {
+    const built = aged([20, 9, 1]);
+    const bucket = new FakeBucket();
+    built.world.buckets.set('local', bucket);
+    const day = 86_400_000_000n;
+    bucket.beginUpload('repository/old', instantOfMicros(built.world.now() - 8n * day));
+    bucket.beginUpload('repository/new', instantOfMicros(built.world.now() - 6n * day));
+    const step = (await planOf(built)).steps.at(-1);
+    expect(step).toMatchObject({ kind: 'abort-uploads', uploads: [{ key: 'repository/old' }] });
+    const ports = fakePorts(new FakeProcess(built.world), built.cluster);
+    await createStepHandlers(ports)['abort-uploads'].run(step as StepOf<'abort-uploads'>, context);
+    expect(bucket.uploads.map(({ key }) => key)).toEqual(['repository/new']);
+    expect((await planOf(built)).steps.map(({ kind }) => kind)).toEqual(['expire-backup', 'expire-wal']);
+  });
+
+  it('does not take what a bucket does not tell for nothing, and goes on without it', async () => {
+    const built = aged([20, 9, 1]);
+    const bucket = new FakeBucket();
+    bucket.fault = new SpokeError('REPOSITORY_DENIED', 'AccessDenied');
+    built.world.buckets.set('local', bucket);
+    const { facts } = await observe(built);
+    expect(facts.repositories[0]?.bucket).toEqual({ unknown: 'AccessDenied' });
+    expect((await planOf(built)).steps.map(({ kind }) => kind)).toEqual(['expire-backup', 'expire-wal']);
   });
 
   it('takes an incremental backup of a pinned full one by itself', async () => {

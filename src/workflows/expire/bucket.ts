@@ -1,0 +1,34 @@
+import type { RepositoryName } from '../../domain/catalog/base-backup.ts';
+import { addMicros, type Instant } from '../../domain/time/instant.ts';
+import { asSpokeError } from '../../errors.ts';
+import type { ReadPorts } from '../../ports/bundle.ts';
+import type { MultipartUpload, RetainedVersions } from '../../ports/object-store.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+
+/** No backup takes so long: an upload that was begun before is nobody's any more. */
+const ORPHANED_AFTER_MICROS = 7n * 86_400_000_000n;
+
+/** What a bucket holds that its repository does not show. */
+export type BucketFacts =
+  | { readonly orphanedUploads: readonly MultipartUpload[]; readonly retained: RetainedVersions }
+  /** Rights that a backup does not need may be missing: then it is not known, which is not the same as none. */
+  | { readonly unknown: string };
+
+/** Undefined where the repository is no bucket. */
+export async function observeBucket(
+  repository: RepositoryName,
+  now: Instant,
+  ports: ReadPorts,
+  { signal }: OperationContext,
+): Promise<BucketFacts | undefined> {
+  try {
+    return await ports.buckets.withBucket(repository, async (bucket, prefix) => ({
+      orphanedUploads: await bucket.listMultipartUploads(prefix, addMicros(now, -ORPHANED_AFTER_MICROS), signal),
+      retained: await bucket.readRetainedVersions(prefix, signal),
+    }));
+  } catch (thrown) {
+    const error = asSpokeError(thrown);
+    if (error.code === 'REPOSITORY_UNAVAILABLE' || error.code === 'REPOSITORY_DENIED') return { unknown: error.message };
+    throw error;
+  }
+}
