@@ -21,6 +21,8 @@ import { createStepHandlers } from './engine/handlers/index.ts';
 import type { StepHandlers } from './engine/step-handler.ts';
 import { SpokeError } from './errors.ts';
 import type { ClusterAccess, ReadPorts, WritePorts } from './ports/bundle.ts';
+import type { RepositoryName } from './domain/catalog/base-backup.ts';
+import type { BucketReaders, BucketWriters } from './ports/buckets.ts';
 import type { Clock } from './ports/clock.ts';
 import type { FileOwner } from './ports/instance.ts';
 import type { LeaseStore } from './ports/lease.ts';
@@ -58,6 +60,7 @@ export async function composeCluster(
   const { reader, engine } = createPgbackrestEngine({ settings, runner, clock });
   const runs = createRunStore(configuration.stateDirectory);
   const pins = createPinStore(configuration.stateDirectory);
+  const buckets = bucketsOf(cluster, secrets);
   const ports = {
     catalog: reader,
     postgres,
@@ -65,7 +68,7 @@ export async function composeCluster(
     access,
     runs,
     pins,
-    buckets: { withBucket: () => Promise.resolve(undefined) },
+    buckets,
     clock,
     engine,
     postgresWriter: createPostgresWriter(),
@@ -74,7 +77,7 @@ export async function composeCluster(
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
     pinWriter: pins,
-    bucketWriters: { changeBucket: () => Promise.resolve() },
+    bucketWriters: buckets,
   };
   return {
     ports,
@@ -267,6 +270,32 @@ export async function openObjectStoreOf(
   const { createHousekeeping } = await import('./adapters/s3/housekeeping.ts');
   const s3 = await openS3(repository, secrets, { attempts: PATIENT_ATTEMPTS });
   return { ...createHousekeeping(s3), close: () => s3.close() };
+}
+
+/** Each is opened when somebody looks, and closed after that. */
+function bucketsOf(cluster: ClusterConfig, secrets: SecretContext): BucketReaders & BucketWriters {
+  async function using<T>(
+    name: RepositoryName,
+    use: (store: ObjectStoreReader & ObjectStoreWriter, repository: S3RepositoryConfig) => Promise<T>,
+  ) {
+    const repository = cluster.repositories.find((one) => one.name === name);
+    if (repository?.kind !== 's3') return undefined;
+    const store = await openObjectStoreOf(repository, secrets);
+    try {
+      return await use(store, repository);
+    } finally {
+      store.close();
+    }
+  }
+  return {
+    withBucket: (name, look) => using(name, (store, repository) => look(store, prefixesOf(cluster, repository))),
+    changeBucket: async (name, change) => void (await using(name, change)),
+  };
+}
+
+/** Clusters may share a path: only what pgBackRest keeps of this stanza. */
+function prefixesOf({ stanza }: ClusterConfig, { pathPrefix }: S3RepositoryConfig): readonly string[] {
+  return ['archive', 'backup'].map((folder) => `${pathPrefix}/${folder}/${stanza}/`.replace(/^\/+/, ''));
 }
 
 /** The SDK pauses between them for a random time that doubles, up to 20 s. */

@@ -43,6 +43,8 @@ export async function lockedRepositories(
 ): Promise<readonly string[]> {
   const { locksWholeStanza } = await catalog.readVersion(context);
   return locksWholeStanza === true ? cluster.repositories.map(({ name }) => name) : repositories;
+}
+
 /** Letting go of what is no longer needed, as the engine runs it. */
 export function expireWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workflow<ExpireIntent, ExpireFacts> {
   return {

@@ -19,7 +19,7 @@ export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): Rea
     buckets: {
       withBucket: async (repository, look) => {
         const bucket = process.world.buckets.get(repository);
-        return bucket === undefined ? undefined : look(bucket, '');
+        return bucket === undefined ? undefined : look(bucket, ['']);
       },
     },
     clock: fakeClock(process),

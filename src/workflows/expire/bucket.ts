@@ -22,13 +22,23 @@ export async function observeBucket(
   { signal }: OperationContext,
 ): Promise<BucketFacts | undefined> {
   try {
-    return await ports.buckets.withBucket(repository, async (bucket, prefix) => ({
-      orphanedUploads: await bucket.listMultipartUploads(prefix, addMicros(now, -ORPHANED_AFTER_MICROS), signal),
-      retained: await bucket.readRetainedVersions(prefix, signal),
-    }));
+    return await ports.buckets.withBucket(repository, async (bucket, prefixes) => {
+      const before = addMicros(now, -ORPHANED_AFTER_MICROS);
+      const uploads = await Promise.all(prefixes.map((prefix) => bucket.listMultipartUploads(prefix, before, signal)));
+      const retained = await Promise.all(prefixes.map((prefix) => bucket.readRetainedVersions(prefix, signal)));
+      return { orphanedUploads: uploads.flat(), retained: retained.reduce(sumOf) };
+    });
   } catch (thrown) {
     const error = asSpokeError(thrown);
     if (error.code === 'REPOSITORY_UNAVAILABLE' || error.code === 'REPOSITORY_DENIED') return { unknown: error.message };
     throw error;
   }
+}
+
+function sumOf(one: RetainedVersions, other: RetainedVersions): RetainedVersions {
+  return {
+    noncurrentVersions: one.noncurrentVersions + other.noncurrentVersions,
+    noncurrentBytes: one.noncurrentBytes + other.noncurrentBytes,
+    deleteMarkers: one.deleteMarkers + other.deleteMarkers,
+  };
 }
