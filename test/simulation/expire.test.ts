@@ -44,7 +44,7 @@ function begin({ ages: days, pinned }: Scenario): FakeCluster {
 function headerOf({ world }: FakeCluster): RunHeader {
   const intent: ExpireIntent = { cluster: 'main', repositories: [LOCAL], confirmed: true, decidedAtMicros: String(world.now()) };
   const by = { host: 'db1', user: 'postgres', programVersion: '0.1.0' };
-  return { runId: RUN_ID, verb: 'expire', cluster: 'main', startedAt: world.now(), ...by, intent };
+  return { runId: RUN_ID, verb: 'expire', cluster: 'main', startedAt: world.now(), trigger: { kind: 'manual' }, ...by, intent };
 }
 
 async function attempt(built: FakeCluster, header: RunHeader, disturbances = new Map<number, Disturbance>()) {

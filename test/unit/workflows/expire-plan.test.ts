@@ -179,7 +179,13 @@ describe('the history of runs', () => {
   const at = (second: number) => instantOfMicros(BigInt(second) * 1_000_000n);
   const run = (verb: RunHeader['verb'], entries: readonly Omit<JournalEntry, 'at'>[], start = 0): StoredRun => ({
     header: {
-      ...{ runId: `20261122T21162${start}Z-${verb}-k3f9` as RunId, verb, cluster: 'main', startedAt: at(start) },
+      ...{
+        runId: `20261122T21162${start}Z-${verb}-k3f9` as RunId,
+        verb,
+        cluster: 'main',
+        startedAt: at(start),
+        trigger: { kind: 'manual' } as const,
+      },
       ...{ host: 'db1', user: 'postgres', programVersion: '0.1.0', intent: { cluster: 'main', type: 'full', repositories: ['local'] } },
     },
     entries: entries.map((entry, index) => ({ ...entry, at: at(start + index) }) as JournalEntry),
