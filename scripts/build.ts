@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /** The same library as modules: of the CommonJS one nothing could be left out. */
@@ -47,17 +47,33 @@ const lazyBuiltins: Plugin = {
   },
 };
 
+/** What main.cjs starts beside --version, by the file that it is bundled of. */
+const BUNDLES = { 'run-cli': 'cli', 'run-backups': 'backups' } as const;
+
 /** The command line is a bundle of its own, so that --version, which needs none of it, reads none of it; it comes compiled. */
 const separateCli: Plugin = {
   name: 'separate-cli',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /\/cli\/run-cli\.ts$/ }, ({ kind }) =>
-      kind === 'dynamic-import' ? { path: 'cli', namespace: 'compiled' } : undefined,
+    onResolve({ filter: /\/cli\/run-(?:cli|backups)\.ts$/ }, ({ path, kind }) =>
+      kind === 'dynamic-import' ? { path: BUNDLES[basename(path, '.ts') as keyof typeof BUNDLES], namespace: 'compiled' } : undefined,
     );
-    onLoad({ filter: /.*/, namespace: 'compiled' }, () => ({
-      contents: `module.exports = require('./compiled.ts').loadCompiled(__dirname + '/cli.cjs', require);`,
+    onLoad({ filter: /.*/, namespace: 'compiled' }, ({ path }) => ({
+      contents: `module.exports = require('./compiled.ts').loadCompiled(__dirname + '/${path}.cjs', require);`,
       resolveDir: import.meta.dirname,
     }));
+  },
+};
+
+/** Leaves every other command out of the bundle of `backups`, and what the configuration's keys are for: only `config schema` says that. */
+const onlyBackups: Plugin = {
+  name: 'only-backups',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\/commands\// }, ({ path, kind }) =>
+      kind === 'dynamic-import' && path !== './commands/backups.ts' ? { path, namespace: 'left-out' } : undefined,
+    );
+    onResolve({ filter: /^\.\/described\.ts$/ }, ({ path }) => ({ path, namespace: 'undescribed' }));
+    onLoad({ filter: /.*/, namespace: 'undescribed' }, () => ({ contents: 'export const key = (_, schema) => schema;' }));
+    onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path }) => ({ contents: `throw new Error('${path} is not in this bundle');` }));
   },
 };
 
@@ -81,7 +97,7 @@ const COMMON: BuildOptions = {
 };
 
 /**
- * Bundles the program that starts in `entry` into `outDirectory`: main.cjs, cli.cjs and the large packages that are read when
+ * Bundles the program that starts in `entry` into `outDirectory`: main.cjs, cli.cjs, backups.cjs and the large packages that are read when
  * they are needed. One file for all of the command line, because finding and linking forty took longer than running one.
  * The old build stays until the new one is whole.
  */
@@ -90,8 +106,14 @@ export async function buildProgram(entry: string, outDirectory: string): Promise
   const old = `${outDirectory}.old-${process.pid}`;
   try {
     await build({ ...COMMON, entryPoints: { main: entry }, outdir: fresh, plugins: [separateCli, lazyPackages] });
-    const cli = join(dirname(entry), 'cli/run-cli.ts');
-    await build({ ...COMMON, entryPoints: { cli }, outdir: fresh, alias: ALIASES, plugins: [lazyPackages, lazyBuiltins] });
+    for (const [file, name] of Object.entries(BUNDLES))
+      await build({
+        ...COMMON,
+        entryPoints: { [name]: join(dirname(entry), `cli/${file}.ts`) },
+        outdir: fresh,
+        alias: ALIASES,
+        plugins: [...(name === 'backups' ? [onlyBackups] : []), lazyPackages, lazyBuiltins],
+      });
     for (const name of LAZY_PACKAGES)
       await build({
         ...COMMON,

@@ -1,9 +1,9 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { runCli as RunCli } from '../src/cli/run-cli.ts';
-import { compiledFile, runBundle } from './compiled.ts';
+import { compiledFile, doubled, runBundle } from './compiled.ts';
 
 /**
  * `node scripts/compile-ahead.ts <dist>` keeps the compiled code of the command line beside it. V8 compiles a function when it
@@ -11,23 +11,26 @@ import { compiledFile, runBundle } from './compiled.ts';
  * only knows one answer. Without the result everything works as well, and starts later.
  */
 async function compileAhead(dist: string): Promise<void> {
-  const file = join(dist, 'cli.cjs');
   const directory = mkdtempSync(join(tmpdir(), 'spoke-rehearsal-'));
   try {
-    const { script, exports } = runBundle(file, createRequire(file), undefined);
-    const { runCli } = exports as { readonly runCli: typeof RunCli };
-    const context = { signal: new AbortController().signal, version: '0', root: dist };
     const config = rehearsalConfiguration(directory);
-    for (const args of [['--json'], []]) {
-      const exitCode = await runCli(['backups', '--config', config, ...args], context);
-      if (exitCode !== 0) throw new Error(`rehearsing a listing of backups ended with ${exitCode}`);
-    }
-    const fresh = join(dist, `compiled.new-${process.pid}`);
-    writeFileSync(fresh, script.createCachedData(), { flush: true });
-    renameSync(fresh, compiledFile(file));
+    for (const bundle of ['cli.cjs', 'backups.cjs']) await compileBundle(join(dist, bundle), config);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+async function compileBundle(file: string, config: string): Promise<void> {
+  const { script, exports } = runBundle(file, createRequire(file), undefined);
+  const { runCli } = exports as { readonly runCli: typeof RunCli };
+  const context = { signal: new AbortController().signal, version: '0', root: dirname(file) };
+  for (const args of [['--json'], []]) {
+    const exitCode = await runCli(['backups', '--config', config, ...args], context);
+    if (exitCode !== 0) throw new Error(`rehearsing a listing of backups ended with ${exitCode}`);
+  }
+  const fresh = `${file}.new-${process.pid}`;
+  writeFileSync(fresh, doubled(script.createCachedData()), { flush: true });
+  renameSync(fresh, compiledFile(file));
 }
 
 /** A cluster with one node and one repository, of which pgBackRest has one backup to tell. */

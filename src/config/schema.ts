@@ -1,15 +1,11 @@
 // The mini variant: schemas without methods load and build in a tenth of the time, and every command pays for it.
 import * as z from 'zod/mini';
+import { key } from './described.ts';
 import { refusalOfExtraOption } from './generated-options.ts';
 import * as patterns from './patterns.ts';
 import { checkUrlTemplate } from './postgres-url.ts';
 import { durationOf } from './schedule-schema.ts';
 import { parseSecretReference, parseSecretText, SECRET_REFERENCE_PATTERN, SecretReference } from './secrets.ts';
-
-/** The same schema with a description for editors. */
-function key<T extends z.ZodMiniType>(description: string, schema: T): T {
-  return schema.check(z.describe(description));
-}
 
 /** Text of which the rule says what it must be. */
 function text(pattern: RegExp, rule: string) {

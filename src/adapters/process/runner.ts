@@ -35,7 +35,11 @@ export function createProcessRunner(options: { readonly graceMs?: number } = {})
   return {
     async run(request) {
       throwIfAborted(request.signal);
-      const launch = launchOf(request, { setpriv: findSetpriv(), timeout: findTimeout(), graceMs });
+      const launch = launchOf(request, {
+        setpriv: findSetpriv(),
+        timeout: request.readsOnly === true ? undefined : findTimeout(),
+        graceMs,
+      });
       throwIfAborted(request.signal);
       return runLaunch(request, launch, graceMs);
     },

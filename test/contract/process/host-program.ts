@@ -8,5 +8,6 @@ await createProcessRunner({ graceMs: 300 }).run({
   argv,
   signal: new AbortController().signal,
   timeoutMs: 60_000,
+  ...(mode === 'reads-only' && { readsOnly: true }),
   onLine: (line) => process.stdout.write(`${line}\n`),
 });

@@ -226,6 +226,18 @@ describe('a stall', () => {
   });
 });
 
+describe('what a child is started through', () => {
+  const parentOf = async (more: Partial<ProcessRequest>) => {
+    const { stdout } = await runner.run(request('/bin/sh', { argv: ['-c', 'echo $PPID'], ...more }));
+    return Number(stdout);
+  };
+
+  it('stands over what writes, to end its group, and not over what only reads', async () => {
+    expect(await parentOf({ readsOnly: true })).toBe(process.pid);
+    expect(await parentOf({})).not.toBe(process.pid);
+  });
+});
+
 describe('when this program ends', () => {
   async function hostWithChild(mode: string): Promise<{ host: ReturnType<typeof spawn>; pids: number[]; exited: Promise<unknown[]> }> {
     const host = spawn(process.execPath, [HOST, mode, join(EXECUTABLES, 'holds-on')], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -248,8 +260,8 @@ describe('when this program ends', () => {
     await Promise.all(pids.map(untilGone));
   });
 
-  it('the leader is ended by the kernel where it is killed by SIGKILL', async () => {
-    const host = spawn(process.execPath, [HOST, 'no-handler', '/bin/sh', '-c', 'echo $$; exec sleep 300'], {
+  it.each(['no-handler', 'reads-only'])('the leader is ended by the kernel where it is killed by SIGKILL (%s)', async (mode) => {
+    const host = spawn(process.execPath, [HOST, mode, '/bin/sh', '-c', 'echo $$; exec sleep 300'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const exited = once(host, 'exit');

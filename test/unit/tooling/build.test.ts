@@ -30,9 +30,18 @@ void (async () => {
 })();
 `;
 
+/** What is started for a listing of backups: of the two commands that it can load, its bundle has one. */
+const listing = `
+void (async () => {
+  process.stdout.write((await import('./commands/backups.ts')).what);
+  await import('./commands/restore.ts').catch((error) => process.stdout.write(', ' + error.message));
+})();
+`;
+
 /** The entry: it says something without the command line, or reads it. */
 const program = `
 if (process.argv[2] === 'nothing') process.stdout.write('nothing');
+else if (process.argv[2] === 'backups') void import('./cli/run-backups.ts');
 else void import('./cli/run-cli.ts');
 `;
 
@@ -44,8 +53,10 @@ describe('the build', () => {
     symlinkSync(join(repository, 'node_modules'), join(directory, 'node_modules'));
     writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(directory, 'main.ts'), program);
-    mkdirSync(join(directory, 'cli'));
+    mkdirSync(join(directory, 'cli/commands'), { recursive: true });
     writeFileSync(join(directory, 'cli/run-cli.ts'), commandLine);
+    writeFileSync(join(directory, 'cli/run-backups.ts'), listing);
+    for (const what of ['backups', 'restore']) writeFileSync(join(directory, `cli/commands/${what}.ts`), `export const what = '${what}';`);
     mkdirSync(join(dist, 'of-an-older-build'), { recursive: true });
     await buildProgram(join(directory, 'main.ts'), dist);
     rmSync(join(directory, 'node_modules'));
@@ -71,6 +82,11 @@ describe('the build', () => {
   it('leaves what is imported lazily out of the first file', () => {
     expect(readFileSync(join(dist, 'main.cjs')).length).toBeLessThan(4_096);
     expect(execFileSync(process.execPath, [join(dist, 'main.cjs'), 'nothing'], { encoding: 'utf8' })).toBe('nothing');
+  });
+
+  it('leaves all other commands out of what a listing of backups reads', () => {
+    const said = execFileSync(process.execPath, [join(dist, 'main.cjs'), 'backups'], { encoding: 'utf8' });
+    expect(said).toBe('backups, ./commands/restore.ts is not in this bundle');
   });
 
   it('leaves nothing of an older build, and no directory beside the new one', () => {

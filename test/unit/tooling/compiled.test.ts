@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { compiledFile, loadCompiled, runBundle } from '../../../scripts/compiled.ts';
+import { compiledFile, doubled, loadCompiled, runBundle } from '../../../scripts/compiled.ts';
 
 describe('the compiled code of a bundle', () => {
   let directory = '';
@@ -25,7 +25,7 @@ describe('the compiled code of a bundle', () => {
   it('is taken for the bundle that it was made of', () => {
     const compiled = compile();
     expect(runBundle(file, createRequire(file), compiled).script.cachedDataRejected).toBe(false);
-    writeFileSync(compiledFile(file), compiled);
+    writeFileSync(compiledFile(file), doubled(compiled));
     expect(load()).toBe('short');
   });
 
@@ -34,12 +34,25 @@ describe('the compiled code of a bundle', () => {
   });
 
   it.each([
-    ['of another bundle', () => compile(), 'a longer answer'],
+    ['of another bundle', () => doubled(compile()), 'a longer answer'],
+    ['there once', () => compile(), 'short'],
+    ['cut short', () => doubled(compile()).subarray(0, -1), 'short'],
+    ['of three bytes', () => Buffer.alloc(3), 'short'],
     ['of something else', () => Buffer.from('no code at all, but long enough to have a header of some kind'), 'short'],
     ['of nothing', () => Buffer.alloc(0), 'short'],
   ])('gives way to the bundle where it is %s', (_what, make, answer) => {
     writeFileSync(compiledFile(file), make());
     write(answer);
     expect(load()).toBe(answer);
+  });
+
+  it('gives way to the bundle wherever one bit of it is another', () => {
+    const kept = doubled(compile());
+    for (let at = 0; at < kept.length; at++) {
+      const damaged = Buffer.from(kept);
+      damaged.writeUInt8(damaged.readUInt8(at) ^ (1 << (at % 8)), at);
+      writeFileSync(compiledFile(file), damaged);
+      expect(load(), `byte ${at}`).toBe('short');
+    }
   });
 });
