@@ -41,7 +41,7 @@ export function renderResults(at: string, machine: Machine, results: readonly Me
   const what = results.map(({ name, ours, bare }) => `- **${name}**: ours is ${ours.what}; bare is ${bare.what}.`);
   return `# Benchmark results
 
-Measured ${at} by \`npm run bench\`: pairs in turn, the ratio is the median of the ratios of the pairs (quartiles in brackets). Only ratios mean something: the
+Measured ${at} by \`npm run bench\`, which leaves rows that \`--only\` did not name as an earlier run measured them: pairs in turn, the ratio is the median of the ratios of the pairs (quartiles in brackets). Only ratios mean something: the
 machine is shared. ${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, PostgreSQL ${machine.postgres}, pgBackRest ${machine.pgbackrest}.
 
 | what | ours, median | bare, median | ratio | goal | met | pairs |
