@@ -15,6 +15,7 @@ type AddCommand = (program: Command, context: CommandContext) => void;
 const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['backup', addBackup],
   ['backups', addBackups],
+  ['verify', addVerify],
   ['expire', addExpire],
   ['pin', addPin],
   ['unpin', addUnpin],
@@ -90,6 +91,14 @@ function addBackups(program: Command, context: CommandContext): void {
     .description('list the backups in every repository')
     .option('--repo <name>', 'only this repository')
     .action(async (options) => (await import('./commands/backups.ts')).backupsCommand(options, context));
+}
+
+function addVerify(program: Command, context: CommandContext): void {
+  withChanging(program.command('verify'))
+    .description('read every file of the repositories and compare its checksum')
+    .option('--repo <name>', 'a repository of the configuration, or all', 'all')
+    .addHelpText('after', '\nExample:\n  spoke-backup verify --repo s3')
+    .action(async (options) => (await import('./commands/verify.ts')).verifyCommand(options, context));
 }
 
 function addExpire(program: Command, context: CommandContext): void {

@@ -96,7 +96,9 @@ async function recordFailure(step: Step, error: SpokeError, context: EngineConte
   const { runId } = context;
   context.emit({ kind: 'step-failed', runId, step, code: error.code, message: error.message });
   try {
-    await journal(context, { at: context.clock.now(), kind: 'step-failed', step: step.id, code: error.code, message: error.message });
+    const { code, message, details } = error;
+    const entry = { at: context.clock.now(), kind: 'step-failed', step: step.id, code, message } as const;
+    await journal(context, Object.keys(details).length === 0 ? entry : { ...entry, details });
   } catch (thrown) {
     context.emit({ kind: 'note', runId, level: 'warning', message: `the journal cannot be written: ${asSpokeError(thrown).message}` });
   }

@@ -12,6 +12,7 @@ import {
   type SetupArchivingIntent,
   wantedSettings,
 } from '../workflows/setup-archiving/plan.ts';
+import { observeVerify, planVerify, reasonAgainstVerify, type VerifyFacts, type VerifyIntent } from '../workflows/verify/plan.ts';
 import type { Workflow } from './execute-run.ts';
 
 /** Taking backups, as the engine runs it. */
@@ -87,5 +88,20 @@ export function setupArchivingWorkflow(
         context,
       ),
     plan: (intent, facts) => planSetupArchiving(intent, facts),
+  };
+}
+
+/** Reading back what is stored, as the engine runs it. */
+export function verifyWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workflow<VerifyIntent, VerifyFacts> {
+  return {
+    title: 'verify',
+    claim: ({ repositories }) => ({ verb: 'verify', repositories }),
+    observe: (intent, run, context) => observeVerify(cluster, intent, run, ports, context),
+    outcomeOf: ({ repositories }, { failures }) => (failures.length > 0 || repositories.unreadable.length > 0 ? 'failed' : 'succeeded'),
+    plan: (intent, facts) => {
+      const refusal = reasonAgainstVerify(intent, facts);
+      if (refusal !== undefined) throw refusal;
+      return planVerify(facts);
+    },
   };
 }

@@ -94,6 +94,7 @@ export type Step = StepBase &
         /** Empty: the annotation is removed. */
         readonly value: string;
       }
+    | { readonly kind: 'verify-repository'; readonly repository: RepositoryName }
     | { readonly kind: 'close-wal-segment'; readonly node: string; readonly repositories: readonly RepositoryName[] }
     | {
         readonly kind: 'reserve-restore-area';

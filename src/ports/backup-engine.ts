@@ -73,6 +73,8 @@ export interface VerifyReport {
   readonly ok: boolean;
   /** One line a fault found. */
   readonly faults: readonly string[];
+  /** The backups that faults are about: none of them may be relied on. WAL that is damaged is in `faults` alone. */
+  readonly damagedBackups: readonly BackupLabel[];
 }
 
 /** How much of a repository is read. */
@@ -120,6 +122,7 @@ export interface BackupEnginePreview {
   previewCheckArchiving(): readonly CommandPreview[];
   /** Settings of PostgreSQL that take the place of restoreBackup's while the server is beside: they fetch WAL as fast as the engine can. */
   replaySettings(replay: Replay): Readonly<Record<string, string>>;
+  previewVerify(repository: RepositoryName): readonly CommandPreview[];
   /** The settings that PostgreSQL needs so that its WAL reaches every repository. */
   archivingSettings(): Readonly<Record<string, string>>;
 }

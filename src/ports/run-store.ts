@@ -4,7 +4,7 @@ import type { Instant } from '../domain/time/instant.ts';
 /** For example `20261122T211628Z-restore-k3f9`: sorts by time, is a file name, is unique. */
 export type RunId = string & { readonly __brand: 'RunId' };
 
-export type RunVerb = 'backup' | 'restore' | 'setup-archiving' | 'expire' | 'pin';
+export type RunVerb = 'backup' | 'restore' | 'setup-archiving' | 'expire' | 'pin' | 'verify';
 
 /** What a run is for; written before its first step and never changed. `intent` is the workflow's own, plain JSON. */
 export interface RunHeader {
@@ -24,7 +24,14 @@ export type JournalEntry =
   | { readonly at: Instant; readonly kind: 'attempt'; readonly pid: number; readonly detail: unknown }
   | { readonly at: Instant; readonly kind: 'step-started'; readonly step: string; readonly detail: unknown }
   | { readonly at: Instant; readonly kind: 'step-finished'; readonly step: string; readonly seconds: number; readonly result: unknown }
-  | { readonly at: Instant; readonly kind: 'step-failed'; readonly step: string; readonly code: string; readonly message: string }
+  | {
+      readonly at: Instant;
+      readonly kind: 'step-failed';
+      readonly step: string;
+      readonly code: string;
+      readonly message: string;
+      readonly details?: unknown;
+    }
   | { readonly at: Instant; readonly kind: 'note'; readonly message: string; readonly detail: unknown }
   | { readonly at: Instant; readonly kind: 'run-finished'; readonly outcome: RunOutcome; readonly result: unknown };
 

@@ -26,9 +26,10 @@ export function fakeCatalogReader(process: FakeProcess): BackupCatalogReader {
       }),
     verifyRepository: (name) =>
       process.read(() => {
+        if (!world.configurationIsCurrent) throw new SpokeError('REFUSED_PRECONDITION', 'the configuration is not up to date');
         const { damagedBackups, damagedSegments } = repositoryNamed(world, name);
-        const faults = [...damagedBackups, ...damagedSegments];
-        return { ok: faults.length === 0, faults };
+        const faults = [...damagedBackups, ...damagedSegments].map(String);
+        return { ok: faults.length === 0, faults, damagedBackups: [...damagedBackups] as BackupLabel[] };
       }),
   };
 }
@@ -45,6 +46,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     previewExpireBackup: ({ repository, label }) => [{ argv: ['fake', 'expire', repository, label] }],
     previewExpireWal: ({ repository, floor }) => [{ argv: ['fake', 'expire-wal', repository, floor] }],
     previewAnnotate: ({ repository, label, key }) => [{ argv: ['fake', 'annotate', repository, label, key] }],
+    previewVerify: (repository) => [{ argv: ['fake', 'verify', repository] }],
     archivingSettings: () => FAKE_ARCHIVING_SETTINGS,
     writeConfiguration: () => process.change('write configuration', () => void (world.configurationIsCurrent = true)),
     createRepositories: () =>

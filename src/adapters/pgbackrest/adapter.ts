@@ -96,6 +96,7 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
     // How many full backups there are from the floor on is counted right before.
     previewExpireWal: (request) => [preview(expireWalArguments(settings, indexOf(request.repository), `<fulls from ${request.floor} on>`))],
     previewAnnotate: (request) => [preview(annotateArguments(settings, indexOf(request.repository), request))],
+    previewVerify: (name) => [preview(verifyArguments(settings, indexOf(name)))],
     archivingSettings: () => ({ archive_mode: 'on', archive_command: archiveCommand(settings) }),
     writeConfiguration: () => writeConfigurationFile(parts, { signal: new AbortController().signal }),
     async createRepositories(context) {

@@ -1,3 +1,4 @@
+import type { BackupLabel } from '../../domain/catalog/base-backup.ts';
 import { SpokeError } from '../../errors.ts';
 import type { VerifyReport } from '../../ports/backup-engine.ts';
 
@@ -12,7 +13,12 @@ export function readVerifyReport(text: string): VerifyReport {
     throw new SpokeError('TOOL_FAILED', `pgbackrest verify gave no verdict: ${text.trim().slice(0, 300) || 'it printed nothing'}`);
   const faults = faultsOf(lines);
   const ok = verdict === 'ok' && faults.length === 0;
-  return { ok, faults: ok || faults.length > 0 ? faults : [`status: ${verdict}`] };
+  return { ok, faults: ok || faults.length > 0 ? faults : [`status: ${verdict}`], damagedBackups: damagedBackups(faults) };
+}
+
+function damagedBackups(faults: readonly string[]): BackupLabel[] {
+  const labels = faults.flatMap((fault) => /^backup: ([^:,\s]+)/.exec(fault)?.[1] ?? []);
+  return [...new Set(labels)] as BackupLabel[];
 }
 
 /** A line that names an archive or a backup is followed by one that counts its faults by kind. */

@@ -13,6 +13,7 @@ import { runExpire } from './expire.ts';
 import { runPin } from './pin.ts';
 import { runRestore } from './restore.ts';
 import { runSetupArchiving } from './setup-archiving.ts';
+import { runVerify } from './verify.ts';
 
 /** `spoke-backup runs` */
 export async function listRunsCommand(options: GlobalOptions, context: CommandContext): Promise<void> {
@@ -84,6 +85,8 @@ async function resume(run: StoredRun, session: Session, context: CommandContext)
       return runPin(run.header, session, context);
     case 'setup-archiving':
       return runSetupArchiving(run.header, session, context);
+    case 'verify':
+      return runVerify(run.header, session, context);
   }
 }
 

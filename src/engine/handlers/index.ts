@@ -8,6 +8,7 @@ import type { HandlerPorts } from './ports.ts';
 import { restartHandlers } from './restart.ts';
 import { restoreAreaHandlers } from './restore-area.ts';
 import { swapHandlers } from './swap.ts';
+import { verifyHandlers } from './verify.ts';
 
 /** A handler for every kind of step there is. */
 export function createStepHandlers(ports: HandlerPorts): StepHandlers {
@@ -20,5 +21,6 @@ export function createStepHandlers(ports: HandlerPorts): StepHandlers {
     ...restartHandlers(ports),
     ...restoreAreaHandlers(ports),
     ...swapHandlers(ports),
+    ...verifyHandlers(ports),
   };
 }

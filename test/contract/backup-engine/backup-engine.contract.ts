@@ -317,7 +317,7 @@ export function describeBackupEngine(name: string, create: () => Promise<EngineU
     });
 
     it('finds a sound repository sound', async () => {
-      expect(await tested.reader.verifyRepository(first, context)).toEqual({ ok: true, faults: [] });
+      expect(await tested.reader.verifyRepository(first, context)).toEqual({ ok: true, faults: [], damagedBackups: [] });
     });
 
     it('finds a flipped byte when it verifies, and fails a restore of that backup alone', async () => {
@@ -325,10 +325,11 @@ export function describeBackupEngine(name: string, create: () => Promise<EngineU
       const report = await tested.reader.verifyRepository(first, context);
       expect(report.ok).toBe(false);
       expect(report.faults.join('\n')).toContain(labels.full);
+      expect(report.damagedBackups).toContain(labels.full);
       const error = await errorOf(restore({ label: labels.full }));
       expect(error.code).toBe('BACKUP_DAMAGED');
       await mend();
-      expect(await tested.reader.verifyRepository(first, context)).toEqual({ ok: true, faults: [] });
+      expect(await tested.reader.verifyRepository(first, context)).toEqual({ ok: true, faults: [], damagedBackups: [] });
     });
 
     it('never calls a repository empty that it cannot read, and the other one answers all the same', async () => {

@@ -86,7 +86,7 @@ describe('repo-ls', () => {
 
 describe('verify', () => {
   it('finds nothing in a sound repository', () => {
-    expect(readVerifyReport(SOUND)).toEqual({ ok: true, faults: [] });
+    expect(readVerifyReport(SOUND)).toEqual({ ok: true, faults: [], damagedBackups: [] });
   });
 
   it('names each damaged archive and backup with what is wrong', () => {
@@ -97,11 +97,16 @@ describe('verify', () => {
         'backup: 20261122-221437F: invalid',
         'backup: 20261122-221437F: missing: 1, checksum invalid: 1',
       ],
+      damagedBackups: ['20261122-221437F'],
     });
   });
 
   it('does not take an error without details for soundness', () => {
-    expect(readVerifyReport('stanza: demo\nstatus: error\n')).toEqual({ ok: false, faults: ['status: error'] });
+    expect(readVerifyReport('stanza: demo\nstatus: error\n')).toEqual({
+      ok: false,
+      faults: ['status: error'],
+      damagedBackups: [],
+    });
   });
 
   it('does not take counted faults for soundness whatever the verdict says', () => {

@@ -3,7 +3,7 @@ import { previewStep } from '../../../src/cli/render/plan.ts';
 import type { BackupLabel, RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
 import type { RecoveryTarget } from '../../../src/domain/recovery/target.ts';
 import { createStepHandlers } from '../../../src/engine/handlers/index.ts';
-import { setupArchivingWorkflow } from '../../../src/engine/simple-workflows.ts';
+import { setupArchivingWorkflow, verifyWorkflow } from '../../../src/engine/simple-workflows.ts';
 import type { Plan } from '../../../src/plan/step.ts';
 import type { RunId } from '../../../src/ports/run-store.ts';
 import { observeExpire } from '../../../src/workflows/expire/facts.ts';
@@ -131,6 +131,21 @@ describe('a dry run', () => {
     expect(shown.map((step) => [step.kind, step.commands.length])).toEqual([
       ['save-pin', 1],
       ['annotate-backup', 1],
+    ]);
+    expect(one.process.passed).toEqual([]);
+  });
+
+  it('of a verification changes nothing, and shows that the configuration would be written where it is not up to date', async () => {
+    const one = frozen({ repositories: 2 });
+    one.built.world.configurationIsCurrent = false;
+    const workflow = verifyWorkflow(one.built.cluster, one.ports);
+    const intent = { cluster: one.built.cluster.name, repositories: one.built.cluster.repositories.map(({ name }) => name) };
+    const run = { header: { ...headerOf({} as never), intent }, entries: [] };
+    const shown = one.preview(workflow.plan(intent, await workflow.observe(intent, run, context), RUN_ID));
+    expect(shown.map((step) => [step.kind, step.commands.length])).toEqual([
+      ['write-configuration', 1],
+      ['verify-repository', 1],
+      ['verify-repository', 1],
     ]);
     expect(one.process.passed).toEqual([]);
   });
