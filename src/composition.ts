@@ -13,6 +13,7 @@ import { createLeaseFiles } from './adapters/state/lease-files.ts';
 import { isGoneFromHere, ownIdentity, type ProcessIdentity } from './adapters/state/process-identity.ts';
 import { createPinStore } from './adapters/state/pin-store.ts';
 import { newRunId } from './adapters/state/run-id.ts';
+import { createRunProcesses } from './adapters/state/run-processes.ts';
 import { createRunStore } from './adapters/state/run-store.ts';
 import type { ClusterConfig, Configuration, NodeConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
 import { resolveNodeUrl, resolveSecret, type SecretContext } from './config/resolve-secret.ts';
@@ -76,6 +77,7 @@ export async function composeCluster(
     services: createServiceControl({ runner }),
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
+    runProcesses: createRunProcesses(configuration.stateDirectory),
     pinWriter: pins,
     bucketWriters: buckets,
   };

@@ -183,6 +183,7 @@ function addStatus(program: Command, context: CommandContext): void {
 
 function addRuns(program: Command, context: CommandContext): void {
   const runs = withGlobals(program.command('runs')).description('what was run, and how it ended').passThroughOptions();
+  runs.option('--limit <count>', 'the newest so many', '100');
   runs.action(async (options) => (await import('./commands/runs.ts')).listRunsCommand(options, context));
   withGlobals(runs.command('show <run>'))
     .description('the journal of one run')
@@ -190,6 +191,12 @@ function addRuns(program: Command, context: CommandContext): void {
   withChanging(runs.command('resume [run]'))
     .description('go on with a run that was interrupted (the newest one where none is named)')
     .action(async (run, options) => (await import('./commands/runs.ts')).resumeRunCommand(run, options, context));
+  withGlobals(runs.command('cancel <run>'))
+    .description('end a run for good: stop its process, remove what it left beside, never resume it')
+    .action(async (run, options) => (await import('./commands/runs.ts')).cancelRunCommand(run, options, context));
+  withGlobals(runs.command('rebuild'))
+    .description('set aside what cannot be read, and learn of the backups in the repositories')
+    .action(async (options) => (await import('./commands/runs.ts')).rebuildRunsCommand(options, context));
 }
 
 function addSchedule(program: Command, context: CommandContext): void {

@@ -9,8 +9,16 @@ export interface Configuration {
   readonly stateDirectory: string;
   /** IANA name of the zone of instants typed without one; without it such an instant is refused. */
   readonly timezone?: string;
+  readonly history: HistoryConfig;
   /** In the order of the file. */
   readonly clusters: ReadonlyMap<string, ClusterConfig>;
+}
+
+/** Runs that ended are forgotten when there are more, or when they are older. */
+export interface HistoryConfig {
+  /** Of each verb and cluster. */
+  readonly keepRuns: number;
+  readonly keepDays: number;
 }
 
 /** One PostgreSQL cluster: a primary and its standbys, and where their backups go. */

@@ -216,6 +216,11 @@ const cluster = z.strictObject({
   schedules: z._default(key('Names of schedules, or absolute paths of schedule files.', z.array(scheduleName).check(z.maxLength(64))), []),
 });
 
+const history = z.strictObject({
+  keepRuns: z._default(key('Runs that are kept of each kind.', wholeNumber(10, 100_000)), 1000),
+  keepDays: z._default(key('Days for which runs are kept.', days), 400),
+});
+
 const timezone = z.string().check(z.refine(patterns.isTimezone, { error: patterns.TIMEZONE_RULE }));
 const clusters = z.record(name, cluster).check(z.refine((all) => Object.keys(all).length > 0, { error: 'must name at least one cluster' }));
 
@@ -223,6 +228,7 @@ const clusters = z.record(name, cluster).check(z.refine((all) => Object.keys(all
 export const configurationSchema = z.strictObject({
   stateDirectory: z._default(key('Directory of the journals, locks and generated files.', absolutePath), '/var/lib/spoke-backup'),
   timezone: z.optional(key('Zone of instants that are typed without one; without it they are refused.', timezone)),
+  history: z.prefault(key('How much of the history of runs is kept.', history), {}),
   clusters: key('The clusters, by name.', clusters),
 });
 

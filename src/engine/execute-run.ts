@@ -5,6 +5,7 @@ import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import type { RunHeader, RunOutcome, StoredRun } from '../ports/run-store.ts';
 import type { EventSink } from '../telemetry/events.ts';
+import { endOf } from '../workflows/runs/judge.ts';
 import { acquireLeases, type HeldLeases } from './leases.ts';
 import { type PlanOutcome, runPlan } from './run-plan.ts';
 import type { StepHandlers } from './step-handler.ts';
@@ -23,6 +24,10 @@ export interface Workflow<Intent, Facts> {
   outcomeOf?(facts: Facts, outcome: PlanOutcome): RunOutcome;
   /** After the last failure, or a cancellation: ends what still runs, removes what can never be resumed. */
   cleanUp?(intent: Intent, error: SpokeError, context: OperationContext): Promise<void>;
+  /** Why the run may only be resumed and not be given up; undefined where it may. */
+  reasonAgainstAbandoning?(intent: Intent, run: StoredRun, context: OperationContext): Promise<SpokeError | undefined>;
+  /** Removes what a run that is given up has left, where nothing else needs it. */
+  abandon?(intent: Intent, context: OperationContext): Promise<void>;
 }
 
 /** The cluster and the host are those of the run. */
@@ -55,10 +60,14 @@ export async function executeRun<Intent, Facts>(
   }
 }
 
-async function acquireClaim<Intent, Facts>(
+/** What claiming needs of the context. */
+export type ClaimContext = Omit<ExecutionContext, 'handlers'>;
+
+/** Takes what the run works on, as its workflow says. Throws LOCKED with the holder where another has it (after `waitMs`). */
+export async function acquireClaim<Intent, Facts>(
   workflow: Workflow<Intent, Facts>,
   header: RunHeader,
-  context: ExecutionContext,
+  context: ClaimContext,
 ): Promise<HeldLeases> {
   const { ports, signal, pid, emit, waitMs } = context;
   const { runId, cluster, host } = header;
@@ -138,9 +147,11 @@ function hintOfRun({ hint, exitCode }: SpokeError, runId: string): string {
   return isComplete ? hint : `${hint.replace(/\.$/, '')}; then: ${RESUME} ${runId}`;
 }
 
+/** Whether it was there already. Throws REFUSED_PRECONDITION where it was given up, which may have been while it queued. */
 async function ensureCreated(header: RunHeader, { ports }: ExecutionContext): Promise<boolean> {
   try {
-    await ports.runs.read(header.runId);
+    const run = await ports.runs.read(header.runId);
+    if (endOf(run)?.isFinal === true) throw new SpokeError('REFUSED_PRECONDITION', `run ${header.runId} was given up`);
     return true;
   } catch (thrown) {
     if (asSpokeError(thrown).code !== 'RUN_NOT_FOUND') throw thrown;

@@ -5,7 +5,7 @@ import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
 import type { PinReader, PinWriter } from './pin-store.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
-import type { RunReader, RunWriter } from './run-store.ts';
+import type { RunProcesses, RunReader, RunWriter } from './run-store.ts';
 import type { ServiceControl } from './service-control.ts';
 
 /** How the nodes of one cluster are reached. */
@@ -35,6 +35,7 @@ export interface WritePorts {
   readonly runWriter: RunWriter;
   /** Where runs claim what they work on, in the order in which they are asked. */
   readonly leases: readonly LeaseStore[];
+  readonly runProcesses: RunProcesses;
   readonly pinWriter: PinWriter;
   readonly bucketWriters: BucketWriters;
 }

@@ -1,17 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createSystemClock } from '../../src/adapters/clock/clock.ts';
 import { createLeaseFiles } from '../../src/adapters/state/lease-files.ts';
 import { claimOf, FIRST, holderOf, leaseContract, leaseOf } from './lease.contract.ts';
 import { asRoot } from './privileges.ts';
+import { leaseFileOf, rewriteLease, startTaker, takenBy } from './taker.ts';
 
-const TAKER = fileURLToPath(new URL('./lock-taker.ts', import.meta.url));
 const clock = createSystemClock();
 const signal = new AbortController().signal;
 
@@ -36,88 +32,45 @@ leaseContract('files in the state directory', () => {
 
 const acquire = (state: string) => createLeaseFiles(state, clock).tryAcquire(claimOf(), holderOf(FIRST), signal);
 
-/** A process of its own that takes the lease when told to. */
-interface Taker {
-  readonly process: ChildProcess;
-  take(): void;
-  /** The next line it prints. */
-  line(): Promise<string>;
-  end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void>;
-}
-
-async function startTaker(state: string, host = 'db1'): Promise<Taker> {
-  const child = spawn(process.execPath, [TAKER, state, host, 'stay'], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const exited = once(child, 'exit');
-  const taker: Taker = {
-    process: child,
-    take: () => child.stdin.write('go\n'),
-    line: async () => String((await lines.next()).value),
-    async end(kill) {
-      child.kill(kill);
-      await exited;
-    },
-  };
-  cleanUps.push(() => taker.end('SIGKILL'));
-  expect(await taker.line()).toBe('ready');
-  return taker;
-}
-
-async function takenBy(state: string, host?: string): Promise<Taker> {
-  const taker = await startTaker(state, host);
-  taker.take();
-  expect(await taker.line()).toBe('acquired');
-  return taker;
-}
-
-const filesIn = (state: string, suffix: string) => readdirSync(join(state, 'locks')).filter((name) => name.endsWith(suffix));
-const leaseFileOf = (state: string) => join(state, 'locks', filesIn(state, '.lease')[0] ?? '');
-
-/** Changes what the file tells of its holder. */
-function rewrite(state: string, change: Readonly<Record<string, unknown>>): void {
-  const record: unknown = JSON.parse(readFileSync(leaseFileOf(state), 'utf8'));
-  writeFileSync(leaseFileOf(state), JSON.stringify(Object.assign({}, record, change)));
-}
-
 describe('a lease in a file', () => {
   it('of another living process is respected', async () => {
     const state = stateDirectory();
-    const taker = await takenBy(state);
+    const taker = await takenBy(state, cleanUps);
     expect(await acquire(state)).toMatchObject({ kind: 'held', by: { holder: { pid: taker.process.pid }, isOutOfSight: false } });
   });
 
   it('of a process that was killed is taken over, and nothing is left of either', async () => {
     const state = stateDirectory();
-    await (await takenBy(state)).end('SIGKILL');
+    await (await takenBy(state, cleanUps)).end('SIGKILL');
     await leaseOf(await acquire(state)).release();
     expect(readdirSync(join(state, 'locks'))).toEqual(['epoch']);
   });
 
   it('of a process whose pid was used again is taken over', async () => {
     const state = stateDirectory();
-    await takenBy(state);
-    rewrite(state, { startTicks: '1' });
+    await takenBy(state, cleanUps);
+    rewriteLease(state, { startTicks: '1' });
     await leaseOf(await acquire(state)).release();
   });
 
   it('from before the machine was started again is taken over', async () => {
     const state = stateDirectory();
-    await takenBy(state);
-    rewrite(state, { bootId: 'ffffffff-0000-4000-8000-000000000000' });
+    await takenBy(state, cleanUps);
+    rewriteLease(state, { bootId: 'ffffffff-0000-4000-8000-000000000000' });
     await leaseOf(await acquire(state)).release();
   });
 
   it('of another host is respected, and the file to remove by hand is named', async () => {
     const state = stateDirectory();
-    await (await takenBy(state, 'db2')).end('SIGKILL');
-    rewrite(state, { bootId: 'ffffffff-0000-4000-8000-000000000000' });
+    await (await takenBy(state, cleanUps, 'db2')).end('SIGKILL');
+    rewriteLease(state, { bootId: 'ffffffff-0000-4000-8000-000000000000' });
     expect(await acquire(state)).toMatchObject({ kind: 'held', by: { isOutOfSight: true, file: leaseFileOf(state) } });
   });
 
   it('of another container on this host is respected: its pids mean nothing here', async () => {
     const state = stateDirectory();
-    await (await takenBy(state)).end('SIGKILL');
-    rewrite(state, { pidNamespace: 'pid:[1]' });
+    await (await takenBy(state, cleanUps)).end('SIGKILL');
+    rewriteLease(state, { pidNamespace: 'pid:[1]' });
     expect(await acquire(state)).toMatchObject({ kind: 'held', by: { isOutOfSight: true } });
   });
 
@@ -132,7 +85,7 @@ describe('a lease in a file', () => {
 
   it('in a form that a later version may have is respected', async () => {
     const state = stateDirectory();
-    await takenBy(state);
+    await takenBy(state, cleanUps);
     const path = leaseFileOf(state);
     writeFileSync(path, '{"schema":2,"holder":{"pid":1}}');
     await expect(acquire(state)).rejects.toMatchObject({ code: 'LOCKED', details: { lockFile: path } });
@@ -141,8 +94,8 @@ describe('a lease in a file', () => {
   it('that its holder left behind goes to exactly one of several processes that take it over at once', async () => {
     for (let round = 0; round < 3; round += 1) {
       const state = stateDirectory();
-      await (await takenBy(state)).end('SIGKILL');
-      const takers = await Promise.all(Array.from({ length: 5 }, () => startTaker(state)));
+      await (await takenBy(state, cleanUps)).end('SIGKILL');
+      const takers = await Promise.all(Array.from({ length: 5 }, () => startTaker(state, cleanUps)));
       for (const taker of takers) taker.take();
       const answers = await Promise.all(takers.map((taker) => taker.line()));
       expect(answers.toSorted()).toEqual(['acquired', 'held', 'held', 'held', 'held']);
@@ -151,7 +104,7 @@ describe('a lease in a file', () => {
 
   it('is had also when others died while they held the guard, and while they took it over', async () => {
     const state = stateDirectory();
-    await (await takenBy(state)).end('SIGKILL');
+    await (await takenBy(state, cleanUps)).end('SIGKILL');
     const record = JSON.parse(readFileSync(leaseFileOf(state), 'utf8')) as { token: string };
     const guard = join(state, 'locks', 'guard.lock');
     writeFileSync(guard, JSON.stringify(record));

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addMicros, instantOfMicros } from '../../src/domain/time/instant.ts';
-import type { JournalEntry, RunHeader, RunId, RunReader, RunWriter } from '../../src/ports/run-store.ts';
+import type { JournalEntry, RunFilter, RunHeader, RunId, RunReader, RunWriter } from '../../src/ports/run-store.ts';
 
 /** A store under test, with its clean-up. */
 export interface Subject<T> {
@@ -68,6 +68,38 @@ export function runStoreContract(name: string, make: () => Promise<Subject<RunRe
       await store.create(headerOf(FIRST));
       await store.create(headerOf(SECOND, addMicros(START, 1_000_000n)));
       expect((await store.list()).map((run) => run.header.runId)).toEqual([SECOND, FIRST]);
+    });
+
+    it('lists only the runs that are meant', async () => {
+      await store.create(headerOf(FIRST));
+      await store.create({ ...headerOf(SECOND, addMicros(START, 1_000_000n)), verb: 'backup' });
+      const idsOf = async (filter: RunFilter) => (await store.list(filter)).map((run) => run.header.runId);
+      expect(await idsOf({ verbs: ['restore'] })).toEqual([FIRST]);
+      expect(await idsOf({ verbs: ['setup-archiving', 'backup'] })).toEqual([SECOND]);
+      expect(await idsOf({ startedSince: addMicros(START, 1_000_000n) })).toEqual([SECOND]);
+      expect(await idsOf({ limit: 1 })).toEqual([SECOND]);
+      expect(await idsOf({ cluster: 'other' })).toEqual([]);
+      expect(await store.listIds()).toEqual([SECOND, FIRST]);
+      expect(await store.listIds({ verbs: ['restore'] })).toEqual([FIRST]);
+    });
+
+    it('forgets a run that is removed', async () => {
+      await store.create(headerOf(FIRST));
+      await store.create(headerOf(SECOND));
+      await store.remove([runIdOf(FIRST)]);
+      expect(await store.listIds()).toEqual([SECOND]);
+      await expect(store.read(runIdOf(FIRST))).rejects.toMatchObject({ code: 'RUN_NOT_FOUND' });
+    });
+
+    it('knows of a run whether its end is wanted', async () => {
+      await store.create(headerOf(FIRST));
+      const asked = () => store.isCancelRequested(runIdOf(FIRST));
+      expect(await asked()).toBe(false);
+      await store.requestCancel(runIdOf(FIRST), true);
+      expect(await asked()).toBe(true);
+      await store.requestCancel(runIdOf(FIRST), false);
+      await store.requestCancel(runIdOf(FIRST), false);
+      expect(await asked()).toBe(false);
     });
 
     it('keeps entries of one run apart from those of another', async () => {

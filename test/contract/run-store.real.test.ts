@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -78,6 +78,57 @@ describe('a journal on disk', () => {
     expect(await store.list()).toEqual([]);
     await store.create(headerOf(RUN));
     expect(await store.list()).toHaveLength(1);
+  });
+
+  it.each<[string, (state: string) => void]>([
+    ['a header that is no JSON', (state) => writeFileSync(join(runDirectory(state), 'header.json'), '{')],
+    ['an empty header', (state) => truncateSync(join(runDirectory(state), 'header.json'))],
+    ['a directory in place of its journal', (state) => mkdirSync(journal(state))],
+  ])('with %s is left out, named with a reason, and can be set aside without losing its files', async (_what, damage) => {
+    const state = stateDirectory();
+    const store = createRunStore(state);
+    await store.create(headerOf(RUN));
+    await store.create(headerOf('20261122T211629Z-backup-bbbb'));
+    damage(state);
+    expect((await store.list()).map((run) => run.header.runId)).toEqual(['20261122T211629Z-backup-bbbb']);
+    expect(await store.listDamaged()).toEqual([{ runId: RUN, reason: expect.any(String) }]);
+    expect(await store.listDamaged({ among: 1 })).toEqual([]);
+    await expect(store.read(runIdOf(RUN))).rejects.toMatchObject({
+      code: 'RUN_NOT_FOUND',
+      hint: expect.stringContaining('runs rebuild'),
+    });
+    const before = readdirSync(runDirectory(state));
+    const path = await store.setAside(runIdOf(RUN));
+    expect(readdirSync(path)).toEqual(before);
+    expect(await store.listDamaged()).toEqual([]);
+    await store.create(headerOf(RUN));
+    expect(await store.setAside(runIdOf(RUN))).not.toBe(path);
+  });
+
+  it('that was being removed when the machine went down is removed with the next one', async () => {
+    const state = stateDirectory();
+    const store = createRunStore(state);
+    await store.create(headerOf(RUN));
+    mkdirSync(join(state, 'runs', '.removing-20261122T211627Z-backup-cccc'));
+    expect(await store.listIds()).toEqual([RUN]);
+    await store.remove([runIdOf(RUN)]);
+    expect(readdirSync(join(state, 'runs'))).toEqual([]);
+  });
+
+  it('that is not meant is not opened: reading it would wait for ever', async () => {
+    const state = stateDirectory();
+    const store = createRunStore(state);
+    const newest = headerOf('20261122T211629Z-backup-bbbb');
+    await store.create({ ...newest, verb: 'backup' });
+    const older = Array.from({ length: 100 }, (_, index) => join(state, 'runs', `20260101T000${100 + index}Z-restore-old`));
+    for (const directory of older) mkdirSync(directory);
+    execFileSync(
+      'mkfifo',
+      older.map((directory) => join(directory, 'header.json')),
+    );
+    for (const filter of [{ limit: 1 }, { verbs: ['backup'] }, { startedSince: newest.startedAt }] as const)
+      expect((await store.list(filter)).map((run) => run.header.runId)).toEqual([newest.runId]);
+    expect(await store.listIds()).toHaveLength(101);
   });
 
   it('does not hide other runs when one header is damaged', async () => {

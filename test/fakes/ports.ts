@@ -5,7 +5,7 @@ import { fakeCatalogReader, fakeEngine } from './engine.ts';
 import { fakeInstanceControl, fakeInstanceReader } from './instance.ts';
 import { fakePostgresReader, fakePostgresWriter, fakeServiceControl } from './postgres.ts';
 import type { FakeProcess } from './process.ts';
-import { fakeLeases, fakePinReader, fakePinWriter, fakeRunReader, fakeRunWriter } from './state.ts';
+import { fakeLeases, fakePinReader, fakePinWriter, fakeRunProcesses, fakeRunReader, fakeRunWriter } from './state.ts';
 
 /** What a process sees of the world. Nothing in here can change it. */
 export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): ReadPorts {
@@ -35,6 +35,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     services: fakeServiceControl(process),
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],
+    runProcesses: fakeRunProcesses(process),
     pinWriter: fakePinWriter(process),
     bucketWriters: {
       async changeBucket(repository, change) {

@@ -4,20 +4,30 @@ import type { LeaseHolder } from '../../src/domain/lease/lease-document.ts';
 import { instantOfMicros } from '../../src/domain/time/instant.ts';
 import type { LeaseStore } from '../../src/ports/lease.ts';
 import type { PinReader, PinWriter } from '../../src/ports/pin-store.ts';
-import type { JournalEntry, RunHeader, RunId, RunReader, RunWriter, StoredRun } from '../../src/ports/run-store.ts';
+import type {
+  JournalEntry,
+  RunFilter,
+  RunHeader,
+  RunId,
+  RunProcesses,
+  RunReader,
+  RunWriter,
+  StoredRun,
+} from '../../src/ports/run-store.ts';
 import type { FakeProcess } from './process.ts';
 import type { FakeLease, FakeStoredRun, FakeWorld } from './world.ts';
 
 export function fakeRunReader(process: FakeProcess): RunReader {
   const { world } = process;
   return {
-    list: () =>
-      process.read(() =>
-        [...world.runs.keys()]
-          .sort()
-          .reverse()
-          .map((runId) => readRun(world, runId)),
-      ),
+    list: ({ cluster, limit, ...filter } = {}) =>
+      process.read(() => {
+        const runs = idsOf(world, filter).map((runId) => readRun(world, runId));
+        return runs.filter(({ header }) => cluster === undefined || header.cluster === cluster).slice(0, limit);
+      }),
+    listIds: (filter = {}) => process.read(() => idsOf(world, filter)),
+    listDamaged: () => process.read(() => []),
+    isCancelRequested: (runId) => process.read(() => world.cancelRequests.has(runId)),
     read: (runId) => process.read(() => readRun(world, runId)),
   };
 }
@@ -37,7 +47,25 @@ export function fakeRunWriter(process: FakeProcess): RunWriter {
         () => appendLine(storedRun(world, runId), toText(entry), false),
         () => appendLine(storedRun(world, runId), toText(entry).slice(0, 20), true),
       ),
+    remove: (runIds) =>
+      process.change('remove runs', () => {
+        for (const runId of runIds) world.runs.delete(runId);
+      }),
+    setAside: (runId) =>
+      process.change('set run aside', () => {
+        world.runs.delete(runId);
+        return `/aside/${runId}`;
+      }),
+    requestCancel: (runId, wanted) =>
+      process.change('request cancel', () => void (wanted ? world.cancelRequests.add(runId) : world.cancelRequests.delete(runId))),
   };
+}
+
+function idsOf(world: FakeWorld, { verbs, startedSince }: RunFilter): readonly RunId[] {
+  const isMeant = ({ verb, startedAt }: RunHeader) =>
+    (verbs === undefined || verbs.includes(verb)) && (startedSince === undefined || startedAt >= startedSince);
+  const ids = [...world.runs.keys()].sort().reverse() as RunId[];
+  return ids.filter((runId) => isMeant(readRun(world, runId).header));
 }
 
 function appendLine(run: FakeStoredRun, line: string, torn: boolean): void {
@@ -103,5 +131,24 @@ export function fakeLeases(process: FakeProcess): LeaseStore {
         return { kind: 'acquired', lease: { epoch, goodUntilMs: () => Infinity, renew: () => Promise.resolve(), release } };
       }),
     list: () => process.read(() => [...world.leases.values()].filter((held) => held.isAlive())),
+  };
+}
+
+/** The one process of a world that holds a run's lease; a signal ends it at once. */
+export function fakeRunProcesses(process: FakeProcess): RunProcesses {
+  const { world } = process;
+  const leasesOf = (runId: RunId) => [...world.leases].filter(([, held]) => held.holder.name === runId && held.isAlive());
+  return {
+    find: (runId) =>
+      process.read(() => {
+        const holder = leasesOf(runId)[0]?.[1].holder;
+        return holder === undefined ? undefined : { pid: holder.pid, host: holder.host, place: 'here', isService: false };
+      }),
+    terminate: (runId) =>
+      process.change('signal', () => {
+        const held = leasesOf(runId);
+        for (const [epoch] of held) world.leases.delete(epoch);
+        return held.length > 0;
+      }),
   };
 }

@@ -51,6 +51,7 @@ export class FakeWorld {
   readonly runs = new Map<string, FakeStoredRun>();
   readonly leases = new Map<number, FakeLease>();
   lastEpoch = 0;
+  readonly cancelRequests = new Set<string>();
   /** By repository. */
   readonly buckets = new Map<string, FakeBucket>();
   /** By cluster. */

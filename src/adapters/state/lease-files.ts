@@ -21,7 +21,8 @@ interface LeaseRecord extends LockRecord {
   readonly claim: Claim;
 }
 
-interface FoundLease {
+/** A lease whose holder lives, or may live: whether it does cannot be told of one on another host or in another container. */
+export interface FoundLease {
   readonly path: string;
   readonly record: LeaseRecord;
   readonly life: 'alive' | 'unknown';
@@ -96,7 +97,7 @@ function guarded(path: string, { pid, host }: LockRecord): SpokeError {
 }
 
 /** Those whose holders live, or may live. The files of those that are gone are removed: only under the guard are new ones made. */
-async function readLeases(directory: string, here: Omit<LockRecord, 'token'>): Promise<readonly FoundLease[]> {
+export async function readLeases(directory: string, here: Omit<LockRecord, 'token'>): Promise<readonly FoundLease[]> {
   const found: FoundLease[] = [];
   for (const name of await namesIn(directory)) {
     const path = join(directory, name);

@@ -1,13 +1,21 @@
 import type { JournalEntry, RunId, StoredRun } from '../../ports/run-store.ts';
 import { describeTrigger, type RunTrigger } from '../../domain/schedule/trigger.ts';
 import { SpokeError } from '../../errors.ts';
+import { type Cancelled, cancelRun } from '../../engine/cancel-run.ts';
+import { rebuildHistory } from '../../engine/history.ts';
+import { restoreWorkflow } from '../../engine/restore-workflow.ts';
+import { backupWorkflow, expireWorkflow, pinWorkflow, setupArchivingWorkflow, verifyWorkflow } from '../../engine/simple-workflows.ts';
 import { formatDuration } from '../../domain/time/duration.ts';
 import { formatInstantIso, formatInstantUtc, secondsBetween } from '../../domain/time/instant.ts';
+import { observeRepositories } from '../../workflows/observe-cluster.ts';
 import type { RestoreIntent } from '../../workflows/restore/intent.ts';
+import { endOf, isResumable } from '../../workflows/runs/judge.ts';
 import { requireConfirmation } from '../confirm.ts';
 import type { ChangingOptions, CommandContext, GlobalOptions } from '../command-context.ts';
+import { eventSink } from '../execute.ts';
 import { renderTable } from '../render/table.ts';
 import { openSession, type Session } from '../session.ts';
+import { unreadableError } from '../unreadable.ts';
 import { runBackup } from './backup.ts';
 import { runExpire } from './expire.ts';
 import { runPin } from './pin.ts';
@@ -16,9 +24,12 @@ import { runSetupArchiving } from './setup-archiving.ts';
 import { runVerify } from './verify.ts';
 
 /** `spoke-backup runs` */
-export async function listRunsCommand(options: GlobalOptions, context: CommandContext): Promise<void> {
+export async function listRunsCommand(options: GlobalOptions & { readonly limit: string }, context: CommandContext): Promise<void> {
   const session = await openSession(options, context, { askForPrimary: false });
-  const runs = (await session.ports.runs.list()).filter((run) => run.header.cluster === session.cluster.name);
+  const limit = parseLimit(options.limit);
+  const runs = await session.ports.runs.list({ cluster: session.cluster.name, limit });
+  for (const { runId, reason } of await session.ports.runs.listDamaged({ among: limit }))
+    context.output.warn(`run ${runId} cannot be read: ${reason}; set it aside: spoke-backup runs rebuild`);
   context.output.result({ runs: runs.map(runToJson) }, () =>
     runs.length === 0
       ? 'no runs'
@@ -56,15 +67,83 @@ export async function showRunCommand(runId: string, options: GlobalOptions, cont
 export async function resumeRunCommand(runId: string | undefined, options: ChangingOptions, context: CommandContext): Promise<void> {
   const session = await openSession(options, context);
   const run = runId === undefined ? await newestUnfinished(session) : await session.ports.runs.read(runId as RunId);
-  if (run.header.cluster !== session.cluster.name)
-    throw new SpokeError('USAGE', `run ${run.header.runId} is of cluster ${run.header.cluster}`, {
-      hint: `Add: --cluster ${run.header.cluster}`,
-    });
-  if (outcomeOf(run) === 'succeeded')
-    throw new SpokeError('REFUSED_PRECONDITION', `run ${run.header.runId} has succeeded: there is nothing to resume`);
+  requireCluster(run, session);
+  if (!isResumable(run))
+    throw new SpokeError(
+      'REFUSED_PRECONDITION',
+      `run ${run.header.runId} was ${endOf(run)?.isFinal === true ? 'given up' : 'through'}: there is nothing to resume`,
+      {
+        hint: 'Begin anew with the same command as then; see: spoke-backup runs',
+      },
+    );
   if (options.dryRun === true) return showRunCommand(run.header.runId, options, context);
   await confirmAgain(run, options, context);
   await resume(run, session, context);
+}
+
+/** `spoke-backup runs cancel <run>` */
+export async function cancelRunCommand(runId: string, options: GlobalOptions, context: CommandContext): Promise<void> {
+  const session = await openSession(options, context, { askForPrimary: false });
+  const run = await session.ports.runs.read(runId as RunId);
+  requireCluster(run, session);
+  const emit = await eventSink(session, context);
+  const cancelContext = { ports: session.ports, emit, signal: context.signal, pid: process.pid };
+  const { stopped, outcome } = await cancelWith(run, session, cancelContext);
+  if (outcome === 'succeeded') context.output.exitCode = 3;
+  const how = stopped === undefined ? '' : `process ${stopped.pid} ended after ${formatDuration(stopped.seconds)}; `;
+  context.output.result({ run: run.header.runId, outcome, stopped: stopped ?? null }, () =>
+    outcome === 'succeeded'
+      ? `${how}${run.header.runId} was through before it could be stopped`
+      : `${how}${run.header.runId} is given up and will not be resumed`,
+  );
+}
+
+function cancelWith(run: StoredRun, session: Session, context: Parameters<typeof cancelRun>[2]): Promise<Cancelled> {
+  switch (run.header.verb) {
+    case 'backup':
+      return cancelRun(run, backupWorkflow(session.cluster, session.ports), context);
+    case 'restore':
+      return cancelRun(run, restoreWorkflow(session.ports), context);
+    case 'setup-archiving':
+      return cancelRun(run, setupArchivingWorkflow(session.cluster, session.ports), context);
+    case 'verify':
+      return cancelRun(run, verifyWorkflow(session.cluster, session.ports), context);
+    case 'expire':
+      return cancelRun(run, expireWorkflow(session.cluster, session.ports), context);
+    case 'pin':
+      return cancelRun(run, pinWorkflow(session.cluster, session.ports), context);
+  }
+}
+
+/** `spoke-backup runs rebuild` */
+export async function rebuildRunsCommand(options: GlobalOptions, context: CommandContext): Promise<void> {
+  const session = await openSession(options, context, { askForPrimary: false });
+  const { cluster, ports } = session;
+  const { snapshots, unreadable } = await observeRepositories(cluster, undefined, { walArchive: false }, ports, { signal: context.signal });
+  if (snapshots.length === 0 && unreadable.length > 0) throw unreadableError(unreadable);
+  if (unreadable.length > 0) context.output.exitCode = 3;
+  for (const one of unreadable) context.output.warn(`repository ${one.repository} could not be read: ${one.message}`);
+  const { setAside, rebuilt } = await rebuildHistory(ports, cluster.name, snapshots);
+  context.output.result({ setAside, rebuilt, unreadable }, () =>
+    [
+      ...setAside.map(({ runId, reason, path }) => `${runId} cannot be read (${reason}) and is now ${path}`),
+      ...rebuilt.map((runId) => `${runId} is known again`),
+      ...(setAside.length + rebuilt.length === 0 ? ['nothing was missing'] : []),
+    ].join('\n'),
+  );
+}
+
+function requireCluster(run: StoredRun, session: Session): void {
+  if (run.header.cluster === session.cluster.name) return;
+  throw new SpokeError('USAGE', `run ${run.header.runId} is of cluster ${run.header.cluster}`, {
+    hint: `Add: --cluster ${run.header.cluster}`,
+  });
+}
+
+function parseLimit(text: string): number {
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit > 0) return limit;
+  throw new SpokeError('USAGE', `--limit ${text}: a whole number from 1`, { hint: 'For example: spoke-backup runs --limit 20' });
 }
 
 /** The cluster's name was typed when the run began, and the run goes no further than what was confirmed; only a name given must be right. */
@@ -91,16 +170,16 @@ async function resume(run: StoredRun, session: Session, context: CommandContext)
 }
 
 async function newestUnfinished(session: Session): Promise<StoredRun> {
-  const runs = (await session.ports.runs.list()).filter((run) => run.header.cluster === session.cluster.name);
-  const found = runs.find((run) => outcomeOf(run) !== 'succeeded');
+  const found = (await session.ports.runs.list({ cluster: session.cluster.name })).find(isResumable);
   if (found === undefined) throw new SpokeError('RUN_NOT_FOUND', `no run of ${session.cluster.name} was interrupted`);
   return found;
 }
 
 /** `running or interrupted`: a process that died writes no last line. */
 function outcomeOf(run: StoredRun): string {
-  const last = run.entries.findLast((entry) => entry.kind === 'run-finished' || entry.kind === 'attempt');
-  return last?.kind === 'run-finished' ? last.outcome : 'running or interrupted';
+  const end = endOf(run);
+  if (end === undefined) return 'running or interrupted';
+  return end.isFinal ? 'cancelled, given up' : end.outcome;
 }
 
 function lastStepOf(run: StoredRun): string {

@@ -17,7 +17,7 @@ export async function outdatedDirectories(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<readonly OutdatedDirectory[]> {
-  const replaced = (await ports.runs.list()).flatMap((run) => replacedBy(run, dataDirectory, keepOldDays, now));
+  const replaced = (await ports.runs.list({ verbs: ['restore'] })).flatMap((run) => replacedBy(run, dataDirectory, keepOldDays, now));
   const found = await Promise.all(replaced.map(({ path }) => ports.instance.inspectDirectory(path, context)));
   return replaced.filter(({ identity }, index) => {
     const directory = found[index];

@@ -34,6 +34,7 @@ describe('the defaults', () => {
     expect(configuration).toEqual({
       path: '/etc/config.yaml',
       stateDirectory: '/var/lib/spoke-backup',
+      history: { keepRuns: 1000, keepDays: 400 },
       clusters: new Map([
         [
           'main',

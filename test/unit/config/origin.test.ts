@@ -26,6 +26,8 @@ describe('the origin of a value', () => {
   it('is its place in the file, or that it is the default', () => {
     expect(origins()).toEqual({
       stateDirectory: ['/var/lib/spoke-backup', 'default'],
+      'history.keepRuns': [1000, 'default'],
+      'history.keepDays': [400, 'default'],
       timezone: ['Europe/Paris', '/etc/config.yaml:1:1'],
       'clusters.main.engine': ['pgbackrest', 'default'],
       'clusters.main.stanza': ['demo', '/etc/config.yaml:4:5'],
