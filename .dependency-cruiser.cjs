@@ -106,6 +106,7 @@ module.exports = {
     packageOnlyIn('pg-in-postgres', 'pg|pg-protocol', '^src/adapters/postgres/'),
     packageOnlyIn('aws-sdk-in-s3', '@aws-sdk|@smithy', '^src/adapters/s3/'),
     packageOnlyIn('pino-in-telemetry', 'pino', '^src/telemetry/'),
+    packageOnlyIn('nodemailer-in-notify', 'nodemailer', '^src/adapters/notify/'),
     packageOnlyIn('commander-in-cli', 'commander', '^src/(cli/|main\\.ts)'),
     {
       name: 'processes-through-the-runner',

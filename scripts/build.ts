@@ -7,7 +7,7 @@ import { build, type BuildOptions, type Plugin } from 'esbuild';
 const ALIASES: Readonly<Record<string, string>> = { yaml: join(import.meta.dirname, '../node_modules/yaml/browser/dist/index.js') };
 
 /** Large packages that few commands need: each in a file of its own, read when it is asked for. */
-const LAZY_PACKAGES = ['pg', 'pino', '@aws-sdk/client-s3'] as const;
+const LAZY_PACKAGES = ['pg', 'pino', 'nodemailer', '@aws-sdk/client-s3'] as const;
 
 const vendorFile = (name: string) => `vendor/${name.replaceAll(/[^a-z0-9]+/g, '-').replace(/^-/, '')}.cjs`;
 

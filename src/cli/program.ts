@@ -24,6 +24,7 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['status', addStatus],
   ['runs', addRuns],
   ['schedule', addSchedule],
+  ['notices', addNotices],
   ['setup', addSetup],
   ['config', addConfig],
   ['lab', addLab],
@@ -227,6 +228,13 @@ Example:
     .description('do now what a schedule does, also where it is suspended')
     .addHelpText('after', '\nExamples:\n  spoke-backup schedule run daily-full\n  spoke-backup schedule run incremental --dry-run')
     .action(async (name, options) => (await import('./commands/schedule.ts')).runScheduleCommand(name, options, context));
+}
+
+function addNotices(program: Command, context: CommandContext): void {
+  const notices = program.command('notices').description('who is told of failures and recoveries');
+  withGlobals(notices.command('test'))
+    .description('tell every channel that this is a test, and show which of them took it')
+    .action(async (options) => (await import('./commands/notices.ts')).testNoticesCommand(options, context));
 }
 
 function addSetup(program: Command, context: CommandContext): void {

@@ -1,6 +1,6 @@
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
-import type { ClusterConfig, NodeConfig, RepositoryConfig } from './model.ts';
-import type { ClusterValues, NodeValues, RepositoryValues } from './schema.ts';
+import type { ClusterConfig, NodeConfig, NoticesConfig, RepositoryConfig } from './model.ts';
+import type { ClusterValues, NodeValues, NoticesValues, RepositoryValues } from './schema.ts';
 import { SecretReference } from './secrets.ts';
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
@@ -27,6 +27,11 @@ export function buildCluster(name: string, values: ClusterValues): ClusterConfig
     ...(multiHost === undefined ? {} : { multiHost: { ...multiHost, repository: multiHost.repository as RepositoryName } }),
     schedules: rest.schedules,
   };
+}
+
+/** Who is told, of the checked values in the file. */
+export function buildNotices({ channels, ...rest }: NoticesValues): NoticesConfig {
+  return { ...rest, channels: channels.map((channel) => defined(channel)) };
 }
 
 function buildNode(values: NodeValues): NodeConfig {

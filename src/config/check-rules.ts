@@ -1,4 +1,4 @@
-import type { ClusterConfig, Configuration, RepositoryConfig } from './model.ts';
+import type { ClusterConfig, Configuration, EmailChannelConfig, RepositoryConfig } from './model.ts';
 
 /** Something about a valid configuration that will not work (error) or that somebody may regret (warning). */
 export interface Finding {
@@ -21,6 +21,7 @@ export function checkRules(configuration: Configuration): Finding[] {
     ]),
     ...checkSharedRepositories(clusters),
     ...checkDirectories(configuration),
+    ...checkChannels(configuration),
   ];
 }
 
@@ -165,6 +166,32 @@ function checkPair(one: Directory, other: Directory): Finding | undefined {
   if (!isInside(inner.path, outer.path)) return undefined;
   const message = `the ${inner.role} ${inner.path} is inside the ${outer.role} ${outer.path} (${outer.key})`;
   return error(inner.key, message, 'Move one of them elsewhere: they are written, replaced and lost separately.');
+}
+
+/** A channel that waits for something that does not exist is never told anything. */
+function checkChannels({ notices, clusters }: Configuration): Finding[] {
+  const schedules = new Set([...clusters.values()].flatMap((cluster) => cluster.schedules));
+  return notices.channels.flatMap((channel, index) => {
+    const path = `notices.channels[${index}]`;
+    const unknown = (channel.clusters ?? []).filter((cluster) => !clusters.has(cluster));
+    const unused = channel.kind === 'healthchecks' ? (channel.schedules ?? []).filter((schedule) => !schedules.has(schedule)) : [];
+    return [
+      ...unknown.map((cluster) =>
+        error(`${path}.clusters`, `there is no cluster ${cluster}`, `The clusters: ${[...clusters.keys()].join(', ')}`),
+      ),
+      ...unused.map((schedule) =>
+        error(`${path}.schedules`, `no cluster has the schedule ${schedule}`, `The schedules: ${[...schedules].join(', ')}`),
+      ),
+      ...(channel.kind === 'email' ? checkMail(channel, path) : []),
+    ];
+  });
+}
+
+function checkMail({ security, host, user }: EmailChannelConfig, path: string): Finding[] {
+  if (security !== 'none' || host === 'localhost' || host.startsWith('127.')) return [];
+  const message = `what is sent to ${host} is not encrypted${user === undefined ? '' : ', nor is the password'}`;
+  const make = user === undefined ? warning : error;
+  return [make(`${path}.security`, message, 'Set security: starttls, or tls.')];
 }
 
 function isInside(path: string, directory: string): boolean {

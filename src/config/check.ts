@@ -5,7 +5,7 @@ import { asSpokeError } from '../errors.ts';
 import type { Finding } from './check-rules.ts';
 import { checkRules } from './check-rules.ts';
 import { checkSchedules } from './check-schedules.ts';
-import type { ClusterConfig, Configuration, NodeConfig, RepositoryConfig } from './model.ts';
+import type { ChannelConfig, ClusterConfig, Configuration, NodeConfig, RepositoryConfig } from './model.ts';
 import type { SecretContext } from './resolve-secret.ts';
 import { resolveSecret, resolveSecretText } from './resolve-secret.ts';
 import type { SecretReference, SecretText } from './secrets.ts';
@@ -36,6 +36,8 @@ export async function checkConfiguration(configuration: Configuration, context: 
     const location = { configurationPath: configuration.path, shippedDirectory: context.shippedSchedulesDirectory };
     findings.push(...(await checkSchedules(cluster, path, location)));
   }
+  for (const [index, channel] of configuration.notices.channels.entries())
+    findings.push(...(await checkChannel(channel, `notices.channels[${index}]`, context)));
   return findings.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
 }
 
@@ -89,6 +91,16 @@ async function checkRepository(repository: RepositoryConfig, path: string, conte
     ...(await checkSecret(repository.sessionToken, `${path}.sessionToken`, context)),
     ...(await checkCaFile(repository.caFile, `${path}.caFile`)),
   ];
+}
+
+async function checkChannel(channel: ChannelConfig, path: string, context: CheckContext): Promise<Finding[]> {
+  if (channel.kind === 'email')
+    return [
+      ...(await checkSecret(channel.password, `${path}.password`, context)),
+      ...(await checkCaFile(channel.caFile, `${path}.caFile`)),
+    ];
+  const signing = channel.kind === 'webhook' ? await checkSecret(channel.signingSecret, `${path}.signingSecret`, context) : [];
+  return [...(await checkSecret(channel.url, `${path}.url`, context)), ...signing];
 }
 
 async function checkCaFile(file: string | undefined, path: string): Promise<Finding[]> {

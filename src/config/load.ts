@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { SpokeError } from '../errors.ts';
-import { buildCluster } from './build.ts';
+import { buildCluster, buildNotices } from './build.ts';
 import type { Configuration } from './model.ts';
 import { isTimezone, PATH_PATTERN, PATH_RULE, TIMEZONE_RULE } from './patterns.ts';
 import { problemsOfSchema } from './problems.ts';
@@ -78,13 +78,14 @@ export function parseConfiguration(path: string, text: string, options: LoadOpti
   if (problems.length + overrideProblems.length > 0 || checked.value === undefined) {
     throw invalidConfiguration(path, problems, source, overrideProblems);
   }
-  const { clusters, stateDirectory, history } = checked.value;
+  const { clusters, stateDirectory, history, notices } = checked.value;
   const timezone = overrides.timezone?.value ?? checked.value.timezone;
   const configuration: Configuration = {
     path,
     stateDirectory: overrides.stateDirectory?.value ?? stateDirectory,
     ...(timezone === undefined ? {} : { timezone }),
     history,
+    notices: buildNotices(notices),
     clusters: new Map(Object.entries(clusters).map(([name, values]) => [name, buildCluster(name, values)])),
   };
   return { configuration, source, overrides };

@@ -1,4 +1,5 @@
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
+import type { NoticeTopic } from '../domain/notices/notice.ts';
 import type { SecretReference, SecretText } from './secrets.ts';
 
 /** What the configuration file says, with every default filled in. Holds references to secrets, never a secret. */
@@ -10,6 +11,7 @@ export interface Configuration {
   /** IANA name of the zone of instants typed without one; without it such an instant is refused. */
   readonly timezone?: string;
   readonly history: HistoryConfig;
+  readonly notices: NoticesConfig;
   /** In the order of the file. */
   readonly clusters: ReadonlyMap<string, ClusterConfig>;
 }
@@ -19,6 +21,59 @@ export interface HistoryConfig {
   /** Of each verb and cluster. */
   readonly keepRuns: number;
   readonly keepDays: number;
+}
+
+/** Who is told of failures, recoveries and drills, and how often. */
+export interface NoticesConfig {
+  /** What still fails is said again after so long. */
+  readonly remindAfterHours: number;
+  /** More notices than these are held back and counted. */
+  readonly mostPerHour: number;
+  readonly channels: readonly ChannelConfig[];
+}
+
+export type ChannelConfig = WebhookChannelConfig | SlackChannelConfig | EmailChannelConfig | HealthchecksChannelConfig;
+
+interface ChannelBase {
+  readonly name: string;
+  /** Absent: all. */
+  readonly clusters?: readonly string[];
+}
+
+interface NoticeChannelBase extends ChannelBase {
+  /** Absent: all. */
+  readonly topics?: readonly NoticeTopic[];
+}
+
+interface WebhookChannelConfig extends NoticeChannelBase {
+  readonly kind: 'webhook';
+  readonly url: SecretReference;
+  readonly signingSecret?: SecretReference;
+}
+
+interface SlackChannelConfig extends NoticeChannelBase {
+  readonly kind: 'slack';
+  readonly url: SecretReference;
+}
+
+export interface EmailChannelConfig extends NoticeChannelBase {
+  readonly kind: 'email';
+  readonly host: string;
+  readonly port: number;
+  readonly security: 'starttls' | 'tls' | 'none';
+  readonly caFile?: string;
+  readonly user?: string;
+  readonly password?: SecretReference;
+  readonly from: string;
+  readonly to: readonly string[];
+}
+
+/** A dead man's switch: it is pinged, and raises the alarm where no ping comes. */
+interface HealthchecksChannelConfig extends ChannelBase {
+  readonly kind: 'healthchecks';
+  readonly url: SecretReference;
+  /** Absent: all. */
+  readonly schedules?: readonly string[];
 }
 
 /** One PostgreSQL cluster: a primary and its standbys, and where their backups go. */

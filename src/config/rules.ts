@@ -8,7 +8,8 @@ import { type ConfigPath, type Problem, quoteKey } from './yaml-source.ts';
  * so that these problems are found together with all others.
  */
 export function problemsAcrossKeys(tree: unknown): Problem[] {
-  return entriesOf(field(tree, 'clusters')).flatMap(([name, cluster]) => {
+  const ofNotices = problemsOfNotices(field(tree, 'notices'));
+  const ofClusters = entriesOf(field(tree, 'clusters')).flatMap(([name, cluster]) => {
     const path: ConfigPath = ['clusters', name];
     return [
       ...duplicateNames(cluster, 'nodes', path),
@@ -21,6 +22,20 @@ export function problemsAcrossKeys(tree: unknown): Problem[] {
       ...duplicateSchedules(cluster, path),
     ];
   });
+  return [...ofNotices, ...ofClusters];
+}
+
+function problemsOfNotices(notices: unknown): Problem[] {
+  const path: ConfigPath = ['notices'];
+  return [
+    ...duplicateNames(notices, 'channels', path),
+    ...itemsOf(notices, 'channels', path).flatMap(([channel, at]) => {
+      const [user, password] = [field(channel, 'user'), field(channel, 'password')];
+      if (user !== undefined && password === undefined) return [{ path: [...at, 'password'], message: 'is missing (user is given)' }];
+      if (user === undefined && password !== undefined) return [{ path: [...at, 'user'], message: 'is missing (password is given)' }];
+      return [];
+    }),
+  ];
 }
 
 function duplicateNames(cluster: unknown, key: string, path: ConfigPath): Problem[] {

@@ -216,6 +216,64 @@ const cluster = z.strictObject({
   schedules: z._default(key('Names of schedules, or absolute paths of schedule files.', z.array(scheduleName).check(z.maxLength(64))), []),
 });
 
+const topics = z.optional(
+  key('What it is told about; everything where it is not given.', z.array(z.enum(['run', 'missed-run', 'rpo', 'drill', 'health']))),
+);
+const channelBase = {
+  name: key('Name of the channel.', name),
+  clusters: z.optional(key('Names of the clusters that it is told about; all where it is not given.', z.array(name))),
+};
+const ADDRESS_RULE = 'must be an address such as dba@example.org';
+const address = text(/^[^\s@<>,;"\\]+@[A-Za-z0-9.-]+$/, ADDRESS_RULE);
+
+const channel = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({
+      ...channelBase,
+      kind: key('JSON to an address of your own.', z.literal('webhook')),
+      topics,
+      url: key('The address, by reference.', secret),
+      signingSecret: z.optional(key('Signs what is sent (HMAC-SHA256), by reference.', secret)),
+    }),
+    z.strictObject({
+      ...channelBase,
+      kind: key('An incoming webhook of Slack, Mattermost or Rocket.Chat.', z.literal('slack')),
+      topics,
+      url: key('The address of the webhook, by reference: whoever knows it can post.', secret),
+    }),
+    z.strictObject({
+      ...channelBase,
+      kind: key('E-mail by SMTP.', z.literal('email')),
+      topics,
+      host: key('The mail server.', text(patterns.HOST_PATTERN, 'must be a host name or an IPv4 address')),
+      port: z._default(key('Its port.', port), 587),
+      security: z._default(
+        key('starttls and tls are refused by a server that does not offer them.', z.enum(['starttls', 'tls', 'none'])),
+        'starttls',
+      ),
+      caFile: z.optional(key('Certificates of the authority that signed that of the server (PEM).', absolutePath)),
+      user: z.optional(key('The user at the mail server.', text(/^[^\u0000-\u001f\u007f]{1,256}$/, 'must be one line'))),
+      password: z.optional(key('The password of user, by reference.', secret)),
+      from: key('The sender.', address),
+      to: key('Who is told.', z.array(address).check(z.minLength(1), z.maxLength(32))),
+    }),
+    z.strictObject({
+      ...channelBase,
+      kind: key("A dead man's switch that is pinged as healthchecks.io is.", z.literal('healthchecks')),
+      url: key('The ping URL, by reference.', secret),
+      schedules: z.optional(key('Names of the schedules whose runs ping it; all where it is not given.', z.array(name))),
+    }),
+  ],
+  { error: 'must be one of webhook, slack, email, healthchecks' },
+);
+
+const notices = z.strictObject({
+  remindAfterHours: z._default(key('What still fails is said again after so long.', wholeNumber(1, 8_760)), 24),
+  mostPerHour: z._default(key('More notices than these are held back and counted.', wholeNumber(2, 1_000)), 20),
+  channels: z._default(key('Where notices go.', z.array(channel).check(z.maxLength(32))), []),
+});
+
 const history = z.strictObject({
   keepRuns: z._default(key('Runs that are kept of each kind.', wholeNumber(10, 100_000)), 1000),
   keepDays: z._default(key('Days for which runs are kept.', days), 400),
@@ -229,6 +287,7 @@ export const configurationSchema = z.strictObject({
   stateDirectory: z._default(key('Directory of the journals, locks and generated files.', absolutePath), '/var/lib/spoke-backup'),
   timezone: z.optional(key('Zone of instants that are typed without one; without it they are refused.', timezone)),
   history: z.prefault(key('How much of the history of runs is kept.', history), {}),
+  notices: z.prefault(key('Who is told of failures, recoveries and drills.', notices), {}),
   clusters: key('The clusters, by name.', clusters),
 });
 
@@ -236,6 +295,7 @@ export const configurationSchema = z.strictObject({
 type ConfigurationValues = z.output<typeof configurationSchema>;
 export type ClusterValues = ConfigurationValues['clusters'][string];
 export type NodeValues = ClusterValues['nodes'][number];
+export type NoticesValues = ConfigurationValues['notices'];
 export type RepositoryValues = ClusterValues['repositories'][number];
 
 /** pgBackRest does not like `/a/` for `/a`; nor do comparisons of paths. */

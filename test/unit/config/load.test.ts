@@ -35,6 +35,7 @@ describe('the defaults', () => {
       path: '/etc/config.yaml',
       stateDirectory: '/var/lib/spoke-backup',
       history: { keepRuns: 1000, keepDays: 400 },
+      notices: { remindAfterHours: 24, mostPerHour: 20, channels: [] },
       clusters: new Map([
         [
           'main',
