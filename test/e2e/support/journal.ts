@@ -11,6 +11,7 @@ export interface Entry {
   readonly message?: string;
   readonly code?: string;
   readonly detail?: unknown;
+  readonly details?: unknown;
 }
 
 const PATIENCE_MS = 60_000;
