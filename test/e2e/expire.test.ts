@@ -117,6 +117,18 @@ describe('letting backups go, and pinning those that shall stay', () => {
     expect((await explain())?.wal.map(({ decision }) => decision)).toEqual(['keep']);
   });
 
+  test('a backup is there although the expiry after it was stopped, which is a finding', async () => {
+    const state = await lab().makeDirectory('state-of-backup');
+    await lab().asOwner('mkdir', join(state, 'pins'));
+    await lab().asOwner('cp', '/dev/null', join(state, 'pins/lab.json'));
+    const { config } = lab().description;
+    const before = await present();
+    const result = await spoke(['backup', '--type', 'incr', '--expire', '--state-directory', state], { config });
+    expect(result.exitCode, result.stderr).toBe(3);
+    expect(result.stderr).toContain('the backup is there, but nothing was expired');
+    expect((await present()).length).toBe(before.length + 1);
+  });
+
   test('the wrong name of the cluster confirms nothing, and a damaged list of pins stops every expiry', async () => {
     expect(await lab().error('expire', '--confirm', 'other')).toMatchObject({ code: 'CONFIRMATION_REQUIRED', exitCode: 12 });
     const state = await lab().makeDirectory('damaged-state');

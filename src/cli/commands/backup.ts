@@ -4,13 +4,13 @@ import { hasPastWindow } from '../../domain/retention/base.ts';
 import { withRun } from '../../engine/execute-run.ts';
 import type { PlanOutcome } from '../../engine/run-plan.ts';
 import { backupWorkflow } from '../../engine/simple-workflows.ts';
-import { SpokeError } from '../../errors.ts';
+import { asSpokeError, SpokeError } from '../../errors.ts';
 import { type BackupIntent, backupOfRun, observeBackup, planBackup, reasonAgainstBackup } from '../../workflows/backup/plan.ts';
 import type { RepositoryObservations } from '../../workflows/observe-cluster.ts';
 import { execute } from '../execute.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { backupToJson, renderBackups } from '../render/backups.ts';
-import { renderExpiry } from '../render/expire.ts';
+import { type ExpiryResult, renderExpiry } from '../render/expire.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, openSession, repositoryNamed, type Session } from '../session.ts';
 import type { RunHeader, RunId } from '../../ports/run-store.ts';
@@ -88,13 +88,18 @@ export function renderBackupResult({ taken, failures }: BackupResult): string {
   return [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n');
 }
 
-async function expireAfter(taken: readonly BaseBackup[], session: Session, context: CommandContext) {
+/** Whatever becomes of the expiry, the backup is there: undefined, and a finding, where it could not be carried out. */
+async function expireAfter(taken: readonly BaseBackup[], session: Session, context: CommandContext): Promise<ExpiryResult | undefined> {
   const { expireAfterBackup } = await import('./expire.ts');
-  return expireAfterBackup(
-    taken.map(({ repository }) => repository),
-    session,
-    context,
-  );
+  const repositories = taken.map(({ repository }) => repository);
+  try {
+    return await expireAfterBackup(repositories, session, context);
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
+    context.output.exitCode = 3;
+    context.output.warn(`the backup is there, but nothing was expired: ${asSpokeError(thrown).message}`);
+    return undefined;
+  }
 }
 
 function isExpiryDue(snapshots: readonly RepositorySnapshot[], { cluster, ports }: Session): boolean {
