@@ -1,10 +1,7 @@
-import { hostname } from 'node:os';
 import { createSystemClock } from './adapters/clock/clock.ts';
 import { createInstanceControl } from './adapters/instance/control.ts';
 import { createInstanceReader } from './adapters/instance/reader.ts';
 import { createServiceControl } from './adapters/instance/service-control.ts';
-import { createNotifier } from './adapters/notify/notifier.ts';
-import type { ChannelSettings } from './adapters/notify/settings.ts';
 import { createPgbackrestEngine } from './adapters/pgbackrest/adapter.ts';
 import type { PgbackrestSettings, RepositorySettings } from './adapters/pgbackrest/settings.ts';
 import { createPostgresReader } from './adapters/postgres/reader.ts';
@@ -13,17 +10,15 @@ import { createProcessRunner } from './adapters/process/index.ts';
 import type { S3Client } from './adapters/s3/client.ts';
 import type { Register } from './adapters/s3/register.ts';
 import { createLeaseFiles } from './adapters/state/lease-files.ts';
-import { createNoticeStore } from './adapters/state/notice-store.ts';
 import { isGoneFromHere, ownIdentity, type ProcessIdentity } from './adapters/state/process-identity.ts';
 import { createPinStore } from './adapters/state/pin-store.ts';
 import { newRunId } from './adapters/state/run-id.ts';
 import { createRunProcesses } from './adapters/state/run-processes.ts';
 import { createRunStore } from './adapters/state/run-store.ts';
-import type { ChannelConfig, ClusterConfig, Configuration, NodeConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
+import type { ClusterConfig, Configuration, NodeConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
 import { resolveNodeUrl, resolveSecret, type SecretContext } from './config/resolve-secret.ts';
 import type { SecretReference } from './config/secrets.ts';
 import { createStepHandlers } from './engine/handlers/index.ts';
-import { createNoticeDesk, type NoticeDesk } from './engine/notice-desk.ts';
 import type { StepHandlers } from './engine/step-handler.ts';
 import { SpokeError } from './errors.ts';
 import type { ClusterAccess, ReadPorts, WritePorts } from './ports/bundle.ts';
@@ -32,7 +27,6 @@ import type { BucketReaders, BucketWriters } from './ports/buckets.ts';
 import type { Clock } from './ports/clock.ts';
 import type { FileOwner } from './ports/instance.ts';
 import type { LeaseStore } from './ports/lease.ts';
-import type { Notifier } from './ports/notifier.ts';
 import type { ObjectStoreReader, ObjectStoreWriter } from './ports/object-store.ts';
 import type { PostgresReader } from './ports/postgres-server.ts';
 import type { RunId, RunVerb } from './ports/run-store.ts';
@@ -337,46 +331,6 @@ async function openS3(
 /** exactOptionalPropertyTypes: what is not there is left out. */
 function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
-}
-
-/** Who is told, by the configuration. Secrets are read when something is sent. */
-export function composeNotifier({ notices }: Configuration, signal: AbortSignal): Notifier {
-  const clock = createSystemClock();
-  const secrets: SecretContext = { environment: process.env, processes: createProcessRunner(), signal };
-  return createNotifier({ channels: notices.channels.map((channel) => channelSettings(channel, secrets)), host: hostname(), clock });
-}
-
-/** Where what happens is reported to whoever is to be told. Its signal ends what is being sent. */
-export function composeNoticeDesk(configuration: Configuration, signal: AbortSignal, onFault: (message: string) => void): NoticeDesk {
-  const { remindAfterHours, mostPerHour } = configuration.notices;
-  return createNoticeDesk({
-    ...{ notifier: composeNotifier(configuration, signal), store: createNoticeStore(configuration.stateDirectory) },
-    ...{ clock: createSystemClock(), policy: { remindAfterSeconds: remindAfterHours * 3_600, mostPerHour }, signal, onFault },
-  });
-}
-
-function channelSettings(channel: ChannelConfig, secrets: SecretContext): ChannelSettings {
-  const reading = (reference: SecretReference) => () => resolveSecret(reference, secrets);
-  const readingIfThere = (reference: SecretReference | undefined) => (reference === undefined ? undefined : reading(reference));
-  const base = { name: channel.name, clusters: channel.clusters };
-  switch (channel.kind) {
-    case 'webhook':
-      return {
-        ...channel,
-        ...base,
-        topics: channel.topics,
-        url: reading(channel.url),
-        signingSecret: readingIfThere(channel.signingSecret),
-      };
-    case 'slack':
-      return { ...channel, ...base, topics: channel.topics, url: reading(channel.url) };
-    case 'email': {
-      const { topics, caFile, user, password } = channel;
-      return { ...channel, ...base, topics, caFile, user, password: readingIfThere(password) };
-    }
-    case 'healthchecks':
-      return { ...channel, ...base, schedules: channel.schedules, url: reading(channel.url) };
-  }
 }
 
 /** What the lab needs to know of this machine. */

@@ -1,4 +1,4 @@
-import { composeNotifier } from '../../composition.ts';
+import { composeNotifier } from '../../composition-notices.ts';
 import { loadConfiguration } from '../../config/load.ts';
 import type { Notice } from '../../domain/notices/notice.ts';
 import { formatInstantIso, type Instant, instantOfMillis } from '../../domain/time/instant.ts';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCli } from '../../../src/cli/run-cli.ts';
-import { composeNoticeDesk } from '../../../src/composition.ts';
+import { composeNoticeDesk } from '../../../src/composition-notices.ts';
 import { loadConfiguration } from '../../../src/config/load.ts';
 import { observationsOfRun } from '../../../src/domain/notices/observations.ts';
 import { captureOutput, startCapturing } from '../../unit/cli/captured.ts';

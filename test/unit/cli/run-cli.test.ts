@@ -9,7 +9,20 @@ const printed = captureOutput();
 beforeEach(() => startCapturing(printed));
 
 const run = (...args: string[]) => runCli(args, { signal: new AbortController().signal, version: '0.1.0', root: '/' });
-const COMMANDS = ['backup', 'backups', 'verify', 'restore', 'status', 'runs', 'schedule', 'notices', 'setup', 'config', 'lab', 'completion'];
+const COMMANDS = [
+  'backup',
+  'backups',
+  'verify',
+  'restore',
+  'status',
+  'runs',
+  'schedule',
+  'notices',
+  'setup',
+  'config',
+  'lab',
+  'completion',
+];
 
 describe('the command line', () => {
   it('helps on stdout, names every command and the exit codes, and ends with 0', async () => {
