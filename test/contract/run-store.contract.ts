@@ -70,6 +70,13 @@ export function runStoreContract(name: string, make: () => Promise<Subject<RunRe
       expect((await store.list()).map((run) => run.header.runId)).toEqual([SECOND, FIRST]);
     });
 
+    it('lists the newest run first also of those that began in the same second, whatever their names', async () => {
+      const names = ['20261122T211628Z-backup-zzzz', '20261122T211628Z-verify-aaaa', '20261122T211628Z-backup-aaaa'];
+      for (const [index, name] of names.entries()) await store.create(headerOf(name, addMicros(START, BigInt(index))));
+      expect((await store.list()).map((run) => run.header.runId)).toEqual(names.toReversed());
+      expect((await store.list({ limit: 1 })).map((run) => run.header.runId)).toEqual(names.slice(-1));
+    });
+
     it('lists only the runs that are meant', async () => {
       await store.create(headerOf(FIRST));
       await store.create({ ...headerOf(SECOND, addMicros(START, 1_000_000n)), verb: 'backup' });

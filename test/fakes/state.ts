@@ -23,7 +23,8 @@ export function fakeRunReader(process: FakeProcess): RunReader {
     list: ({ cluster, limit, ...filter } = {}) =>
       process.read(() => {
         const runs = idsOf(world, filter).map((runId) => readRun(world, runId));
-        return runs.filter(({ header }) => cluster === undefined || header.cluster === cluster).slice(0, limit);
+        const meant = runs.filter(({ header }) => cluster === undefined || header.cluster === cluster);
+        return meant.sort((left, right) => Number(right.header.startedAt - left.header.startedAt)).slice(0, limit);
       }),
     listIds: (filter = {}) => process.read(() => idsOf(world, filter)),
     listDamaged: () => process.read(() => []),

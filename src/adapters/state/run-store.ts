@@ -48,15 +48,20 @@ async function idsIn(runs: string, filter: RunFilter): Promise<readonly RunId[]>
   return meant.sort((left, right) => (left < right ? 1 : -1));
 }
 
+/** Ids tell the second alone: of those that began in one, all are read and put in order. */
 async function listRuns(runs: string, filter: RunFilter): Promise<readonly StoredRun[]> {
   const { limit = Number.POSITIVE_INFINITY, cluster } = filter;
   const found: StoredRun[] = [];
   for (const runId of await idsIn(runs, filter)) {
-    if (found.length >= limit) break;
+    if (found.length >= limit && secondOf(runId) !== secondOf(found.at(-1)?.header.runId)) break;
     const run = await loadRun(runs, runId);
     if (typeof run === 'object' && (cluster === undefined || run.header.cluster === cluster)) found.push(run);
   }
-  return found;
+  return found.sort((left, right) => Number(right.header.startedAt - left.header.startedAt)).slice(0, limit);
+}
+
+function secondOf(runId: RunId | undefined): string | undefined {
+  return runId?.split('-')[0];
 }
 
 async function listDamaged(runs: string, among: number | undefined): Promise<readonly DamagedRun[]> {
