@@ -21,6 +21,8 @@ export interface RepositoryFacts {
   /** WAL from the start of the last backup until now; absent where that is not known. */
   readonly walBytesSinceBackup?: bigint;
   readonly replayRate: ReplayRate;
+  /** Why what is committed from now on cannot be recovered without another backup: WAL is missing for good. Absent where it can. */
+  readonly gap?: string;
 }
 
 export interface EarlyFacts {
@@ -42,7 +44,12 @@ export interface EarlyBackup {
 
 /** Why a backup of that repository is due at once; undefined where it is not. */
 export function earlyBackup(repository: RepositoryFacts, facts: EarlyFacts): EarlyBackup | undefined {
-  return afterTimelineChange(repository, facts) ?? beyondRecoveryTime(repository, facts);
+  return afterGap(repository) ?? afterTimelineChange(repository, facts) ?? beyondRecoveryTime(repository, facts);
+}
+
+/** Until then everything that is committed is lost to this repository. */
+function afterGap({ gap }: RepositoryFacts): EarlyBackup | undefined {
+  return gap === undefined ? undefined : { type: 'incr', reason: gap, heedsBlackouts: false };
 }
 
 /** pgBackRest compares checksums and needs no full backup on a new timeline. */

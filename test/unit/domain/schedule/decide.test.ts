@@ -259,6 +259,14 @@ describe('a backup before its time', () => {
   });
   const facts = { runs: [...UP_TO_DATE, run(FULL, '2026-11-10 02:00')], timeline: timelineIdOf(1), rtoSeconds: 1800 };
 
+  it('is due at once where WAL is missing for good, whatever else is early, and also in a blackout', () => {
+    const gap = 'WAL 00000001000000000000000A is missing in local';
+    const blackouts = [{ from: 0, to: 12 * 3600, daysOfWeek: new Set([0, 1, 2, 3, 4, 5, 6]) }];
+    const changed = { ...facts, timeline: timelineIdOf(2), repositories: [repository({ gap })] };
+    const { start } = decide('2026-11-10 03:00', [{ ...FULL, blackouts }], changed);
+    expect(start).toMatchObject({ kind: 'backup', type: 'incr', repositories: [LOCAL], trigger: { kind: 'early', reason: gap } });
+  });
+
   it('is due at once after the timeline has changed: an incremental for pgBackRest, a full for a native engine', () => {
     const changed = { ...facts, timeline: timelineIdOf(2), repositories: [repository()] };
     const { start } = decide('2026-11-10 03:00', BOTH, changed);

@@ -1,0 +1,50 @@
+import type { ClusterConfig } from '../../config/model.ts';
+import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
+import { learnReplayRate, type ReplaySample } from '../../domain/recovery/estimate.ts';
+import type { EarlyFacts, RepositoryFacts } from '../../domain/schedule/early.ts';
+import type { ReadPorts } from '../../ports/bundle.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import type { ServerObservation } from '../../ports/postgres-server.ts';
+import { observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
+
+/** What decides whether a backup is due before its schedule says so. */
+export type EarlyObservation = Omit<EarlyFacts, 'now'> & { readonly repositories: readonly RepositoryFacts[] };
+
+/** `samples`: what the cluster's own restores have replayed, in segments of that size, newest first. */
+export async function observeForSchedules(
+  cluster: ClusterConfig,
+  samples: (segmentBytes: number) => readonly ReplaySample[],
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<EarlyObservation> {
+  const [nodes, { snapshots }] = await Promise.all([
+    observeNodes(cluster, ports, context),
+    observeRepositories(cluster, undefined, { walArchive: false }, ports, context),
+  ]);
+  const server = onlyPrimary(nodes)?.server;
+  const { engine, objectives } = cluster;
+  const learned = samples(server?.walSegmentSizeBytes ?? 0);
+  return {
+    engine,
+    ...(server === undefined ? {} : { timeline: server.timeline }),
+    ...(objectives?.rtoSeconds === undefined ? {} : { rtoSeconds: objectives.rtoSeconds }),
+    repositories: snapshots.filter(({ initialised }) => initialised).map((snapshot) => repositoryFactsOf(snapshot, server, learned)),
+  };
+}
+
+function repositoryFactsOf(
+  { repository, kind, readAt, backups }: RepositorySnapshot,
+  server: ServerObservation | undefined,
+  samples: readonly ReplaySample[],
+): RepositoryFacts {
+  const last = backups.at(-1);
+  const base = { name: repository, kind, readAt, replayRate: learnReplayRate(kind, samples) };
+  if (last === undefined) return base;
+  const { timeline, startTime, stopTime, databaseBytes, startLsn, systemIdentifier } = last;
+  const isOfServer = server?.lsn !== undefined && server.timeline === timeline && server.systemIdentifier === systemIdentifier;
+  return {
+    ...base,
+    lastBackup: { timeline, startedAt: startTime, endedAt: stopTime, databaseBytes },
+    ...(isOfServer && server.lsn !== undefined && server.lsn >= startLsn ? { walBytesSinceBackup: server.lsn - startLsn } : {}),
+  };
+}
