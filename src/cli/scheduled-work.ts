@@ -4,24 +4,23 @@ import type { RunTrigger } from '../domain/schedule/trigger.ts';
 import { backupWorkflow } from '../engine/simple-workflows.ts';
 import { SpokeError } from '../errors.ts';
 import { type BackupIntent, observeBackup } from '../workflows/backup/plan.ts';
+import type { Plan } from '../plan/step.ts';
+import type { RunHeader } from '../ports/run-store.ts';
+import type { VerifyIntent } from '../workflows/verify/plan.ts';
 import type { CommandContext } from './command-context.ts';
 import { backupResultToJson, renderBackupResult, takeBackups } from './commands/backup.ts';
+import { expireIn, planExpireIn } from './commands/expire.ts';
+import { planVerify, verifyRepositories } from './commands/verify.ts';
+import { renderExpiry } from './render/expire.ts';
 import { planToJson, renderPlan } from './render/plan.ts';
 import { newRunHeader, type Session } from './session.ts';
+import type { WorkReport } from './work-report.ts';
 
 /** One run of a schedule: in one repository, since the engine works on one at a time. */
 export interface ScheduledWork {
   readonly schedule: Schedule;
   readonly repository: RepositoryName;
   readonly trigger: RunTrigger;
-}
-
-/** What is shown of a run, or of its plan. */
-export interface WorkReport {
-  readonly document: Readonly<Record<string, unknown>>;
-  readonly text: string;
-  /** Something was not done. */
-  readonly isPartial: boolean;
 }
 
 interface Worker {
@@ -34,8 +33,8 @@ interface Worker {
 /** Who does the work of schedules of each kind. */
 export const WORKERS: Readonly<Record<ScheduleKind, Worker>> = {
   backup: { preview: previewBackup, run: runScheduledBackup },
-  expire: notThereYet('expire'),
-  verify: notThereYet('verify'),
+  expire: { preview: previewExpire, run: runScheduledExpire },
+  verify: { preview: previewVerify, run: runScheduledVerify },
   drill: notThereYet('drill'),
 };
 
@@ -43,11 +42,11 @@ async function previewBackup(work: ScheduledWork, session: Session, context: Com
   const intent = backupIntent(work, session);
   const facts = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
   const plan = backupWorkflow(session.cluster, session.ports).plan(intent, facts, session.newRunId('backup'));
-  return {
-    document: { plan: planToJson(plan, session.handlers) },
-    text: renderPlan(plan, session.handlers, { full: true }),
-    isPartial: false,
-  };
+  return planReport(plan, session);
+}
+
+function planReport(plan: Plan, { handlers }: Session): WorkReport {
+  return { document: { plan: planToJson(plan, handlers) }, text: renderPlan(plan, handlers, { full: true }), isPartial: false };
 }
 
 async function runScheduledBackup(work: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
@@ -59,6 +58,28 @@ async function runScheduledBackup(work: ScheduledWork, session: Session, context
 
 function backupIntent({ schedule, repository }: ScheduledWork, session: Session): BackupIntent {
   return { cluster: session.cluster.name, type: schedule.type ?? 'incr', repositories: [repository] };
+}
+
+async function previewExpire({ repository }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  return planReport(await planExpireIn([repository], session, context), session);
+}
+
+async function runScheduledExpire({ repository, trigger }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  const result = await expireIn([repository], session, context, trigger);
+  return { document: { ...result }, text: renderExpiry(result), isPartial: result.findings.length > 0 };
+}
+
+async function previewVerify(work: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  return planReport(await planVerify(verifyHeader(work, session, context), session, context), session);
+}
+
+function runScheduledVerify(work: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  return verifyRepositories(verifyHeader(work, session, context), session, context);
+}
+
+function verifyHeader({ repository, trigger }: ScheduledWork, session: Session, { version }: CommandContext): RunHeader {
+  const intent: VerifyIntent = { cluster: session.cluster.name, repositories: [repository] };
+  return newRunHeader(session, 'verify', intent, version, session.newRunId('verify'), trigger);
 }
 
 function notThereYet(kind: ScheduleKind): Worker {

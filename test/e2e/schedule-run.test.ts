@@ -22,11 +22,14 @@ describe('a schedule that is run by hand', () => {
     const hasty = 'kind: backup\ntype: full\ncron: "0 3 * * *"\nrepositories: [local]\nmaximumRunTime: 1s\n';
     await writeFile(join(dirname(config), 'schedules', 'hasty.yaml'), hasty);
     const text = await readFile(config, 'utf8');
-    await writeFile(config, text.replace('    repositories:\n', '    schedules: [daily-full, weekly-verify, hasty]\n    repositories:\n'));
+    await writeFile(
+      config,
+      text.replace('    repositories:\n', '    schedules: [daily-full, weekly-verify, nightly-drill, hasty]\n    repositories:\n'),
+    );
   });
 
   const tool = (...argv: string[]) => runTool(argv, { config: lab().description.config });
-  const runs = async () => (await lab().json<{ runs: readonly Run[] }>('runs')).runs.filter(({ verb }) => verb === 'backup');
+  const runs = async () => (await lab().json<{ runs: readonly Run[] }>('runs')).runs.filter(({ verb }) => verb !== 'setup-archiving');
 
   test('takes a full backup into each repository, each a run that notes the schedule', async () => {
     const before = Date.now();
@@ -63,9 +66,17 @@ describe('a schedule that is run by hand', () => {
     expect((await runs())[0]).toMatchObject({ outcome: 'failed', trigger: { name: 'hasty' } });
   });
 
-  test('is refused where this version cannot do its work', async () => {
+  test('verifies each repository, and notes what it was begun by', async () => {
     const ended = await tool('schedule', 'run', 'weekly-verify', '--json');
+    expect(ended.exitCode, ended.stderr).toBe(0);
+    const [last, ...earlier] = await runs();
+    for (const run of [last, earlier[0]])
+      expect(run).toMatchObject({ verb: 'verify', outcome: 'succeeded', trigger: { name: 'weekly-verify' } });
+  });
+
+  test('is refused where this version cannot do its work', async () => {
+    const ended = await tool('schedule', 'run', 'nightly-drill', '--json');
     expect(ended.exitCode, ended.stderr).toBe(12);
-    expect(errorOf(ended).message).toBe('schedules of kind verify cannot be run by this version');
+    expect(errorOf(ended).message).toBe('schedules of kind drill cannot be run by this version');
   });
 });

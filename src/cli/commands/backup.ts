@@ -90,10 +90,10 @@ export function renderBackupResult({ taken, failures }: BackupResult): string {
 
 /** Whatever becomes of the expiry, the backup is there: undefined, and a finding, where it could not be carried out. */
 async function expireAfter(taken: readonly BaseBackup[], session: Session, context: CommandContext): Promise<ExpiryResult | undefined> {
-  const { expireAfterBackup } = await import('./expire.ts');
+  const { expireIn } = await import('./expire.ts');
   const repositories = taken.map(({ repository }) => repository);
   try {
-    return await expireAfterBackup(repositories, session, context);
+    return await expireIn(repositories, session, context);
   } catch (thrown) {
     if (context.signal.aborted) throw thrown;
     context.output.exitCode = 3;

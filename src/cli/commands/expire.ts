@@ -2,6 +2,8 @@ import { formatInstantIso, instantOfMicros } from '../../domain/time/instant.ts'
 import type { RepositoryName } from '../../domain/catalog/base-backup.ts';
 import { expireWorkflow } from '../../engine/simple-workflows.ts';
 import type { PlanOutcome } from '../../engine/run-plan.ts';
+import type { RunTrigger } from '../../domain/schedule/trigger.ts';
+import type { Plan } from '../../plan/step.ts';
 import type { RunHeader } from '../../ports/run-store.ts';
 import { type ExpireIntent, observeExpire } from '../../workflows/expire/facts.ts';
 import { explainExpire, findingsOf, isConfirmable, planExpire } from '../../workflows/expire/plan.ts';
@@ -68,14 +70,21 @@ export async function runExpire(header: RunHeader, session: Session, context: Co
   context.output.result({ ...result }, () => renderExpiry(result));
 }
 
-/** After a backup, in the repositories that got one. Its findings are those of the command. */
-export async function expireAfterBackup(
+/** Expires in these repositories because of something else: a backup that they got, or a schedule. Its findings are those of the command. */
+export async function expireIn(
   repositories: readonly RepositoryName[],
   session: Session,
   context: CommandContext,
+  trigger?: RunTrigger,
 ): Promise<ExpiryResult> {
   const intent = newIntent(session, repositories, false);
-  return performExpire(newRunHeader(session, 'expire', intent, context.version, session.newRunId('expire')), session, context);
+  return performExpire(newRunHeader(session, 'expire', intent, context.version, session.newRunId('expire'), trigger), session, context);
+}
+
+/** What that would do. */
+export async function planExpireIn(repositories: readonly RepositoryName[], session: Session, context: CommandContext): Promise<Plan> {
+  const intent = newIntent(session, repositories, false);
+  return planExpire(intent, await observeExpire(session.cluster, intent, session.ports, { signal: context.signal }));
 }
 
 async function performExpire(header: RunHeader, session: Session, context: CommandContext): Promise<ExpiryResult> {

@@ -12,7 +12,8 @@ import { parseInstant } from '../../domain/time/parse-instant.ts';
 import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { ChangingOptions, CommandContext, GlobalOptions } from '../command-context.ts';
 import { renderTable } from '../render/table.ts';
-import { type ScheduledWork, WORKERS, type WorkReport } from '../scheduled-work.ts';
+import { type ScheduledWork, WORKERS } from '../scheduled-work.ts';
+import type { WorkReport } from '../work-report.ts';
 import { clusterOf, loadOptions, openSession, type Session } from '../session.ts';
 
 const LISTED = 3;

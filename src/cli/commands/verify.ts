@@ -1,11 +1,13 @@
 import { verifyWorkflow } from '../../engine/simple-workflows.ts';
 import { SpokeError } from '../../errors.ts';
+import type { Plan } from '../../plan/step.ts';
 import type { RunHeader } from '../../ports/run-store.ts';
 import type { VerifyIntent } from '../../workflows/verify/plan.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { execute } from '../execute.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, openSession, repositoryNamed, type Session } from '../session.ts';
+import type { WorkReport } from '../work-report.ts';
 import { unreadableError } from '../unreadable.ts';
 
 /** `spoke-backup verify` */
@@ -17,18 +19,30 @@ export async function verifyCommand(options: ChangingOptions & { readonly repo: 
     repositories:
       options.repo === 'all' ? cluster.repositories.map((repository) => repository.name) : [repositoryNamed(cluster, options.repo)],
   };
-  const workflow = verifyWorkflow(cluster, session.ports);
-  const runId = session.newRunId('verify');
-  const header = newRunHeader(session, 'verify', intent, context.version, runId);
-  const plan = workflow.plan(intent, await workflow.observe(intent, { header, entries: [] }, { signal: context.signal }), runId);
+  const header = newRunHeader(session, 'verify', intent, context.version, session.newRunId('verify'));
   if (options.dryRun !== true) return runVerify(header, session, context);
+  const plan = await planVerify(header, session, context);
   context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () =>
     renderPlan(plan, session.handlers, { full: true }),
   );
 }
 
+/** What a verification would do. */
+export async function planVerify(header: RunHeader, session: Session, { signal }: CommandContext): Promise<Plan> {
+  const workflow = verifyWorkflow(session.cluster, session.ports);
+  const intent = header.intent as VerifyIntent;
+  return workflow.plan(intent, await workflow.observe(intent, { header, entries: [] }, { signal }), header.runId);
+}
+
 /** Runs or resumes a verification and prints what came of it. Throws VERIFICATION_FAILED where something is damaged. */
 export async function runVerify(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
+  const { document, text, isPartial } = await verifyRepositories(header, session, context);
+  if (isPartial) context.output.exitCode = 3;
+  context.output.result(document, () => text);
+}
+
+/** Runs or resumes a verification. Throws VERIFICATION_FAILED where something is damaged. */
+export async function verifyRepositories(header: RunHeader, session: Session, context: CommandContext): Promise<WorkReport> {
   const workflow = verifyWorkflow(session.cluster, session.ports);
   const intent = header.intent as VerifyIntent;
   const { failures } = await execute(workflow, header, session, context);
@@ -40,14 +54,15 @@ export async function runVerify(header: RunHeader, session: Session, context: Co
     );
   const unreadable = found.repositories.unreadable.filter((one) => !found.sound.has(one.repository));
   if (found.sound.size === 0 && unreadable.length > 0) throw unreadableError(unreadable);
-  if (unreadable.length > 0) context.output.exitCode = 3;
   const repositories = [...found.sound];
-  context.output.result({ run: header.runId, repositories: repositories.map((repository) => ({ repository, ok: true })), unreadable }, () =>
-    [
+  return {
+    document: { run: header.runId, repositories: repositories.map((repository) => ({ repository, ok: true })), unreadable },
+    text: [
       ...repositories.map((repository) => `${repository}: every file was read, and is what was stored`),
       ...unreadable.map((one) => `${one.repository}: ${one.message}`),
     ].join('\n'),
-  );
+    isPartial: unreadable.length > 0,
+  };
 }
 
 /** Damage before everything else that went wrong; what is damaged in each repository is in the details. */
