@@ -1,7 +1,7 @@
 /**
  * Which room of the house may look into which. The layers, from the inside out:
  *
- *   errors <- domain <- { plan, ports } <- workflows <- engine <- shells (cli, lab)
+ *   errors <- domain <- { plan, ports } <- workflows <- engine <- shells (cli, daemon, lab)
  *
  * config/model and telemetry/events are words that several layers share; adapters hang on ports alone.
  * test/unit/tooling/layers.test.ts shows that each rule fires.
@@ -91,20 +91,21 @@ module.exports = {
     },
     {
       name: 'adapters-built-in-one-place',
-      comment: 'composition.ts and composition-notices.ts build the adapters; the laboratory builds its own.',
+      comment: 'composition.ts and its two neighbours build the adapters; the laboratory builds its own.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(composition(-notices)?\\.ts|lab/|adapters/)' },
+      from: { path: '^src/', pathNot: '^src/(composition(-notices|-daemon)?\\.ts|lab/|adapters/)' },
       to: { path: '^src/adapters/' },
     },
     {
       name: 'shells-last',
       comment: 'Nothing but shells knows shells.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(main\\.ts|composition(-notices)?\\.ts|cli/|lab/)' },
-      to: { path: '^src/(main|composition(-notices)?)\\.ts$|^src/(cli|lab)/' },
+      from: { path: '^src/', pathNot: '^src/(main\\.ts|composition(-notices|-daemon)?\\.ts|cli/|daemon/|lab/)' },
+      to: { path: '^src/(main|composition(-notices|-daemon)?)\\.ts$|^src/(cli|daemon|lab)/' },
     },
     packageOnlyIn('pg-in-postgres', 'pg|pg-protocol', '^src/adapters/postgres/'),
     packageOnlyIn('aws-sdk-in-s3', '@aws-sdk|@smithy', '^src/adapters/s3/'),
+    packageOnlyIn('node-cron-in-daemon', 'node-cron', '^src/daemon/'),
     packageOnlyIn('pino-in-telemetry', 'pino', '^src/telemetry/'),
     packageOnlyIn('nodemailer-in-notify', 'nodemailer', '^src/adapters/notify/'),
     packageOnlyIn('commander-in-cli', 'commander', '^src/(cli/|main\\.ts)'),

@@ -7,7 +7,7 @@ import { build, type BuildOptions, type Plugin } from 'esbuild';
 const ALIASES: Readonly<Record<string, string>> = { yaml: join(import.meta.dirname, '../node_modules/yaml/browser/dist/index.js') };
 
 /** Large packages that few commands need: each in a file of its own, read when it is asked for. */
-const LAZY_PACKAGES = ['pg', 'pino', 'nodemailer', '@aws-sdk/client-s3'] as const;
+const LAZY_PACKAGES = ['pg', 'pino', 'nodemailer', '@aws-sdk/client-s3', 'node-cron'] as const;
 
 const vendorFile = (name: string) => `vendor/${name.replaceAll(/[^a-z0-9]+/g, '-').replace(/^-/, '')}.cjs`;
 
@@ -118,6 +118,9 @@ export async function buildProgram(entry: string, outDirectory: string): Promise
       await build({
         ...COMMON,
         stdin: { contents: await vendorSource(name), resolveDir: import.meta.dirname },
+        // Some ask where they are, as modules do.
+        define: { ...COMMON.define, 'import.meta.url': 'urlOfThisFile' },
+        banner: { js: "const urlOfThisFile = require('node:url').pathToFileURL(__filename).href;" },
         outfile: join(fresh, vendorFile(name)),
       });
     mkdirSync(outDirectory, { recursive: true });

@@ -25,6 +25,7 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['runs', addRuns],
   ['schedule', addSchedule],
   ['notices', addNotices],
+  ['daemon', addDaemon],
   ['setup', addSetup],
   ['config', addConfig],
   ['lab', addLab],
@@ -242,6 +243,24 @@ function addSetup(program: Command, context: CommandContext): void {
   withChanging(setup.command('archiving'))
     .description('set up the repositories and have PostgreSQL archive its WAL into them')
     .action(async (options) => (await import('./commands/setup-archiving.ts')).setupArchivingCommand(options, context));
+}
+
+function addDaemon(program: Command, context: CommandContext): void {
+  withGlobals(program.command('daemon'))
+    .description('keep the schedules of all clusters: back up, expire and verify when due, and watch the archives')
+    .addHelpText(
+      'after',
+      `
+Runs in the foreground and logs JSON lines to stderr; a service manager starts it (docs/daemon.md has a unit for systemd).
+SIGTERM and Ctrl-C: no new run; what is under way may end within daemon.gracePeriodSeconds; then it exits with 0.
+SIGHUP: reads the configuration and the schedules again; where they are refused, the old ones stay in force.
+
+Examples:
+  spoke-backup daemon
+  spoke-backup daemon --cluster main --verbose
+  spoke-backup schedule list`,
+    )
+    .action(async (options) => (await import('./commands/daemon.ts')).daemonCommand(options, context));
 }
 
 function addConfig(program: Command, context: CommandContext): void {

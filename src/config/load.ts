@@ -78,12 +78,13 @@ export function parseConfiguration(path: string, text: string, options: LoadOpti
   if (problems.length + overrideProblems.length > 0 || checked.value === undefined) {
     throw invalidConfiguration(path, problems, source, overrideProblems);
   }
-  const { clusters, stateDirectory, history, notices } = checked.value;
+  const { clusters, stateDirectory, daemon, history, notices } = checked.value;
   const timezone = overrides.timezone?.value ?? checked.value.timezone;
   const configuration: Configuration = {
     path,
     stateDirectory: overrides.stateDirectory?.value ?? stateDirectory,
     ...(timezone === undefined ? {} : { timezone }),
+    daemon,
     history,
     notices: buildNotices(notices),
     clusters: new Map(Object.entries(clusters).map(([name, values]) => [name, buildCluster(name, values)])),

@@ -8,6 +8,7 @@ export interface Configuration {
   readonly path: string;
   /** Journals, locks and generated files. */
   readonly stateDirectory: string;
+  readonly daemon: DaemonConfig;
   /** IANA name of the zone of instants typed without one; without it such an instant is refused. */
   readonly timezone?: string;
   readonly history: HistoryConfig;
@@ -74,6 +75,16 @@ interface HealthchecksChannelConfig extends ChannelBase {
   readonly url: SecretReference;
   /** Absent: all. */
   readonly schedules?: readonly string[];
+}
+
+/** How the daemon goes about its work. */
+export interface DaemonConfig {
+  /** Runs that may be under way at the same time, of all clusters. */
+  readonly maximumRuns: number;
+  /** The same of clusters whose servers are on one host. */
+  readonly maximumRunsPerHost: number;
+  /** How long runs may go on once the daemon is asked to end. */
+  readonly gracePeriodSeconds: number;
 }
 
 /** One PostgreSQL cluster: a primary and its standbys, and where their backups go. */

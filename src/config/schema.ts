@@ -279,6 +279,12 @@ const history = z.strictObject({
   keepDays: z._default(key('Days for which runs are kept.', days), 400),
 });
 
+const daemon = z.strictObject({
+  maximumRuns: z._default(key('Runs that may be under way at the same time, of all clusters.', wholeNumber(1, 1000)), 4),
+  maximumRunsPerHost: z._default(key('The same of clusters whose servers are on one host.', wholeNumber(1, 1000)), 1),
+  gracePeriodSeconds: z._default(key('How long runs may go on once the daemon is asked to end.', wholeNumber(0, 86_400)), 60),
+});
+
 const timezone = z.string().check(z.refine(patterns.isTimezone, { error: patterns.TIMEZONE_RULE }));
 const clusters = z.record(name, cluster).check(z.refine((all) => Object.keys(all).length > 0, { error: 'must name at least one cluster' }));
 
@@ -288,6 +294,7 @@ export const configurationSchema = z.strictObject({
   timezone: z.optional(key('Zone of instants that are typed without one; without it they are refused.', timezone)),
   history: z.prefault(key('How much of the history of runs is kept.', history), {}),
   notices: z.prefault(key('Who is told of failures, recoveries and drills.', notices), {}),
+  daemon: z.prefault(key('How the daemon goes about its work.', daemon), {}),
   clusters: key('The clusters, by name.', clusters),
 });
 

@@ -6,25 +6,38 @@ export interface LogFields {
   readonly host: string;
 }
 
-/** JSON lines on stderr through pino, for --verbose and for journald. */
-export async function logSink(fields: LogFields): Promise<EventSink> {
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export type Log = (line: LogLine) => void;
+
+/** JSON lines on stderr through pino, for --verbose and for journald. What is below `least` is left out. */
+export async function openLog(base: Readonly<Record<string, unknown>>, least: LogLine['level'] = 'info'): Promise<Log> {
   const { pino } = await import('pino');
   const logger = pino(
-    { base: fields, formatters: { level: (level) => ({ level }) }, timestamp: pino.stdTimeFunctions.isoTime },
+    { level: least, base, formatters: { level: (level) => ({ level }) }, timestamp: pino.stdTimeFunctions.isoTime },
     pino.destination({ dest: 2, sync: true }),
   );
+  return ({ level, message, detail }) => logger[level](detail, message);
+}
+
+export async function logSink(fields: LogFields): Promise<EventSink> {
+  return runLogSink(await openLog({ ...fields }), {});
+}
+
+/** What runs say, with `more` in each line. */
+export function runLogSink(log: Log, more: Readonly<Record<string, unknown>>): EventSink {
   return (event) => {
     const { level, message, detail } = logLineOf(event);
-    logger[level]({ run_id: event.runId, ...detail }, message);
+    log({ level, message, detail: { ...more, run_id: event.runId, ...detail } });
   };
 }
 
 /** What of an event is logged. Pure. */
-export function logLineOf(event: RunEvent): {
-  level: 'debug' | 'info' | 'warn' | 'error';
-  message: string;
-  detail: Record<string, unknown>;
-} {
+export function logLineOf(event: RunEvent): LogLine {
   switch (event.kind) {
     case 'run-started':
       return { level: 'info', message: event.resumed ? 'run resumed' : 'run started', detail: { job: event.title } };

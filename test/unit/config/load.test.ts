@@ -34,6 +34,7 @@ describe('the defaults', () => {
     expect(configuration).toEqual({
       path: '/etc/config.yaml',
       stateDirectory: '/var/lib/spoke-backup',
+      daemon: { maximumRuns: 4, maximumRunsPerHost: 1, gracePeriodSeconds: 60 },
       history: { keepRuns: 1000, keepDays: 400 },
       notices: { remindAfterHours: 24, mostPerHour: 20, channels: [] },
       clusters: new Map([

@@ -35,6 +35,7 @@ const violations: [rule: string, file: string, imported: string][] = [
   ['aws-sdk-in-s3', 'src/lab/uses-sdk.ts', '@aws-sdk/client-s3'],
   ['pino-in-telemetry', 'src/engine/uses-pino.ts', 'pino'],
   ['nodemailer-in-notify', 'src/engine/uses-nodemailer.ts', 'nodemailer'],
+  ['node-cron-in-daemon', 'src/engine/uses-cron.ts', 'node-cron'],
   ['commander-in-cli', 'src/engine/uses-commander.ts', 'commander'],
   ['processes-through-the-runner', 'src/adapters/postgres/spawns.ts', 'node:child_process'],
 ];

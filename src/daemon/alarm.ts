@@ -1,0 +1,28 @@
+import type { Clock } from '../ports/clock.ts';
+
+/** A sleep that somebody else can end. One that is rung while nobody sleeps ends the next sleep at once. */
+export class Alarm {
+  readonly #clock: Clock;
+  #rung = false;
+  #ring: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  ring(): void {
+    this.#rung = true;
+    this.#ring?.();
+  }
+
+  /** Resolves after `ms`, when it is rung, or when the signal aborts. */
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.#rung && !signal.aborted) {
+      const woken = new AbortController();
+      this.#ring = () => woken.abort();
+      await this.#clock.sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+      this.#ring = undefined;
+    }
+    this.#rung = false;
+  }
+}
