@@ -1,6 +1,12 @@
-/** Two ways to do the same, run in turn. Each resolves with its seconds. */
+/** What is compared where it is not time in seconds. */
+export type Unit = 's' | 'MiB' | 'ms';
+
+/** Two ways to do the same, run in turn. Each resolves with its seconds, or whatever `unit` says. */
 export interface Comparison {
   readonly name: string;
+  readonly unit?: Unit;
+  /** Where the pairs are of two sizes: with which power of the size it grows. */
+  readonly exponentOf?: (ratio: number) => number;
   /** What the ratio must not exceed. */
   readonly goal: number;
   readonly ours: { readonly what: string; run(repetition: number): Promise<number> };
@@ -9,6 +15,8 @@ export interface Comparison {
 
 export interface Measured {
   readonly name: string;
+  readonly unit?: Unit;
+  readonly exponent?: number;
   readonly goal: number;
   readonly ours: Sample;
   readonly bare: Sample;
@@ -29,16 +37,21 @@ export interface Sample {
 export async function compare(comparison: Comparison, repetitions: number, report: (line: string) => void): Promise<Measured> {
   const ours: number[] = [];
   const bare: number[] = [];
+  const { unit = 's' } = comparison;
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     const first = repetition % 2 === 0 ? 'bare' : 'ours';
     for (const side of [first, first === 'bare' ? 'ours' : 'bare'] as const)
       (side === 'ours' ? ours : bare).push(await comparison[side].run(repetition));
-    report(`${comparison.name} ${repetition + 1}/${repetitions}: bare ${bare.at(-1)?.toFixed(3)} s, ours ${ours.at(-1)?.toFixed(3)} s`);
+    report(
+      `${comparison.name} ${repetition + 1}/${repetitions}: bare ${bare.at(-1)?.toFixed(3)} ${unit}, ours ${ours.at(-1)?.toFixed(3)} ${unit}`,
+    );
   }
   const ratios = ours.map((seconds, index) => seconds / (bare[index] ?? Number.NaN));
   const ratio = quantile(ratios, 0.5);
   return {
     name: comparison.name,
+    ...(comparison.unit === undefined ? {} : { unit: comparison.unit }),
+    ...(comparison.exponentOf === undefined ? {} : { exponent: comparison.exponentOf(ratio) }),
     goal: comparison.goal,
     ours: sampleOf(comparison.ours.what, ours),
     bare: sampleOf(comparison.bare.what, bare),

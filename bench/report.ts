@@ -33,12 +33,14 @@ export function writeResults(directory: string, machine: Machine, results: reado
 }
 
 export function renderResults(at: string, machine: Machine, results: readonly Measured[]): string {
-  const cell = (value: number) => (value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`);
   const rows = results.map(
-    ({ name, goal, ours, bare, ratio, ratioQuartiles: [low, high], met }) =>
-      `| ${name} | ${cell(ours.median)} | ${cell(bare.median)} | **${ratio.toFixed(3)}** (${low.toFixed(3)} … ${high.toFixed(3)}) | ≤ ${goal} | ${met ? 'yes' : '**no**'} | ${ours.seconds.length} |`,
+    ({ name, unit, goal, ours, bare, ratio, ratioQuartiles: [low, high], met }) =>
+      `| ${name} | ${cell(ours.median, unit)} | ${cell(bare.median, unit)} | **${ratio.toFixed(3)}** (${low.toFixed(3)} … ${high.toFixed(3)}) | ≤ ${goal} | ${met ? 'yes' : '**no**'} | ${ours.seconds.length} |`,
   );
-  const what = results.map(({ name, ours, bare }) => `- **${name}**: ours is ${ours.what}; bare is ${bare.what}.`);
+  const what = results.map(({ name, ours, bare, exponent }) => {
+    const growth = exponent === undefined ? '' : ` It grows with the size to the power of ${exponent.toFixed(2)}.`;
+    return `- **${name}**: ours is ${ours.what}; bare is ${bare.what}.${growth}`;
+  });
   return `# Benchmark results
 
 Measured ${at} by \`npm run bench\`, which leaves rows that \`--only\` did not name as an earlier run measured them: pairs in turn, the ratio is the median of the ratios of the pairs (quartiles in brackets). Only ratios mean something: the
@@ -50,6 +52,11 @@ ${rows.join('\n')}
 
 ${what.join('\n')}
 `;
+}
+
+function cell(value: number, unit: Measured['unit'] = 's'): string {
+  if (unit !== 's') return `${value.toPrecision(3)} ${unit}`;
+  return value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`;
 }
 
 /** What an earlier run left, so that a part can be measured again. */

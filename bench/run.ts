@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { compare, type Comparison, type Measured } from './compare.ts';
+import { withDaemonComparisons } from './daemon.ts';
 import { retentionComparison } from './retention.ts';
 import { describeMachine, readResults, writeResults } from './report.ts';
 
@@ -26,7 +27,7 @@ interface Options {
   readonly repetitions: number;
 }
 
-/** `npm run bench -- [--only backup,restore,version,backups,retention] [--scale 100] [--repetitions 7]` */
+/** `npm run bench -- [--only backup,restore,version,backups,retention,daemon-memory,daemon-idle-cpu,daemon-growth-cpu,daemon-growth-memory] [--scale 100] [--repetitions 7]` */
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   const lab = JSON.parse((await run(cli, ['lab', 'up', '--nodes', '1', '--no-s3', '--json'])).stdout) as Lab;
@@ -48,6 +49,9 @@ async function measureAll(lab: Lab, { only, scale, repetitions }: Options): Prom
     measured.push(await compare(await make(), times, say));
   };
   await measure('retention', 9, async () => retentionComparison());
+  await withDaemonComparisons(async (comparisons) => {
+    for (const comparison of comparisons) await measure(comparison.name, repetitions, async () => comparison);
+  });
   await measure('version', 41, async () => versionComparison());
   await measure('backups', 25, () => backupsComparison(lab));
   if (only.length === 0 || only.includes('backup') || only.includes('restore')) await fill(lab, scale);
