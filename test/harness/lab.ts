@@ -19,6 +19,8 @@ export interface LabOptions {
   readonly bundle?: boolean;
   /** A pgBackRest that gives up soon: its own retries of what is really broken cost up to a minute. */
   readonly impatient?: boolean;
+  /** How long an impatient one waits for an answer; a dead repository takes it eight times as long. */
+  readonly ioTimeoutSeconds?: number;
   /** Who makes the lab and works in it; whoever runs the tests where it is not given. */
   readonly account?: Account;
 }
@@ -185,12 +187,12 @@ export function useLab(options: LabOptions = {}): () => Lab {
   };
 }
 
-async function setPgbackrestOptions(lab: Lab, { bundle, impatient }: LabOptions): Promise<void> {
+async function setPgbackrestOptions(lab: Lab, { bundle, impatient, ioTimeoutSeconds = 5 }: LabOptions): Promise<void> {
   const { config } = lab.description;
   const document = parseDocument(await readFile(config, 'utf8'));
   document.setIn(['clusters', 'lab', 'pgbackrest', 'extraOptions'], {
     ...(bundle === true && { 'repo2-bundle': true }),
-    ...(impatient === true && { 'io-timeout': 5, 'job-retry': 0 }),
+    ...(impatient === true && { 'io-timeout': ioTimeoutSeconds, 'job-retry': 0 }),
   });
   await writeFile(config, document.toString());
   await lab.json('setup', 'archiving', '--confirm', 'lab');
