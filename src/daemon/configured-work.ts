@@ -1,5 +1,5 @@
 import { hostname, userInfo } from 'node:os';
-import { composeCluster, type ComposedCluster } from '../composition.ts';
+import { composeCluster, type ComposedCluster, createSystemClock } from '../composition.ts';
 import { composeScheduleStore } from '../composition-daemon.ts';
 import type { ClusterConfig, Configuration } from '../config/model.ts';
 import type { DueRun } from '../domain/schedule/due-run.ts';
@@ -59,6 +59,8 @@ export class ConfiguredWork implements ClusterWork {
   }
 
   async takeOffice(signal: AbortSignal): Promise<Tenure> {
+    // What was put together for the last one ends with it.
+    this.#composed = undefined;
     const { ports } = await this.#compose(signal);
     const claim = { verb: 'daemon', cluster: this.cluster, repositories: [], host: hostname() } as const;
     const holder = { name: 'daemon', pid: process.pid, host: hostname(), since: ports.clock.now() };
@@ -71,7 +73,7 @@ export class ConfiguredWork implements ClusterWork {
   /** A state directory that was lost is written anew from what the repositories know. */
   async prepare(signal: AbortSignal): Promise<void> {
     const { ports } = await this.#compose(signal);
-    if ((await ports.runs.listIds()).length > 0) return;
+    if ((await this.#shared.runs.ofCluster(this.cluster, ports.clock.now())).past.length > 0) return;
     const { snapshots } = await observeRepositories(this.#config, undefined, { walArchive: false }, ports, { signal });
     const { rebuilt } = await rebuildHistory(ports, this.cluster, snapshots);
     if (rebuilt.length === 0) return;
@@ -79,11 +81,10 @@ export class ConfiguredWork implements ClusterWork {
     this.#shared.say({ kind: 'note', cluster: this.cluster, level: 'warning', message });
   }
 
-  async watch(signal: AbortSignal, wake: () => void): Promise<void> {
-    const { clock } = (await this.#compose(signal)).ports;
-    const parts = { cluster: this.#config, clock, say: this.#shared.say, onBackupDue: wake };
+  watch(signal: AbortSignal, wake: () => void): Promise<void> {
+    const parts = { cluster: this.#config, clock: createSystemClock(), say: this.#shared.say, onBackupDue: wake };
     this.#watch = new ArchiveWatch({ ...parts, ports: async (until) => (await this.#compose(until)).ports });
-    await this.#watch.run(signal);
+    return this.#watch.run(signal);
   }
 
   async observe(signal: AbortSignal): Promise<ObservedFacts> {
