@@ -1,7 +1,7 @@
 import type { TimelineId } from '../postgres/timeline.ts';
 import { classifyWalFile, parseWalSegmentName, segmentNumberOf, walSegmentName } from '../postgres/wal-segment.ts';
 import type { WalPathPiece } from '../recovery/timeline-path.ts';
-import { secondsBetween } from '../time/instant.ts';
+import { type Instant, secondsBetween } from '../time/instant.ts';
 import type { ArchiveFacts, ArchiveSample, ArchivingPrimary } from './archive-facts.ts';
 
 interface SegmentPosition {
@@ -103,11 +103,18 @@ function withoutWaiting(piece: WalPathPiece, primary: ArchivingPrimary): { gone:
   return { gone, waiting };
 }
 
+/** A segment that waits for the archiver. */
+export interface WaitingSegment extends SegmentPosition {
+  /** When it became ready, by the server's clock. */
+  readonly since: Instant;
+}
+
 /** The segments that wait for the archiver, in order. */
-export function waitingSegments({ queue, segmentSizeBytes }: ArchivingPrimary): readonly SegmentPosition[] {
-  return (queue?.waiting ?? []).flatMap(({ file }) =>
-    classifyWalFile(file) === 'segment' ? (positionOf(file, segmentSizeBytes) ?? []) : [],
-  );
+export function waitingSegments({ queue, segmentSizeBytes }: ArchivingPrimary): readonly WaitingSegment[] {
+  return (queue?.waiting ?? []).flatMap(({ file, since }) => {
+    const position = classifyWalFile(file) === 'segment' ? positionOf(file, segmentSizeBytes) : undefined;
+    return position === undefined ? [] : [{ ...position, since }];
+  });
 }
 
 export function firstWaitingSegment(primary: ArchivingPrimary): bigint | undefined {

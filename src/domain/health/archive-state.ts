@@ -1,19 +1,20 @@
 import type { RepositoryName } from '../catalog/base-backup.ts';
 import type { RepositorySnapshot, UnreadableRepository } from '../catalog/repository-snapshot.ts';
 import { rangeContaining, type WalArchive } from '../catalog/wal-archive.ts';
-import { classifyWalFile, parseWalSegmentName, segmentNumberOf, segmentStartLsn } from '../postgres/wal-segment.ts';
+import { classifyWalFile, parseWalSegmentName, segmentStartLsn } from '../postgres/wal-segment.ts';
 import { timelineHistoryFileName } from '../postgres/timeline-history.ts';
 import type { WalPathPiece } from '../recovery/timeline-path.ts';
 import { type Instant, secondsBetween } from '../time/instant.ts';
 import { type AcknowledgedWal, acknowledgedWal, archives, firstNameOf, lastNameOf, partMissing, segmentCountOf } from './acknowledged.ts';
 import type { ArchiveFacts, ArchivingPrimary, PushError } from './archive-facts.ts';
 import { type ArchiveReach, archiveReach, primaryHistory } from './archive-reach.ts';
+import { waitingTime } from './waiting-time.ts';
 
 /** How the archive of the primary's WAL in one repository is. */
 export type ArchiveState =
   /** Every segment that PostgreSQL has closed is there, or has only just been closed. */
   | { readonly state: 'healthy' }
-  /** WAL waits that should have come by now. `seconds` is absent where nothing tells since when. */
+  /** WAL waits that should have come by now. `seconds` is absent where it is only that so much of it waits. */
   | { readonly state: 'lagging'; readonly seconds?: number; readonly bytes: bigint; readonly segments: number }
   /** WAL waits, and it is known why. `since` is the first that is known of it. */
   | { readonly state: 'failing'; readonly since?: Instant; readonly bytes?: bigint; readonly lastError: string }
@@ -38,7 +39,7 @@ export interface RepositoryArchive {
 
 /** For so long a closed segment may be on its way; less where less is promised or a segment is closed more often. */
 const TOLERATED_SECONDS = 60;
-/** With several on the way at once and nothing that tells their age, that many are no lag yet. */
+/** With several on the way at once, that many of which nothing tells the age are no lag yet. */
 const TOLERATED_SEGMENTS = 2;
 
 /** What is compared for each repository. */
@@ -180,30 +181,25 @@ function failingSince({ primary, facts }: Comparison): { readonly since?: Instan
 }
 
 function lagOf(pending: readonly WalPathPiece[], comparison: Comparison): ArchiveState {
-  const [first] = pending;
-  if (first === undefined) return { state: 'healthy' };
-  const { primary } = comparison;
-  const seconds = waitingSeconds(first, comparison);
-  const segments = segmentCountOf(pending);
-  const isLate = seconds === undefined ? segments > TOLERATED_SEGMENTS : seconds > toleratedSeconds(comparison);
-  if (!isLate) return { state: 'healthy' };
-  return { state: 'lagging', ...(seconds === undefined ? {} : { seconds }), bytes: bytesFrom(pending, primary), segments };
+  if (pending.length === 0) return { state: 'healthy' };
+  const { primary, facts } = comparison;
+  const { seconds, undated } = waitingTime(pending, primary, facts);
+  const isOld = seconds !== undefined && seconds > toleratedSeconds(comparison);
+  const areMany = undated > TOLERATED_SEGMENTS && !hasRecentLook(comparison);
+  if (!isOld && !areMany) return { state: 'healthy' };
+  return { state: 'lagging', ...(isOld ? { seconds } : {}), bytes: bytesFrom(pending, primary), segments: segmentCountOf(pending) };
+}
+
+/** What the last look did not find closed is younger than that look. */
+function hasRecentLook(comparison: Comparison): boolean {
+  const { now, samples } = comparison.facts;
+  const last = samples.at(-1);
+  return last !== undefined && secondsBetween(last.at, now) <= toleratedSeconds(comparison);
 }
 
 function toleratedSeconds({ primary, facts }: Comparison): number {
   const timeout = primary.settings.archiveTimeoutSeconds ?? 0;
   return Math.min(TOLERATED_SECONDS, facts.rpoSeconds ?? TOLERATED_SECONDS, timeout > 0 ? timeout : TOLERATED_SECONDS);
-}
-
-/** Since when the first segment that is missing waits: by its note in archive_status, else by the first look that found it closed. */
-function waitingSeconds(first: WalPathPiece, { primary, facts }: Comparison): number | undefined {
-  const name = firstNameOf(first, primary.segmentSizeBytes);
-  const noted = primary.queue?.waiting.find(({ file }) => file === name)?.since;
-  if (noted !== undefined) return Math.max(0, secondsBetween(noted, primary.serverTime));
-  const seen = facts.samples.find(
-    ({ timeline, insertLsn }) => timeline >= first.timeline && segmentNumberOf(insertLsn, primary.segmentSizeBytes) > first.firstSegment,
-  );
-  return seen === undefined ? undefined : secondsBetween(seen.at, facts.now);
 }
 
 /** Everything that the primary has written from the first missing segment on. */

@@ -56,6 +56,14 @@ it('a segment that arrives never makes the state worse', () => {
       const [before, after] = [one, { ...one, missing: less }].map((each) => rank[states(given(each))['local']?.state ?? 'unknown']);
       expect(after).toBeLessThanOrEqual(before ?? 0);
     }),
+    {
+      examples: [
+        // Nothing dates segment 3, which comes first; 10 has been late all along.
+        [{ missing: [10, 3], waits: [10], archived: 2 }, 1],
+        // Three that nothing dates are many, whatever is known of a fourth.
+        [{ missing: [3, 4, 5, 19], waits: [19], archived: 2 }, 3],
+      ],
+    },
   );
 });
 

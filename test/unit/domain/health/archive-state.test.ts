@@ -60,6 +60,24 @@ describe('WAL that waits', () => {
     expect(states(facts({ primary: primary({ archived: 11 }), snapshots }))['local']).toEqual({ state: 'healthy' });
   });
 
+  it('is late when any of it is, also where nothing dates the first of it, which is older still', () => {
+    const given = facts({ primary: primary({ waits: [10], archived: 2 }), snapshots: [repository(LOCAL, closedBut(3, 10))] });
+    // Segment 10 was full at second 110.
+    expect(states(given)['local']).toMatchObject({ state: 'lagging', seconds: 90, segments: 2 });
+  });
+
+  it('is late where more of it than may be on the way is of unknown age, whatever is known of the rest', () => {
+    const given = facts({ primary: primary({ waits: [19], archived: 2 }), snapshots: [repository(LOCAL, closedBut(3, 4, 5, 19))] });
+    expect(states(given)['local']).toEqual({ state: 'lagging', bytes: 17n * 1_048_576n + 40n, segments: 4 });
+  });
+
+  it('is not late where it was closed since a look a moment ago, however much it is', () => {
+    const given = { primary: primary({ archived: 13 }), snapshots: [repository(LOCAL, segments(1, 13))] };
+    expect(states(facts(given))['local']).toEqual({ state: 'lagging', bytes: 6n * 1_048_576n + 40n, segments: 6 });
+    const before = rememberLook(facts({ now: at(170), primary: primary({ writing: 14 }), snapshots: [] }));
+    expect(states(facts({ ...given, samples: before }))['local']).toEqual({ state: 'healthy' });
+  });
+
   it('longer than the objective allows everywhere is told as such', () => {
     const given = { primary: primary({ waits: [14, 19], archived: 13 }), rpoSeconds: 30 };
     const late = repository(S3, closedBut(14));
