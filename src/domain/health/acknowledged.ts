@@ -89,18 +89,25 @@ function withoutWaiting(piece: WalPathPiece, primary: ArchivingPrimary): { gone:
   const { queue } = primary;
   if (queue === undefined) return { gone: [piece], waiting: [] };
   const isWhole = queue.waiting.length >= queue.count;
+  const listed = waitingSegments(primary);
   const gone: WalPathPiece[] = [];
   const waiting: WalPathPiece[] = [];
   let from = piece.firstSegment;
-  for (const { timeline, segmentNumber } of waitingSegments(primary)) {
+  for (const { timeline, segmentNumber } of listed) {
     if (timeline !== piece.timeline || segmentNumber < from || segmentNumber > piece.lastSegment) continue;
     if (segmentNumber > from) gone.push({ ...piece, firstSegment: from, lastSegment: segmentNumber - 1n });
     waiting.push({ ...piece, firstSegment: segmentNumber, lastSegment: segmentNumber });
     from = segmentNumber + 1n;
   }
-  // Of a queue that is longer than what was listed of it, everything behind may wait.
-  if (from <= piece.lastSegment) (isWhole ? gone : waiting).push({ ...piece, firstSegment: from });
+  // Of a queue that is longer than what was listed of it, everything behind the listed may wait.
+  const isListed = isWhole || isBeforeLast(piece, listed);
+  if (from <= piece.lastSegment) (isListed ? gone : waiting).push({ ...piece, firstSegment: from });
   return { gone, waiting };
+}
+
+function isBeforeLast({ timeline, lastSegment }: WalPathPiece, listed: readonly WaitingSegment[]): boolean {
+  const last = listed.at(-1);
+  return last !== undefined && compare({ timeline, segmentNumber: lastSegment }, last) < 0;
 }
 
 /** A segment that waits for the archiver. */

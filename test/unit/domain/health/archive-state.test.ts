@@ -145,6 +145,15 @@ describe('WAL that PostgreSQL counts as archived and the repository does not hav
     expect(states(given)).toEqual({ local: { state: 'healthy' } });
   });
 
+  it('is a gap too where it comes before what was listed of a long queue, and only then', () => {
+    const { queue, ...more } = primary({ waits: [12], archived: 19 });
+    const queued = { ...more, queue: { count: 5, waiting: queue?.waiting ?? [] } };
+    const of = (missing: readonly number[]) =>
+      states(facts({ primary: queued, snapshots: [repository(LOCAL, closedBut(...missing))] }))['local'];
+    expect(of([5, 6])).toMatchObject({ state: 'gap', firstMissing: wal(5), lastMissing: wal(6) });
+    expect(of([15])?.state).not.toBe('gap');
+  });
+
   it('cannot be mended by a backup while no WAL arrives', () => {
     const archiver = {
       archivedCount: 1n,
