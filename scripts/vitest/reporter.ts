@@ -9,9 +9,9 @@ interface Failure {
 }
 
 /**
- * One line a test file while they run; at the end what was skipped and why, then the failures, and as the very last
- * line `N passed, N failed, N skipped`. A file that cannot be loaded, a failing hook and an unhandled rejection each
- * count as one failure.
+ * One line a test file while they run; at the end what was skipped and why, what passed at the second try only and why not at
+ * the first, then the failures, and as the very last line `N passed, N failed, N skipped`. A file that cannot be loaded, a
+ * failing hook and an unhandled rejection each count as one failure.
  */
 export default class SummaryReporter implements Reporter {
   #vitest: Vitest | undefined;
@@ -40,10 +40,16 @@ export default class SummaryReporter implements Reporter {
 
     for (const test of skipped.filter(isMeantToBeSkipped))
       print(`skipped: ${whySkipped(test)} (${pathOf(test.module)} > ${test.fullName})`);
+    for (const test of tests.filter((one) => one.diagnostic()?.flaky === true)) this.#printSecondTry(test);
     for (const failure of failures) this.#printFailure(failure);
     if (failures.length > 0) process.exitCode = 1;
     if (tests.length === 0 && failures.length === 0) print('no test was found');
     print(`${passed} passed, ${failures.length} failed, ${skipped.length} skipped`);
+  }
+
+  #printSecondTry(test: TestCase): void {
+    print(`\nonly at the second try: ${pathOf(test.module)} > ${test.fullName}`);
+    for (const error of test.result().errors ?? []) this.#vitest?.logger.printError(error);
   }
 
   #printFailure({ where, errors }: Failure): void {

@@ -33,6 +33,8 @@ it('leaves a daemon behind that has nothing but PATH of its surroundings', () =>
 });
 it('leaves a directory behind', () => { mkdtempSync(tmpdir() + '/forgotten-'); console.log('directory ' + tmpdir()); });
 it('warns', () => process.emitWarning('mind the gap'));
+let tries = 0;
+it('is flaky', { retry: 1 }, () => { tries++; if (tries === 1) throw new Error('the first try was too early'); });
 `;
 
 const tidy = `
@@ -78,7 +80,11 @@ describe('the guard around each test file', () => {
   });
 
   it('counts every test, and the file that left something as one failure more', () => {
-    expect(output).toMatch(/^5 passed, 2 failed, 1 skipped$/m);
+    expect(output).toMatch(/^6 passed, 2 failed, 1 skipped$/m);
     expect(output).toContain('skipped: the moon is needed (careless.test.js > cannot be run here)');
+  });
+
+  it('tells what passed at the second try only, and what was the matter at the first', () => {
+    expect(output).toMatch(/^only at the second try: careless\.test\.js > is flaky$[^]*the first try was too early/m);
   });
 });
