@@ -105,13 +105,17 @@ function clusterAccess(cluster: ClusterConfig, secrets: SecretContext): ClusterA
   };
 }
 
-/** The engine's configuration names one data directory: that of whoever is primary now, else of the first node that has one. */
+/**
+ * The engine's configuration names one data directory: that of whoever is primary now, else of the first node that has one. A
+ * node that is alone need not be asked: nobody else can be it.
+ */
 async function primaryNode(
   cluster: ClusterConfig,
   access: ClusterAccess,
   postgres: PostgresReader,
   signal: AbortSignal,
 ): Promise<NodeConfig | undefined> {
+  if (cluster.nodes.length === 1) return cluster.nodes[0];
   const answers = await Promise.all(
     cluster.nodes.map(async (node) => {
       try {
