@@ -1,6 +1,7 @@
 import type { ClusterConfig } from '../config/model.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
+import type { StoredRun } from '../ports/run-store.ts';
 import { type BackupFacts, type BackupIntent, observeBackup, planBackup, reasonAgainstBackup } from '../workflows/backup/plan.ts';
 import { type ExpireFacts, type ExpireIntent, observeExpire } from '../workflows/expire/facts.ts';
 import { planExpire } from '../workflows/expire/plan.ts';
@@ -15,15 +16,28 @@ import {
 import { observeVerify, planVerify, reasonAgainstVerify, type VerifyFacts, type VerifyIntent } from '../workflows/verify/plan.ts';
 import type { Workflow } from './execute-run.ts';
 
-/** Taking backups, as the engine runs it. */
-export function backupWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workflow<BackupIntent, BackupFacts> {
+/** As long as taking a lease takes that nobody else has. */
+const RECENT_MS = 1_000;
+
+/**
+ * Taking backups, as the engine runs it. A new run need not look again at what was `observed` right before it: it has no backup
+ * anywhere yet, and pgBackRest itself asks the server and its catalogue once more before it begins.
+ */
+export function backupWorkflow(
+  cluster: ClusterConfig,
+  ports: ReadPorts,
+  observed?: { readonly facts: BackupFacts; readonly atMs: number },
+): Workflow<BackupIntent, BackupFacts> {
   return {
     title: 'backup',
     claim: async ({ repositories }, context) => ({
       verb: 'backup',
       repositories: await lockedRepositories(cluster, repositories, ports, context),
     }),
-    observe: (intent, _run, context) => observeBackup(cluster, intent, ports, context),
+    observe: async (intent, run, context) =>
+      observed !== undefined && isFirstAttempt(run) && ports.clock.monotonicMs() - observed.atMs <= RECENT_MS
+        ? observed.facts
+        : observeBackup(cluster, intent, ports, context),
     // Resumed, it takes those that are still missing.
     outcomeOf: ({ repositories }, { failures }) => (failures.length > 0 || repositories.unreadable.length > 0 ? 'failed' : 'succeeded'),
     plan: (intent, facts, runId) => {
@@ -33,6 +47,11 @@ export function backupWorkflow(cluster: ClusterConfig, ports: ReadPorts): Workfl
       return plan;
     },
   };
+}
+
+/** What an earlier attempt has left may have ended only now. */
+function isFirstAttempt({ entries }: StoredRun): boolean {
+  return entries.filter(({ kind }) => kind === 'attempt').length <= 1;
 }
 
 /** Those that the engine keeps others from while it writes into `repositories`. */

@@ -85,6 +85,8 @@ export interface ReadRepositoryOptions {
    * `listedFrom` says where it begins.
    */
   readonly onlySinceNewestBackup?: boolean;
+  /** What was read so long ago through the same reader will do, unless its engine has changed something since. Without `walArchive` only. */
+  readonly maxAgeMs?: number;
 }
 
 /** Reading a backup engine's repositories: no method changes anything anywhere. */

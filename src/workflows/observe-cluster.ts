@@ -27,17 +27,25 @@ export function observeNodes(cluster: ClusterConfig, ports: ReadPorts, context: 
   return Promise.all(cluster.nodes.map((node) => observeNode(node, ports, context)));
 }
 
+/** Asks every node by SQL, and nothing else of it. */
+export function observeServers(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<readonly NodeObservation[]> {
+  return Promise.all(cluster.nodes.map((node) => observeServer(node, ports, context)));
+}
+
 async function observeNode(node: NodeConfig, ports: ReadPorts, context: OperationContext): Promise<NodeObservation> {
   const directory = node.dataDirectory === undefined ? undefined : await ports.instance.inspectDirectory(node.dataDirectory, context);
-  const found = { node, ...(directory === undefined ? {} : { directory }) };
+  return { ...(await observeServer(node, ports, context)), ...(directory === undefined ? {} : { directory }) };
+}
+
+async function observeServer(node: NodeConfig, ports: ReadPorts, context: OperationContext): Promise<NodeObservation> {
   try {
     const address = await ports.access.addressOf(node.name);
-    if (address === undefined) return { ...found, unreachable: 'no url in the configuration' };
-    return { ...found, server: await ports.postgres.observeServer(address, context) };
+    if (address === undefined) return { node, unreachable: 'no url in the configuration' };
+    return { node, server: await ports.postgres.observeServer(address, context) };
   } catch (thrown) {
     const error = asSpokeError(thrown);
     if (error.code !== 'POSTGRES_UNAVAILABLE' && error.code !== 'TIMED_OUT') throw error;
-    return { ...found, unreachable: error.message };
+    return { node, unreachable: error.message };
   }
 }
 

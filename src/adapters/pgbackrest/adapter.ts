@@ -22,6 +22,7 @@ import { runWorking } from './command.ts';
 import { expireBackup, expireWal, readOwnExpiry } from './expire.ts';
 import { isConfigurationFileCurrent, makeLocalRepositories, writeConfigurationFile } from './configuration-file.ts';
 import { markAsHalfRestored } from './half-restored.ts';
+import { createRecentReads, type RecentReads } from './recent-reads.ts';
 import { whileLocked } from './lock.ts';
 import { readNewLabel } from './progress.ts';
 import { readPushErrors } from './push-errors.ts';
@@ -40,17 +41,19 @@ export interface PgbackrestParts {
 
 /** pgBackRest as a backup engine. Reading needs no file; what works writes the configuration first where it differs. */
 export function createPgbackrestEngine(parts: PgbackrestParts): { readonly reader: BackupCatalogReader; readonly engine: BackupEngine } {
-  const reader = createReader(parts);
-  return { reader, engine: createEngine(parts, reader) };
+  const recent = createRecentReads(parts.clock);
+  const reader = createReader(parts, recent);
+  return { reader, engine: createEngine(parts, reader, recent) };
 }
 
-function createReader(parts: PgbackrestParts): BackupCatalogReader {
+function createReader(parts: PgbackrestParts, recent: RecentReads): BackupCatalogReader {
   const { settings } = parts;
   let known: Promise<EngineVersion> | undefined;
   const reading = { ...parts, knownHistories: new Map() };
   return {
     readVersion: (context) => (known ??= askVersion(parts, context)),
-    readRepository: (name, options, context) => readRepository(reading, repositoryOf(settings, name), options, context),
+    readRepository: (name, options, context) =>
+      recent.unlessRecent(name, options, () => readRepository(reading, repositoryOf(settings, name), options, context)),
     readOwnExpiry: (name, context) => readOwnExpiry(parts, repositoryOf(settings, name), context),
     readBackupDetail: (name, label, context) => readBackupDetail(reading, repositoryOf(settings, name), label, context),
     async verifyRepository(name, context) {
@@ -68,7 +71,13 @@ function createReader(parts: PgbackrestParts): BackupCatalogReader {
 }
 
 async function askVersion({ settings, runner }: PgbackrestParts, { signal }: OperationContext): Promise<EngineVersion> {
-  const { stdout } = await runner.run({ file: settings.command, argv: ['version'], signal, timeoutMs: VERSION_TIMEOUT_MS });
+  const { stdout } = await runner.run({
+    file: settings.command,
+    argv: ['version'],
+    readsOnly: true,
+    signal,
+    timeoutMs: VERSION_TIMEOUT_MS,
+  });
   const version = readVersion(stdout);
   const newest = newestPostgres(version);
   return {
@@ -79,7 +88,7 @@ async function askVersion({ settings, runner }: PgbackrestParts, { signal }: Ope
   };
 }
 
-function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): BackupEngine {
+function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recent: RecentReads): BackupEngine {
   const { settings } = parts;
   const preview = (argv: readonly string[]): CommandPreview => ({ argv: [settings.command, ...argv] });
   const indexOf = (name: RepositoryName) => repositoryOf(settings, name).index;
@@ -102,28 +111,28 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader): Back
     async createRepositories(context) {
       await makeLocalRepositories(settings);
       await prepare(parts, context);
-      await whileLocked(parts.clock, context, () => runWorking(parts, stanzaCreateArguments(settings), {}, context));
+      await recent.changing(() => whileLocked(parts.clock, context, () => runWorking(parts, stanzaCreateArguments(settings), {}, context)));
     },
     async checkArchiving(context) {
       await prepare(parts, context);
       await runWorking(parts, checkArguments(settings), {}, context);
     },
-    takeBackup: (request, context) => takeBackup(parts, reader, request, context),
+    takeBackup: (request, context) => takeBackup(parts, reader, recent, request, context),
     async expireBackup(request, context) {
       await prepare(parts, context);
       const repository = repositoryOf(settings, request.repository);
-      await whileLocked(parts.clock, context, () => expireBackup(parts, repository, request, context));
+      await recent.changing(() => whileLocked(parts.clock, context, () => expireBackup(parts, repository, request, context)));
     },
     async expireWal(request, context) {
       await prepare(parts, context);
       const repository = repositoryOf(settings, request.repository);
-      await whileLocked(parts.clock, context, () => expireWal(parts, repository, request, context));
+      await recent.changing(() => whileLocked(parts.clock, context, () => expireWal(parts, repository, request, context)));
     },
     async annotateBackup(request, context) {
       await prepare(parts, context);
       const repository = repositoryOf(settings, request.repository);
       const argv = annotateArguments(settings, repository.index, request);
-      await whileLocked(parts.clock, context, () => runWorking(parts, argv, { repository }, context));
+      await recent.changing(() => whileLocked(parts.clock, context, () => runWorking(parts, argv, { repository }, context)));
     },
     async restoreBackup(request, context) {
       await prepare(parts, context);
@@ -142,6 +151,7 @@ async function prepare(parts: PgbackrestParts, context: OperationContext): Promi
 async function takeBackup(
   parts: PgbackrestParts,
   reader: BackupCatalogReader,
+  recent: RecentReads,
   request: BackupRequest,
   context: OperationContext,
 ): Promise<BackupLabel> {
@@ -153,7 +163,7 @@ async function takeBackup(
     progress.isComplete ||= readNewLabel(line) !== undefined;
   };
   try {
-    await whileLocked(parts.clock, context, () => runWorking(parts, argv, { repository, onLine }, context));
+    await recent.changing(() => whileLocked(parts.clock, context, () => runWorking(parts, argv, { repository, onLine }, context)));
   } catch (thrown) {
     // A complete backup is one, also where expiry, which follows it, failed; the next backup expires again.
     if (!progress.isComplete || context.signal.aborted) throw thrown;

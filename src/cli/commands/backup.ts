@@ -6,7 +6,7 @@ import type { PlanOutcome } from '../../engine/run-plan.ts';
 import { backupWorkflow } from '../../engine/simple-workflows.ts';
 import { asSpokeError, SpokeError } from '../../errors.ts';
 import { type BackupIntent, backupOfRun, observeBackup, planBackup, reasonAgainstBackup } from '../../workflows/backup/plan.ts';
-import type { RepositoryObservations } from '../../workflows/observe-cluster.ts';
+import { observeRepositories, type RepositoryObservations } from '../../workflows/observe-cluster.ts';
 import { execute } from '../execute.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { backupToJson, renderBackups } from '../render/backups.ts';
@@ -33,6 +33,7 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
         : [repositoryNamed(session.cluster, options.repo)],
   };
   const runId = session.newRunId('backup');
+  const atMs = session.ports.clock.monotonicMs();
   const facts = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
   const refusal = reasonAgainstBackup(intent, facts);
   if (refusal !== undefined) throw refusal;
@@ -43,8 +44,15 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
     );
     return;
   }
-  await runBackup(newRunHeader(session, 'backup', intent, context.version, runId), session, context, options.expire === true);
+  const header = newRunHeader(session, 'backup', intent, context.version, runId);
+  await runBackup(header, session, context, { thenExpire: options.expire === true, observed: { facts, atMs } });
 }
+
+/** The backup was looked for in the catalogue when it had been taken: that need not be done twice. */
+const SEEN_MS = 1_000;
+
+/** What was seen before the run, and when it was begun to look. */
+type Observed = Parameters<typeof backupWorkflow>[2];
 
 /** What a backup run came to. */
 export interface BackupResult {
@@ -56,8 +64,13 @@ export interface BackupResult {
 }
 
 /** Runs or resumes a backup run and prints what came of it. */
-export async function runBackup(header: RunHeader, session: Session, context: CommandContext, thenExpire = false): Promise<void> {
-  const result = await takeBackups(header, session, context);
+export async function runBackup(
+  header: RunHeader,
+  session: Session,
+  context: CommandContext,
+  { thenExpire = false, observed }: { readonly thenExpire?: boolean; readonly observed?: Observed } = {},
+): Promise<void> {
+  const result = await takeBackups(header, session, context, observed);
   if (result.failures.length > 0) context.output.exitCode = 3;
   const expiry = thenExpire && result.taken.length > 0 ? await expireAfter(result.taken, session, context) : undefined;
   if (expiry === undefined && isExpiryDue(result.snapshots, session))
@@ -68,10 +81,16 @@ export async function runBackup(header: RunHeader, session: Session, context: Co
 }
 
 /** Runs or resumes a backup run. Throws where no backup was taken. */
-export async function takeBackups(header: RunHeader, session: Session, context: CommandContext): Promise<BackupResult> {
+export async function takeBackups(
+  header: RunHeader,
+  session: Session,
+  context: CommandContext,
+  observed?: Observed,
+): Promise<BackupResult> {
   const intent = header.intent as BackupIntent;
-  const outcome = await execute(backupWorkflow(session.cluster, session.ports), header, session, context);
-  const { repositories } = await observeBackup(session.cluster, intent, session.ports, { signal: context.signal });
+  const outcome = await execute(backupWorkflow(session.cluster, session.ports, observed), header, session, context);
+  const options = { walArchive: false, maxAgeMs: SEEN_MS };
+  const repositories = await observeRepositories(session.cluster, intent.repositories, options, session.ports, { signal: context.signal });
   const taken = repositories.snapshots.flatMap((snapshot) => backupOfRun(snapshot, header.runId) ?? []);
   const failures = failuresOf(outcome, repositories);
   const [first] = outcome.failures;

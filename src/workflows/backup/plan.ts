@@ -6,7 +6,7 @@ import type { Plan, Step } from '../../plan/step.ts';
 import type { EngineVersion } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { type NodeObservation, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+import { type NodeObservation, observeRepositories, observeServers, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
 
 const BACKUP_TIMEOUT_MS = 48 * 60 * 60 * 1000;
 
@@ -30,10 +30,11 @@ export async function observeBackup(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<BackupFacts> {
-  const version = await ports.catalog.readVersion(context);
-  const [repositories, nodes] = await Promise.all([
+  // First what takes longest.
+  const [repositories, version, nodes] = await Promise.all([
     observeRepositories(cluster, intent.repositories, { walArchive: false }, ports, context),
-    observeNodes(cluster, ports, context),
+    ports.catalog.readVersion(context),
+    observeServers(cluster, ports, context),
   ]);
   return { repositories, nodes, version };
 }
