@@ -113,7 +113,7 @@ function problemOfTarget(backup: BaseBackup, reach: Reach, { target, liveEnd }: 
         kind: 'ends after target',
         why: `ended at ${formatInstantUtc(backup.stopTime)} and serves instants from ${formatInstantUtc(earliest)} on`,
       };
-    const until = reach.time === undefined || reach.isLive ? reach.time : endOfSecond(reach.time);
+    const until = latestTargetTime(reach);
     if (until !== undefined && until < target.time) return { kind: 'wal ends before target', why: walEnd(reach) };
   }
   if (target.kind === 'lsn') {
@@ -122,6 +122,15 @@ function problemOfTarget(backup: BaseBackup, reach: Reach, { target, liveEnd }: 
     if (!reached) return { kind: 'wal ends before target', why: walEnd(reach) };
   }
   return undefined;
+}
+
+/**
+ * The last instant that may lie in the WAL; undefined where nothing tells. All of the second in which the archive's last segment
+ * came may: also where the running primary was looked at within that second, since the archive was listed after it.
+ */
+function latestTargetTime({ wal, time }: Reach): Instant | undefined {
+  const archived = wal.lastArchivedAt === undefined ? undefined : endOfSecond(wal.lastArchivedAt);
+  return archived !== undefined && (time === undefined || archived > time) ? archived : time;
 }
 
 function walEnd({ wal, lsn, time }: Reach): string {

@@ -34,9 +34,15 @@ const world: fc.Arbitrary<World> = fc
       }),
       { maxLength: 6, selector: ({ segment }) => segment },
     ),
-    live: fc.option(fc.record({ segment: fc.integer({ min: SEGMENTS, max: SEGMENTS + 10 }), timeline: fc.nat({ max: 10 }) }), {
-      nil: undefined,
-    }),
+    live: fc.option(
+      fc.record({
+        segment: fc.oneof(fc.constant(SEGMENTS), fc.integer({ min: SEGMENTS, max: SEGMENTS + 10 })),
+        timeline: fc.nat({ max: 10 }),
+      }),
+      {
+        nil: undefined,
+      },
+    ),
   })
   .map(({ forks, missing, backups, live }) => {
     const histories: TimelineHistory[] = [{ timeline: tli(1), ancestors: [] }];
@@ -62,10 +68,19 @@ const world: fc.Arbitrary<World> = fc
     };
   });
 
-const target: fc.Arbitrary<RecoveryTarget> = fc.oneof(
+/** Micros after second 0, every other one at the edge of a second in which a segment came or a backup ended, often of the archive's last. */
+const instant: fc.Arbitrary<bigint> = fc.oneof(
+  fc.bigInt({ min: 0n, max: 400_000_000n }),
   fc
-    .bigInt({ min: 0n, max: 400_000_000n })
-    .map((micros) => ({ kind: 'time' as const, time: (at(0) + micros) as ReturnType<typeof at>, inclusive: true })),
+    .record({
+      segment: fc.oneof(fc.bigInt({ min: 1n, max: 40n }), fc.constant(BigInt(SEGMENTS))),
+      beside: fc.constantFrom(-1n, 0n, 1n, 999_999n, 1_000_000n),
+    })
+    .map(({ segment, beside }) => segment * 10_000_000n + beside),
+);
+
+const target: fc.Arbitrary<RecoveryTarget> = fc.oneof(
+  instant.map((micros) => ({ kind: 'time' as const, time: (at(0) + micros) as ReturnType<typeof at>, inclusive: true })),
   fc.bigInt({ min: 0n, max: BigInt(SEGMENTS + 12) * SIZE }).map((lsn) => ({ kind: 'lsn' as const, lsn: lsnOf(lsn), inclusive: true })),
   fc.constantFrom({ kind: 'latest' as const }, { kind: 'immediate' as const }, { kind: 'name' as const, name: 'x' }),
 );

@@ -93,6 +93,15 @@ describe('a restore to a time', () => {
     expect(chosen(ask([plain], toTime(addMicros(at(120), 999_999n))))).toEqual(['local/B', 'local/A']);
   });
 
+  it('is accepted in all of that second also where the running primary was looked at within it: the archive was listed later', () => {
+    const inItsSecond = addMicros(at(120), 1n);
+    for (const time of [at(119), at(120)]) {
+      const liveEnd = { lsn: lsnIn(12), timeline: tli(1), time };
+      expect(chosen(ask([plain], { ...toTime(inItsSecond), liveEnd }))).toEqual(['local/B', 'local/A']);
+      expect(chosen(ask([plain], { ...toTime(at(121)), liveEnd }))).toBe('TARGET_AFTER_WINDOW');
+    }
+  });
+
   it('is not helped by a primary that is on another timeline', () => {
     const liveEnd = { lsn: lsnIn(15), timeline: tli(2), time: at(200) };
     expect(chosen(ask([plain], { ...toTime(at(121)), liveEnd }))).toBe('TARGET_AFTER_WINDOW');
