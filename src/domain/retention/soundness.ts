@@ -1,5 +1,4 @@
 import type { BackupLabel, BaseBackup } from '../catalog/base-backup.ts';
-import type { Instant } from '../time/instant.ts';
 import type { RetentionPolicy, Verdict } from './policy.ts';
 
 /** Whether older backups may go because of this one. `why` is absent of a sound one. */
@@ -12,8 +11,8 @@ const SOUND: Soundness = { state: 'sound' };
 
 /**
  * A backup is bad where it was stored with page checksum errors, where the newest verification or drill that looked at it found it
- * damaged, or where a backup that it needs is bad or missing. Where verification is required it is unverified until one has found
- * it sound.
+ * damaged (of two that contradict each other at one instant the bad one counts), or where a backup that it needs is bad or missing.
+ * Where verification is required it is unverified until one has found it sound.
  */
 export function assessSoundness(
   backups: readonly BaseBackup[],
@@ -60,7 +59,7 @@ function newestVerdicts(verdicts: readonly Verdict[]): NewestVerdicts {
   let ofRepository: Verdict | undefined;
   for (const verdict of verdicts) {
     const other = verdict.label === undefined ? ofRepository : ofBackup.get(verdict.label);
-    if (other !== undefined && other.at > verdict.at) continue;
+    if (other !== undefined && !outweighs(verdict, other)) continue;
     if (verdict.label === undefined) ofRepository = verdict;
     else ofBackup.set(verdict.label, verdict);
   }
@@ -71,9 +70,10 @@ function newestVerdicts(verdicts: readonly Verdict[]): NewestVerdicts {
 function verdictOn({ label, stopTime }: BaseBackup, { ofRepository, ofBackup }: NewestVerdicts): Verdict | undefined {
   const all = ofRepository !== undefined && ofRepository.at >= stopTime ? ofRepository : undefined;
   const own = ofBackup.get(label);
-  return own === undefined || isNewer(all, own) ? all : own;
+  return own === undefined || (all !== undefined && outweighs(all, own)) ? all : own;
 }
 
-function isNewer(one: { readonly at: Instant } | undefined, other: { readonly at: Instant }): boolean {
-  return one !== undefined && one.at > other.at;
+/** The order in which verdicts come tells nothing: at one instant the bad one counts, since believing the other would let backups go. */
+function outweighs(one: Verdict, other: Verdict): boolean {
+  return one.at > other.at || (one.at === other.at && !one.sound);
 }

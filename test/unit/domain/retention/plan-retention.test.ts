@@ -135,6 +135,14 @@ describe('nothing goes', () => {
     expect(kinds(planOf(WEEKLY, {}, { verdicts: [verdict(false, 0.5), verdict(true, 0.2)] }))).toEqual([]);
   });
 
+  it('where verdicts of the same instant contradict each other, in whatever order and however widely they were said', () => {
+    const ofBackup = (sound: boolean): Verdict => ({ repository: LOCAL, label: label('F0003'), at: ago(0.05), sound });
+    const ofAll = (sound: boolean): Verdict => ({ repository: LOCAL, at: ago(0.05), sound });
+    const pairs = [ofBackup, ofAll].flatMap((good) => [ofBackup, ofAll].map((bad) => [good(true), bad(false)]));
+    for (const verdicts of pairs)
+      for (const told of [verdicts, verdicts.toReversed()]) expect(going(planOf(WEEKLY, {}, { verdicts: told }))).toEqual([]);
+  });
+
   it('for an incremental backup whose full one is damaged', () => {
     const verdicts = [{ repository: LOCAL, label: label('F0003'), at: ago(0.5), sound: false }];
     const plan = planOf(WEEKLY, {}, { verdicts });
