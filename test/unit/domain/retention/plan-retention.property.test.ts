@@ -112,7 +112,7 @@ function check(holds: (plan: RetentionPlan, scenario: Scenario, kept: ReadonlySe
 
 describe('whatever the story, the policy and the clock', () => {
   it('something goes in many of them, or the rest would say little', () => {
-    const plans = fc.sample(scenario, 500).map(({ policy, facts }) => planRetention(policy, facts));
+    const plans = fc.sample(scenario, 2000).map(({ policy, facts }) => planRetention(policy, facts));
     expect(plans.filter((plan) => going(plan).length > 0).length).toBeGreaterThan(20);
     expect(plans.filter(({ holds }) => holds.length > 0).length).toBeGreaterThan(20);
   });
