@@ -17,7 +17,13 @@ export function strangers(lab: Lab, ...dataDirectories: string[]): readonly stri
   return found
     .filter(({ command }) => !ARCHIVER_HELPER.test(command))
     .filter(({ pid }) => parents.has(pid) && !ancestry(pid, parents).some((ancestor) => allowed.has(ancestor)))
+    .filter(({ command }) => !isArchiving(command))
     .map(({ pid, command }) => `${pid} ${command}`);
+}
+
+/** What a server's own archive_command has left to work on by itself: pgBackRest's asynchronous archive-push. */
+function isArchiving(command: string): boolean {
+  return /(^|\/)pgbackrest .* archive-push:async /.test(`${command} `);
 }
 
 /** Waits a moment for what was told to end, and fails with what did not. */
