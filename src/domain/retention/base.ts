@@ -13,14 +13,18 @@ export function windowStart(now: Instant, days: number): Instant {
 /**
  * The full backup that the beginning of the window is recovered from: walking from the newest to older ones, the first sound one
  * that finished before it. What is older than it is not needed (pgBackRest: expireTimeBasedBackup, which does not ask whether
- * it is sound). Undefined where there is none, and all is needed.
+ * it is sound). One that by the server's clock ended before it began does not count: that clock was set back meanwhile, and when
+ * the backup was whole is not known. Undefined where there is none, and all is needed.
  */
 export function findBase(
   backups: readonly BaseBackup[],
   start: Instant,
   soundness: ReadonlyMap<BackupLabel, Soundness>,
 ): BaseBackup | undefined {
-  return backups.findLast((backup) => backup.type === 'full' && backup.stopTime < start && soundness.get(backup.label)?.state === 'sound');
+  return backups.findLast(
+    ({ type, startTime, stopTime, label }) =>
+      type === 'full' && startTime <= stopTime && stopTime < start && soundness.get(label)?.state === 'sound',
+  );
 }
 
 /** Whether by its days alone something could go: a look that costs nothing. */

@@ -55,6 +55,22 @@ describe('what is kept by days', () => {
   });
 });
 
+describe('a full backup that by its times ended before it began', () => {
+  it('takes the place of none, for when it was whole is not known', () => {
+    const usual = backupsOf([full(10), full(9), full(8), full(7.5), full(1)]);
+    // It began after the one of eight days ago: its true end may lie in the window.
+    const backups = usual.map((one, index) => (index === 3 ? { ...one, startTime: ago(6.9) } : one));
+    expect(going(planRetention({ ...WEEK, maxSharePercent: 100 }, factsOf(usual)))).toEqual(['F0001', 'F0002', 'F0003']);
+    expect(going(planRetention({ ...WEEK, maxSharePercent: 100 }, factsOf(backups)))).toEqual(['F0001', 'F0002']);
+  });
+
+  it('goes in its turn', () => {
+    const backups = backupsOf([full(10), full(9), full(8), full(1)]);
+    const turned = backups.map((one, index) => (index === 1 ? { ...one, startTime: ago(8.5) } : one));
+    expect(going(planRetention(WEEK, factsOf(turned)))).toEqual(['F0001', 'F0002']);
+  });
+});
+
 describe('WAL', () => {
   it('goes up to the beginning of the oldest backup that stays', () => {
     const plan = planOf(WEEKLY);
