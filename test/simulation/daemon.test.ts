@@ -97,12 +97,18 @@ function startsOfDays({ zone, start, days }: Story): readonly number[] {
 }
 const dayStarts = new Map<string, readonly number[]>();
 
+/** When the next run begins at the earliest: the daemon may be off by then. */
+function strikesBy(at: number, blows: readonly Blow[]): number {
+  const offs = blows.filter(({ kind }) => kind === 'off');
+  return offs.reduce((by, off) => (off.at <= by + 2 * DAY ? Math.max(by, off.at + off.seconds) : by), at);
+}
+
 /** When nothing can be said of a day: while something befell the cluster, and for a while after; also what its clock showed then. */
 function troubledSpans(blows: readonly Blow[]): readonly (readonly [from: number, to: number])[] {
   return blows.flatMap((one) => {
     const isRun = one.kind === 'slow' || one.kind === 'fault';
     // It strikes the next run, whenever that is, and what waits for it.
-    const to = one.at + one.seconds + (isRun ? 2 * DAY : SETTLED);
+    const to = isRun ? strikesBy(one.at, blows) + one.seconds + 2 * DAY : one.at + one.seconds + SETTLED;
     const span = [one.at - DAY, to] as const;
     return one.kind === 'jump' ? [span, [span[0] + one.aheadSeconds, to + one.aheadSeconds] as const] : [span];
   });
