@@ -20,6 +20,8 @@ export type Blow = {
   | { readonly kind: 'slow'; readonly seconds: number }
   /** The next run fails. */
   | { readonly kind: 'fault'; readonly seconds: 0; readonly retry: 'transient' | 'none' }
+  /** Every backup that ends in it fails. */
+  | { readonly kind: 'barren'; readonly seconds: number }
   | { readonly kind: 'failover'; readonly seconds: 0 }
 );
 
@@ -31,8 +33,11 @@ export interface StoredBackup {
   /** By the clock of the machine. */
   readonly startedAt: Instant;
   readonly endedAt: Instant;
+  /** When the copy itself began, by the clock of the machine: the run may have begun long before. */
+  readonly copiedFrom: Instant;
   /** True seconds. */
   readonly trueStart: number;
+  readonly trueEnd: number;
 }
 
 type WorldRun = { -readonly [Key in keyof PastRun]: PastRun[Key] };
@@ -40,6 +45,7 @@ type WorldRun = { -readonly [Key in keyof PastRun]: PastRun[Key] };
 interface Running {
   readonly run: WorldRun;
   readonly startedAt: number;
+  readonly clockAtStart: Instant;
   readonly endsAt: number;
 }
 
@@ -49,7 +55,9 @@ export interface WorldOptions {
   readonly start: number;
   readonly blows: readonly Blow[];
   /** What an expire that ended well does to a repository. */
-  readonly expire?: (backups: StoredBackup[], now: Instant) => void;
+  readonly expire?: (repository: RepositoryName, world: DaemonWorld) => void;
+  /** Whether a backup fails that would not be later than the newest one by the clock of the machine, as pgBackRest has it. */
+  readonly refusesEarlier?: boolean;
   /** Sees each decision, before anything is done about it. */
   readonly watch?: (decision: ScheduleDecision, world: DaemonWorld) => void;
 }
@@ -64,6 +72,8 @@ export class DaemonWorld {
   readonly backups: ReadonlyMap<RepositoryName, StoredBackup[]>;
   /** What was begun: never more than one for the same schedule, occurrence, repository and kind. */
   readonly begun: { readonly due: DueRun; readonly at: Instant }[] = [];
+  /** When the newest backup run failed, by the clock of the machine; nothing where it did not. */
+  readonly failedAt = new Map<RepositoryName, Instant>();
   now: number;
   timeline = timelineIdOf(1);
   aheadSeconds = 0;
@@ -74,6 +84,7 @@ export class DaemonWorld {
   #firstSeen: FirstSeen = {};
   #slowSeconds: number | undefined;
   #fault: 'transient' | 'none' | undefined;
+  #barrenUntil = 0;
   readonly #downUntil = new Map<RepositoryName, number>();
   readonly #ends: { readonly at: number; readonly end: () => void }[] = [];
   #count = 0;
@@ -147,7 +158,7 @@ export class DaemonWorld {
 
   #repositoryFacts(): readonly RepositoryFacts[] {
     return [...this.backups].flatMap(([name, backups]) => {
-      if (this.#isDown(name)) return [];
+      if (this.isDown(name)) return [];
       const last = backups.at(-1);
       const lastBackup = last && { ...last, databaseBytes: 0n };
       return [{ name, kind: 'local', readAt: this.clock(), replayRate: learnReplayRate('local', []), ...(lastBackup && { lastBackup }) }];
@@ -164,7 +175,7 @@ export class DaemonWorld {
     const isThere = this.#backupOf(run) !== undefined;
     const seconds = isThere ? 5 : this.#downRepository(run) !== undefined ? 30 : (this.#slowSeconds ?? usual);
     if (!isThere) this.#slowSeconds = undefined;
-    this.#running = { run, startedAt: this.now, endsAt: this.now + seconds };
+    this.#running = { run, startedAt: this.now, clockAtStart: this.clock(), endsAt: this.now + seconds };
   }
 
   #newRun(due: DueRun): WorldRun {
@@ -191,18 +202,22 @@ export class DaemonWorld {
     if (alike.length > RUNS_REMEMBERED) this.#runs.splice(this.#runs.indexOf(alike[0] as WorldRun), 1);
   }
 
-  #finish({ run, startedAt }: Running): void {
+  #finish(running: Running): void {
+    const { run } = running;
     this.#running = undefined;
-    run.state = this.#stateAtEnd(run);
+    run.state = this.#stateAtEnd(running);
+    if (run.kind === 'backup' && run.state.kind === 'failed')
+      for (const repository of run.repositories) this.failedAt.set(repository, run.state.endedAt);
     if (run.state.kind !== 'succeeded') return;
-    if (run.kind === 'backup') this.#store(run, startedAt);
-    if (run.kind === 'expire')
-      for (const repository of run.repositories) this.options.expire?.(this.backups.get(repository) ?? [], this.clock());
+    if (run.kind === 'backup') this.#store(running);
+    if (run.kind === 'expire') for (const repository of run.repositories) this.options.expire?.(repository, this);
   }
 
-  #stateAtEnd(run: PastRun): RunState {
+  #stateAtEnd({ run, clockAtStart }: Running): RunState {
     const endedAt = this.clock();
     if (this.#backupOf(run) !== undefined) return { kind: 'succeeded', endedAt };
+    if (run.kind === 'backup' && (this.now < this.#barrenUntil || this.#isEarlier(run, clockAtStart)))
+      return { kind: 'failed', endedAt, code: 'TOOL_FAILED', retry: 'none' };
     if (this.#downRepository(run) !== undefined) return { kind: 'failed', endedAt, code: 'REPOSITORY_UNAVAILABLE', retry: 'alternative' };
     const fault = this.#fault;
     this.#fault = undefined;
@@ -210,12 +225,19 @@ export class DaemonWorld {
     return { kind: 'succeeded', endedAt };
   }
 
-  #store(run: PastRun, trueStart: number): void {
+  #isEarlier({ repositories }: PastRun, clockAtStart: Instant): boolean {
+    if (this.options.refusesEarlier !== true) return false;
+    return repositories.some((repository) => clockAtStart <= (this.backups.get(repository)?.at(-1)?.copiedFrom ?? -1n));
+  }
+
+  #store({ run, startedAt: trueStart, clockAtStart: copiedFrom }: Running): void {
     const { runId, type = 'incr', startedAt } = run;
     for (const repository of run.repositories) {
       const backups = this.backups.get(repository) ?? [];
-      if (this.#backupOf(run) === undefined)
-        backups.push({ runId, type, timeline: this.timeline, startedAt, endedAt: this.clock(), trueStart });
+      this.failedAt.delete(repository);
+      if (this.#backupOf(run) !== undefined) continue;
+      const times = { startedAt, endedAt: this.clock(), copiedFrom, trueStart, trueEnd: this.now };
+      backups.push({ runId, type, timeline: this.timeline, ...times });
     }
   }
 
@@ -229,12 +251,12 @@ export class DaemonWorld {
     )[0];
   }
 
-  #isDown(repository: RepositoryName): boolean {
+  isDown(repository: RepositoryName): boolean {
     return (this.#downUntil.get(repository) ?? 0) > this.now;
   }
 
   #downRepository({ repositories }: PastRun): RepositoryName | undefined {
-    return repositories.find((repository) => this.#isDown(repository));
+    return repositories.find((repository) => this.isDown(repository));
   }
 
   #befall(blow: Blow): void {
@@ -257,6 +279,9 @@ export class DaemonWorld {
       case 'fault':
         this.#fault = blow.retry;
         return;
+      case 'barren':
+        this.#barrenUntil = Math.max(this.#barrenUntil, this.now + blow.seconds);
+        return;
       case 'failover':
         this.timeline = timelineIdOf(this.timeline + 1);
     }
@@ -265,10 +290,12 @@ export class DaemonWorld {
   #turnOff(seconds: number, isTaken: boolean): void {
     this.#upFrom = Math.max(this.#upFrom, this.now + seconds);
     if (this.#running === undefined) return;
-    const { run, startedAt } = this.#running;
+    const running = this.#running;
+    const { run, clockAtStart } = running;
     this.#running = undefined;
     run.state = { kind: 'interrupted' };
-    if (isTaken && run.kind === 'backup' && this.#downRepository(run) === undefined) this.#store(run, startedAt);
+    const isWhole = isTaken && run.kind === 'backup' && this.#downRepository(run) === undefined;
+    if (isWhole && this.now >= this.#barrenUntil && !this.#isEarlier(run, clockAtStart)) this.#store(running);
   }
 }
 

@@ -2,18 +2,16 @@ import fc from 'fast-check';
 import { Temporal } from 'temporal-polyfill';
 import { describe, expect, it } from 'vitest';
 import type { RepositoryName } from '../../src/domain/catalog/base-backup.ts';
-import { parseCronPattern } from '../../src/domain/schedule/cron-pattern.ts';
 import type { ScheduleDecision } from '../../src/domain/schedule/decide.ts';
 import type { DueRun } from '../../src/domain/schedule/due-run.ts';
 import { withJitter } from '../../src/domain/schedule/jitter.ts';
 import { lastOccurrence, nextOccurrence } from '../../src/domain/schedule/occurrences.ts';
 import type { Schedule } from '../../src/domain/schedule/schedule.ts';
 import { addMicros, type Instant, instantOfSeconds } from '../../src/domain/time/instant.ts';
+import { blowWithin, DAY, HOUR, schedule, span } from './daemon-stories.ts';
 import { type Blow, DaemonWorld } from './daemon-world.ts';
 import { simulation } from './seeds.ts';
 
-const HOUR = 3600;
-const DAY = 24 * HOUR;
 const START = Date.parse('2026-01-05T22:30:00Z') / 1000;
 /** After that long without a blow everything that is owed has been done: the longest wait between attempts, and the work. */
 const SETTLED = 8 * HOUR;
@@ -32,29 +30,6 @@ interface Story {
   readonly blows: readonly Blow[];
 }
 
-const span = (least: number, most: number) => fc.integer({ min: least, max: most });
-/** Anything that may befall it, early enough for what it leaves behind to be done before the end. */
-const blowWithin = (at: fc.Arbitrary<number>): fc.Arbitrary<Blow> =>
-  fc.oneof(
-    fc.record({ kind: fc.constant('off' as const), at, seconds: span(1, 2 * HOUR), isTaken: fc.boolean() }),
-    fc.record({ kind: fc.constant('off' as const), at, seconds: span(2 * HOUR, 5 * DAY), isTaken: fc.boolean() }),
-    fc.record({ kind: fc.constant('outage' as const), at, seconds: span(60, 2 * DAY), repository: fc.nat(1) }),
-    fc.record({
-      kind: fc.constant('jump' as const),
-      at,
-      seconds: span(60, 2 * DAY),
-      aheadSeconds: fc.oneof(span(-2 * DAY, 2 * DAY), span(2 * DAY, 40 * DAY)),
-    }),
-    fc.record({ kind: fc.constant('slow' as const), at, seconds: span(2 * HOUR, 30 * HOUR) }),
-    fc.record({
-      kind: fc.constant('fault' as const),
-      at,
-      seconds: fc.constant(0 as const),
-      retry: fc.constantFrom('transient' as const, 'none' as const),
-    }),
-    fc.record({ kind: fc.constant('failover' as const), at, seconds: fc.constant(0 as const) }),
-  );
-
 const storyOf = (start: number, days: number, mostBlows: number): fc.Arbitrary<Story> =>
   fc.record({
     start: fc.constant(start),
@@ -64,22 +39,18 @@ const storyOf = (start: number, days: number, mostBlows: number): fc.Arbitrary<S
     jitterSeconds: fc.constantFrom(0, 0, 900),
     // In the hour that is skipped or comes twice in each of them, before it, and away from it.
     fullAt: fc.constantFrom('0 2', '30 2', '15 1', '45 1', '0 13'),
+    // Early enough for what they leave behind to be done before the end.
     blows: fc
       .array(blowWithin(span(start, start + (days - 8) * DAY)), { maxLength: mostBlows })
       .map((blows) => blows.sort((a, b) => a.at - b.at)),
   });
 
 function schedulesOf({ zone, repositories, jitterSeconds, fullAt }: Story): readonly Schedule[] {
-  const one = (name: string, cron: string, changes: Partial<Schedule>): Schedule => {
-    const parsed = parseCronPattern(cron);
-    if (parsed.kind === 'refused') throw new Error(parsed.fault);
-    const common = { kind: 'backup', expireAfterBackup: false, blackouts: [], suspended: false } as const;
-    return { name, ...common, pattern: parsed.pattern, timezone: zone, repositories, jitterSeconds, ...changes };
-  };
+  const common = { timezone: zone, repositories, jitterSeconds };
   return [
-    one('daily-full', `${fullAt} * * *`, { type: 'full', expireAfterBackup: true }),
-    one('incremental', '0 8,20 * * *', { type: 'incr' }),
-    one('weekly-verify', '0 4 * * sun', { kind: 'verify' }),
+    schedule('daily-full', `${fullAt} * * *`, { ...common, type: 'full', expireAfterBackup: true }),
+    schedule('incremental', '0 8,20 * * *', { ...common, type: 'incr' }),
+    schedule('weekly-verify', '0 4 * * sun', { ...common, kind: 'verify' }),
   ];
 }
 
@@ -126,12 +97,12 @@ function watch({ start, queued }: ScheduleDecision, world: DaemonWorld): void {
   if (new Set(places).size !== places.length) throw new Error(`runs pile up: ${places.join(', ')}`);
   if (start?.trigger.kind !== 'schedule' || start.kind === 'expire') return;
   const { name, occurrence } = start.trigger;
-  const schedule = world.options.schedules.find((one) => one.name === name) as Schedule;
+  const its = world.options.schedules.find((one) => one.name === name) as Schedule;
   const backups = start.type === 'incr' ? (world.backups.get(start.repositories[0] as RepositoryName) ?? []) : [];
   const full = backups.find(({ type, startedAt }) => type === 'full' && startedAt >= occurrence && startedAt <= world.clock());
   if (full !== undefined) throw new Error(`${name} runs for ${occurrence}, though ${full.runId} has taken a full backup since`);
-  const next = nextOccurrence(schedule, occurrence);
-  const isNewest = next === undefined || withJitter('main', name, next, schedule.jitterSeconds) > world.clock();
+  const next = nextOccurrence(its, occurrence);
+  const isNewest = next === undefined || withJitter('main', name, next, its.jitterSeconds) > world.clock();
   if (!isNewest || occurrence > world.clock()) throw new Error(`${name} runs for ${occurrence}, which is not its newest occurrence`);
 }
 
