@@ -41,10 +41,11 @@ function repositoryFactsOf(
   const base = { name: repository, kind, readAt, replayRate: learnReplayRate(kind, samples) };
   if (last === undefined) return base;
   const { timeline, startTime, stopTime, databaseBytes, startLsn, systemIdentifier } = last;
-  const isOfServer = server?.lsn !== undefined && server.timeline === timeline && server.systemIdentifier === systemIdentifier;
+  const isOfServer = server?.timeline === timeline && server.systemIdentifier === systemIdentifier;
+  const lsn = isOfServer ? server.lsn : undefined;
   return {
     ...base,
     lastBackup: { timeline, startedAt: startTime, endedAt: stopTime, databaseBytes },
-    ...(isOfServer && server.lsn !== undefined && server.lsn >= startLsn ? { walBytesSinceBackup: server.lsn - startLsn } : {}),
+    ...(lsn !== undefined && lsn >= startLsn ? { walBytesSinceBackup: lsn - startLsn } : {}),
   };
 }
