@@ -5,9 +5,6 @@ import { expect } from 'vitest';
 import { processesBelow } from '../../../scripts/vitest/test-root.ts';
 import type { Lab } from '../../harness/lab.ts';
 
-/** Detaches itself from the archiver that it works for, and goes on for a moment after it; this program starts none. */
-const ARCHIVER_HELPER = / archive-push:async( |$)/;
-
 /** What this test file started and still runs, beside its own servers and those on the given data directories. */
 export function strangers(lab: Lab, ...dataDirectories: string[]): readonly string[] {
   const allowed = new Set([...daemonsOf(lab.directory), ...[lab.primary.dataDirectory, ...dataDirectories].flatMap(postmasterOf)]);
@@ -15,7 +12,6 @@ export function strangers(lab: Lab, ...dataDirectories: string[]): readonly stri
   // Afterwards: what a server has only just started would seem to have no parent. What is gone by then has ended.
   const parents = parentsOfAll();
   return found
-    .filter(({ command }) => !ARCHIVER_HELPER.test(command))
     .filter(({ pid }) => parents.has(pid) && !ancestry(pid, parents).some((ancestor) => allowed.has(ancestor)))
     .filter(({ command }) => !isArchiving(command))
     .map(({ pid, command }) => `${pid} ${command}`);
