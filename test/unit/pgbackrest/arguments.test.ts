@@ -27,7 +27,7 @@ const REQUEST: RestoreRequest = {
   target: { kind: 'latest' },
   timeline: 'latest',
   targetAction: 'pause',
-  workDirectory: '/work',
+  workDirectory: '/beside',
   tablespaceMap: [],
   resume: false,
 };
@@ -51,7 +51,7 @@ describe('every command', () => {
     backupArguments(SETTINGS, 2, { repository: S3, type: 'incr', runId: 'run-1' }),
     restoring({}),
     [restoreCommand(SETTINGS, 2)],
-    [replayRestoreCommand(SETTINGS, { repository: 2, workDirectory: '/work' })],
+    [replayRestoreCommand(SETTINGS, { repository: 2, workDirectory: '/beside' })],
     [archiveCommand(SETTINGS)],
   ];
 
@@ -90,8 +90,8 @@ describe('a restore', () => {
         '--repo=2',
         '--set=20261122-020003F',
         '--pg1-path=/data.new',
-        '--spool-path=/work/spool',
-        '--lock-path=/work/lock',
+        '--spool-path=/beside/spool',
+        '--lock-path=/beside/lock',
       ]),
     );
     expect(restoring({}).join(' ')).not.toMatch(/\/state\/(?:lock|spool|log)|\/data(?!\.new)/);

@@ -72,7 +72,7 @@ function replaying(ahead: number, plainly: number): { readonly exitCode: number;
   const script = `#!/bin/sh\ncase "$*" in *--no-archive-async*) echo plainly >>${directory}/asked; exit ${plainly};; *) echo ahead >>${directory}/asked; exit ${ahead};; esac\n`;
   writeFileSync(program, script, { mode: 0o755 });
   try {
-    const exitCode = exitCodeOf(replayRestoreCommand({ ...SETTINGS, command: program }, { repository: 1, workDirectory: '/work' }), 0);
+    const exitCode = exitCodeOf(replayRestoreCommand({ ...SETTINGS, command: program }, { repository: 1, workDirectory: '/beside' }), 0);
     return { exitCode, asked: readFileSync(join(directory, 'asked'), 'utf8').trim().split('\n') };
   } finally {
     rmSync(directory, { recursive: true });
