@@ -48,6 +48,7 @@ export class Daemon {
   #slots = new RunSlots({ inAll: 1, perHost: 1 });
   #wakers: CronWakers | undefined;
   #changing: Promise<void> = Promise.resolve();
+  #isStopping = false;
 
   constructor(parts: DaemonParts) {
     this.#parts = parts;
@@ -63,7 +64,9 @@ export class Daemon {
       this.#wakeAll();
     });
     await aborted(stop);
+    this.#isStopping = true;
     await watching;
+    await this.#changing;
     await this.#stop(asSpokeError(stop.reason));
   }
 
@@ -74,6 +77,7 @@ export class Daemon {
   }
 
   async #reload(): Promise<void> {
+    if (this.#isStopping) return;
     const { say, lifecycle, load } = this.#parts;
     lifecycle.reloading();
     try {

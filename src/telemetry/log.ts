@@ -42,7 +42,7 @@ export function logLineOf(event: RunEvent): LogLine {
     case 'run-started':
       return { level: 'info', message: event.resumed ? 'run resumed' : 'run started', detail: { job: event.title } };
     case 'plan-made':
-      return { level: 'info', message: 'plan made', detail: { steps: event.steps.map((step) => step.id) } };
+      return planLine(event);
     case 'step-started':
       return { level: 'info', message: event.step.title, detail: { step: event.step.id } };
     case 'step-progress':
@@ -66,4 +66,10 @@ export function logLineOf(event: RunEvent): LogLine {
     case 'run-finished':
       return { level: event.outcome === 'succeeded' ? 'info' : 'error', message: 'run finished', detail: { outcome: event.outcome } };
   }
+}
+
+function planLine({ steps, warnings }: Extract<RunEvent, { readonly kind: 'plan-made' }>): LogLine {
+  const detail = { steps: steps.map((step) => step.id) };
+  if (warnings.length === 0) return { level: 'info', message: 'plan made', detail };
+  return { level: 'warn', message: `plan made, and ${warnings.join('; ')}`, detail };
 }

@@ -7,6 +7,9 @@ import type { OperationContext } from '../../ports/operation.ts';
 import type { ServerObservation } from '../../ports/postgres-server.ts';
 import { observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
 
+/** A repository that is down must not keep the others waiting for as long as the engine would try to reach it. */
+const REPOSITORY_TIMEOUT_MS = 25_000;
+
 /** What decides whether a backup is due before its schedule says so. */
 export type EarlyObservation = Omit<EarlyFacts, 'now'> & { readonly repositories: readonly RepositoryFacts[] };
 
@@ -19,7 +22,7 @@ export async function observeForSchedules(
 ): Promise<EarlyObservation> {
   const [nodes, { snapshots }] = await Promise.all([
     observeNodes(cluster, ports, context),
-    observeRepositories(cluster, undefined, { walArchive: false }, ports, context),
+    observeRepositories(cluster, undefined, { walArchive: false }, ports, { ...context, timeoutMs: REPOSITORY_TIMEOUT_MS }),
   ]);
   const server = onlyPrimary(nodes)?.server;
   const { engine, objectives } = cluster;

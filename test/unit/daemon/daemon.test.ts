@@ -103,6 +103,20 @@ describe('the daemon', () => {
     expect(lifecycle).toEqual(['ready', 'stopping']);
   });
 
+  it('takes no new configuration once it is told to stop', async () => {
+    const work = new FakeWork('main', clock);
+    await begin(setupOf([work]));
+    await clock.advance(31 * SECOND);
+    stop.abort(new SpokeError('TERMINATED', 'asked to end'));
+    const fresh = new FakeWork('fresh', clock);
+    setup = setupOf([fresh]);
+    await clock.advance(0);
+    await daemon.reload();
+    await clock.advance(2 * MINUTE);
+    await running;
+    expect([fresh.begun, fresh.tenures]).toEqual([[], 0]);
+  });
+
   it('ends a run that takes longer than its grace period, to be resumed', async () => {
     const work = new FakeWork('main', clock);
     work.runMs = 60 * MINUTE;

@@ -142,6 +142,8 @@ describe('a line of the log', () => {
 
   it('of progress is for those who look closely', () => {
     expect(logLineOf(progress(1)).level).toBe('debug');
+    const warned = logLineOf({ kind: 'plan-made', runId, steps: [COPY], warnings: ['nothing expires'] });
+    expect([warned.level, warned.message]).toEqual(['warn', 'plan made, and nothing expires']);
   });
 
   it('of the end tells success from anything else', () => {
