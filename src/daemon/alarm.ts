@@ -19,8 +19,12 @@ export class Alarm {
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#rung && !signal.aborted) {
       const woken = new AbortController();
-      this.#ring = () => woken.abort();
-      await this.#clock.sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+      const wake = () => woken.abort();
+      this.#ring = wake;
+      // Not AbortSignal.any: what it makes is remembered by a signal that lives as long as we do, and there is a sleep each minute.
+      signal.addEventListener('abort', wake, { once: true });
+      await this.#clock.sleep(ms, woken.signal).catch(() => undefined);
+      signal.removeEventListener('abort', wake);
       this.#ring = undefined;
     }
     this.#rung = false;
