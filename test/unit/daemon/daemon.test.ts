@@ -53,6 +53,8 @@ describe('the daemon', () => {
       },
     });
     running = daemon.run(stop.signal);
+    // node-cron is loaded first, for which no clock of ours stands still.
+    await expect.poll(() => said('configuration-loaded').length, { interval: 1, timeout: 10_000 }).toBe(1);
     await clock.advance(0);
   }
 
