@@ -1,4 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { SpokeError } from '../errors.ts';
 import { throwIfCancelled, waitUntil, type LabContext } from './context.ts';
 import { readLabFile, type LabFile, type LabS3 } from './description.ts';
@@ -20,6 +21,8 @@ export type LabDownContext = Pick<LabContext, 'signal' | 'report'>;
 const FAST_SHUTDOWN_MS = 10_000;
 const IMMEDIATE_SHUTDOWN_MS = 3_000;
 const KILL_MS = 10_000;
+/** Whoever made the lab and was killed may have forked: until it runs a program of its own, the child cannot be told from its parent. */
+const UNBORN_MS = 500;
 /** A process that is ended while it forks leaves a child that only the next look finds. */
 const MAX_ROUNDS = 20;
 
@@ -35,6 +38,10 @@ export async function labDown(directory: string, context: LabDownContext): Promi
   const ended = new Set<number>();
   await stopServers(lab.directory, ended, context);
   await killAll(lab.directory, ended, context);
+  if (lab.state === 'creating') {
+    await delay(UNBORN_MS);
+    await killAll(lab.directory, ended, context);
+  }
   if (lab.s3?.kind === 'external') await emptyExternal(lab.s3, context);
   await rm(lab.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   context.report(`lab: ${lab.directory} is gone, ${ended.size} processes ended`);
