@@ -25,6 +25,8 @@ export class ArchiveWatch {
   readonly #parts: WatchParts;
   #samples: readonly ArchiveSample[] = [];
   #last: ArchiveAssessment | undefined;
+  /** How often: a look that began before does not count. */
+  #forgotten = 0;
   readonly #states = new Map<string, string>();
   #failing: string | undefined;
   readonly #alarm: Alarm;
@@ -42,6 +44,7 @@ export class ArchiveWatch {
   /** What was seen does not hold any more: a backup was taken since. */
   forget(): void {
     this.#last = undefined;
+    this.#forgotten += 1;
   }
 
   /** Until the signal aborts. Never throws. */
@@ -60,10 +63,12 @@ export class ArchiveWatch {
 
   async #look(ports: ReadPorts & WritePorts, signal: AbortSignal): Promise<void> {
     const { cluster, say, onBackupDue } = this.#parts;
+    const begunAt = this.#forgotten;
     const { archive_command: expectedArchiveCommand } = ports.engine.archivingSettings();
     const facts = await observeArchive(cluster, { expectedArchiveCommand, samples: this.#samples }, ports, { signal });
     this.#samples = rememberLook(facts);
     const now = assessArchive(facts);
+    if (begunAt !== this.#forgotten) return;
     this.#last = now;
     for (const { repository, archive } of now.repositories) {
       if (this.#states.get(repository) === archive.state) continue;

@@ -79,7 +79,9 @@ export class ClusterActor {
     const tenure = await this.work.takeOffice(until);
     this.#parts.say({ kind: 'in-office', cluster });
     const ofTenure = AbortSignal.any([until, tenure.lost]);
-    const watching = this.work.watch(ofTenure, () => this.wake());
+    // Also over when what comes before the first look has failed: the lease is given back then.
+    const over = new AbortController();
+    const watching = this.work.watch(AbortSignal.any([ofTenure, over.signal]), () => this.wake());
     try {
       await this.work.prepare(ofTenure);
       this.#firstSeen = await this.work.loadFirstSeen();
@@ -89,6 +91,7 @@ export class ClusterActor {
       }
       if (tenure.lost.aborted) this.#parts.say({ kind: 'office-lost', cluster, message: asSpokeError(tenure.lost.reason).message });
     } finally {
+      over.abort();
       await watching;
       await tenure.release();
     }

@@ -195,6 +195,15 @@ describe('the daemon', () => {
     expect(work.begun.length).toBeGreaterThan(0);
   });
 
+  it('gives a cluster back that it cannot begin with, and tries again', async () => {
+    const work = new FakeWork('main', clock);
+    work.prepareError = new SpokeError('FILE_SYSTEM_FAILED', 'no such disk');
+    await begin(setupOf([work]));
+    expect(work.tenures).toBe(0);
+    await clock.advance(MINUTE);
+    expect([work.tenures, work.begun.length]).toEqual([1, 1]);
+  });
+
   it('looks again at once when the clock was put forward', async () => {
     const work = new FakeWork('main', clock, { schedules: [schedule({ name: 'nightly', cron: '0 2 * * *' })] });
     await begin(setupOf([work]));

@@ -29,6 +29,8 @@ export class FakeWork implements ClusterWork {
   readonly begun: DueRun[] = [];
   runMs = 10_000;
   observeError: SpokeError | undefined;
+  /** Of the next attempt alone. */
+  prepareError: SpokeError | undefined;
   underWay = 0;
   tenures = 0;
   /** Aborts what the tenure that is held now calls lost. */
@@ -62,11 +64,13 @@ export class FakeWork implements ClusterWork {
   }
 
   prepare(): Promise<void> {
-    return Promise.resolve();
+    const error = this.prepareError;
+    this.prepareError = undefined;
+    return error === undefined ? Promise.resolve() : Promise.reject(error);
   }
 
-  watch(): Promise<void> {
-    return Promise.resolve();
+  watch(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   }
 
   observe(): Promise<ObservedFacts> {
