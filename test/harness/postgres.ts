@@ -2,9 +2,12 @@ import { chown, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createProcessRunner } from '../../src/adapters/process/index.ts';
+import { processesLeftBelow } from '../../scripts/vitest/test-root.ts';
 
 const INSTALLATIONS = '/usr/lib/postgresql';
 const TIME_LIMIT_MS = 120_000;
+/** pgBackRest's asynchronous processes outlive the server that asked for them, and write as long as they live. */
+const AFTERLIFE_MS = 20_000;
 /** In a directory of sockets of its own: no other server can have it there. */
 const PORT = 5432;
 const SUPERUSER = 'postgres';
@@ -71,6 +74,7 @@ export async function createTestArea(): Promise<TestArea> {
     onRemove: (action) => void actions.push(action),
     async remove() {
       for (const action of actions.splice(0).reverse()) await action();
+      await processesLeftBelow(path, AFTERLIFE_MS);
       await rm(path, { recursive: true, force: true });
     },
   };
