@@ -103,7 +103,7 @@ missing() {
     is_there "$tool" || echo "$tool"
   done
   [ "$mode" != run ] || return 0
-  for tool in zstd lz4; do
+  for tool in zstd lz4 age; do
     is_there "$tool" || echo "$tool"
   done
   is_there pgrep || echo procps

@@ -1,5 +1,5 @@
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
-import type { ClusterConfig, NodeConfig, NoticesConfig, RepositoryConfig } from './model.ts';
+import type { ClusterConfig, EngineName, NodeConfig, NoticesConfig, RepositoryConfig } from './model.ts';
 import type { ClusterValues, NodeValues, NoticesValues, RepositoryValues } from './schema.ts';
 import { SecretReference } from './secrets.ts';
 
@@ -12,16 +12,20 @@ function defined<T extends object>(values: T): Defined<T> {
 
 /** A cluster as the rest of the program knows it, of the checked values in the file. */
 export function buildCluster(name: string, values: ClusterValues): ClusterConfig {
-  const { objectives, multiHost, osUser, postgresqlBinDirectory, ...rest } = values;
+  const { objectives, multiHost, osUser, postgresqlBinDirectory, encryption, ...rest } = values;
+  const repositories = rest.repositories.map((repository, index) => buildRepository(name, rest.engine, repository, index + 1));
   return {
     name,
     engine: rest.engine,
     stanza: rest.stanza ?? name,
     ...defined({ osUser, postgresqlBinDirectory }),
     pgbackrest: defined(rest.pgbackrest),
+    native: defined(rest.native),
+    ...(encryption === undefined ? {} : { encryption: defined(encryption) }),
+    wal: { ...rest.wal, slot: rest.wal.slot ?? slotOf(name) },
     nodes: rest.nodes.map(buildNode),
-    repositories: rest.repositories.map((repository, index) => buildRepository(name, repository, index + 1)),
-    archiving: rest.archiving,
+    repositories,
+    archiving: { ...rest.archiving, ack: rest.archiving.ack ?? defaultAck(repositories) },
     restore: rest.restore,
     ...(objectives === undefined ? {} : { objectives: defined(objectives) }),
     ...(multiHost === undefined ? {} : { multiHost: { ...multiHost, repository: multiHost.repository as RepositoryName } }),
@@ -45,8 +49,19 @@ function buildPassword(file: string | undefined, argv: readonly string[] | undef
   return argv === undefined ? undefined : new SecretReference({ kind: 'command', argv });
 }
 
-function buildRepository(cluster: string, values: RepositoryValues, index: number): RepositoryConfig {
+function buildRepository(cluster: string, engineOfCluster: EngineName, values: RepositoryValues, index: number): RepositoryConfig {
   const name = values.name as RepositoryName;
-  if (values.kind === 'local') return defined({ ...values, name, index });
-  return defined({ ...values, name, index, pathPrefix: values.pathPrefix ?? `/${cluster}` });
+  const engine = values.engine ?? engineOfCluster;
+  if (values.kind === 'local') return defined({ ...values, name, engine, index });
+  return defined({ ...values, name, engine, index, pathPrefix: values.pathPrefix ?? `/${cluster}` });
+}
+
+/** PostgreSQL: lower-case letters, digits and underscores, at most 63 characters. */
+function slotOf(cluster: string): string {
+  return `spoke_${cluster.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, 63);
+}
+
+/** A native repository on this machine holds WAL before any other can. */
+function defaultAck(repositories: readonly RepositoryConfig[]): 'local' | 'all' {
+  return repositories.some(({ kind, engine }) => kind === 'local' && engine === 'native') ? 'local' : 'all';
 }

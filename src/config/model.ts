@@ -90,14 +90,19 @@ export interface DaemonConfig {
 /** One PostgreSQL cluster: a primary and its standbys, and where their backups go. */
 export interface ClusterConfig {
   readonly name: string;
-  readonly engine: 'pgbackrest';
-  /** pgBackRest's name of the cluster. */
+  /** What keeps backups in the repositories that name no other. */
+  readonly engine: EngineName;
+  /** The name of the cluster in its repositories. */
   readonly stanza: string;
   /** The operating system user that owns the data directories; absent: whoever owns the data directory. */
   readonly osUser?: string;
   /** Where initdb, pg_ctl and postgres are; absent: found by the major version. */
   readonly postgresqlBinDirectory?: string;
   readonly pgbackrest: PgbackrestConfig;
+  readonly native: NativeConfig;
+  /** Absent: what we write ourselves is not encrypted. */
+  readonly encryption?: EncryptionConfig;
+  readonly wal: WalConfig;
   readonly nodes: readonly NodeConfig[];
   /** In the order of their pgBackRest keys. */
   readonly repositories: readonly RepositoryConfig[];
@@ -108,6 +113,34 @@ export interface ClusterConfig {
   readonly multiHost?: MultiHostConfig;
   /** Names of schedules, or absolute paths of schedule files. */
   readonly schedules: readonly string[];
+}
+
+export type EngineName = 'pgbackrest' | 'native';
+
+export interface NativeConfig {
+  readonly compressType: 'zst' | 'lz4';
+  readonly compressLevel: number;
+  /** The most that a backup reads, in KiB a second. */
+  readonly maxRateKib?: number;
+  readonly backupFrom: 'primary' | 'standby';
+  /** What an incremental that is due becomes where PostgreSQL is older than 17. */
+  readonly withoutIncremental: 'full' | 'nothing';
+}
+
+/** age: who may read is not who writes. */
+export interface EncryptionConfig {
+  readonly recipients: readonly string[];
+  /** A file with a private key; only where backups are read. */
+  readonly identityFile?: string;
+}
+
+/** WAL that the daemon receives as it is written, beside the archive. */
+export interface WalConfig {
+  readonly streaming: boolean;
+  /** The replication slot. */
+  readonly slot: string;
+  /** How often the newest, unfinished segment is copied to the repositories. */
+  readonly tailSeconds: number;
 }
 
 export type CompressType = 'lz4' | 'zst' | 'gz' | 'bz2' | 'none';
@@ -156,6 +189,7 @@ export interface RetentionConfig {
 
 interface RepositoryBase {
   readonly name: RepositoryName;
+  readonly engine: EngineName;
   /** pgBackRest's key of the repository: 1 for the first in the file. */
   readonly index: number;
   readonly retention: RetentionConfig;
@@ -192,6 +226,10 @@ export interface S3RepositoryConfig extends RepositoryBase {
 export interface ArchivingConfig {
   /** PostgreSQL's archive_timeout: the most that is lost when the server is idle and then gone. */
   readonly archiveTimeoutSeconds: number;
+  /** Native engine: which repositories must hold WAL before it counts as archived. */
+  readonly ack: 'local' | 'all';
+  /** Native engine, ack all: how long archive_command waits for those that are not on this machine. */
+  readonly ackTimeoutSeconds: number;
 }
 
 export interface RestoreConfig {

@@ -93,8 +93,11 @@ const node = z.strictObject({
   service: z.prefault(key('What starts and stops the server in normal operation.', service), { manager: 'pg_ctl' }),
 });
 
+const engine = z.enum(['pgbackrest', 'native'], { error: 'must be one of pgbackrest, native' });
+
 const repositoryBase = {
   name: key('Name of the repository, for --repo.', name),
+  engine: z.optional(key('What keeps its backups here; that of the cluster where it is not given.', engine)),
   encryptionPassphrase: z.optional(key('With it everything in the repository is encrypted (aes-256-cbc).', secret)),
 };
 
@@ -168,6 +171,32 @@ const pgbackrest = z.strictObject({
   ),
 });
 
+const native = z.strictObject({
+  compressType: z._default(key('How files in the repositories are compressed.', z.enum(['zst', 'lz4'])), 'zst'),
+  compressLevel: z._default(key('Level of the compression.', wholeNumber(1, 19)), 1),
+  maxRateKib: z.optional(key('The most that a backup reads, in KiB a second; no limit where it is not given.', wholeNumber(32, 1_048_576))),
+  backupFrom: z._default(
+    key('standby: from one that streams and has caught up, else from the primary.', z.enum(['primary', 'standby'])),
+    'primary',
+  ),
+  withoutIncremental: z._default(
+    key('What an incremental that is due becomes where PostgreSQL is older than 17.', z.enum(['full', 'nothing'])),
+    'full',
+  ),
+});
+
+const recipient = text(/^age1[0-9a-z]{20,120}$/, 'must be a public key of age, which begins with age1');
+const encryption = z.strictObject({
+  recipients: key('Public keys of age: whoever has one of the private keys can read.', z.array(recipient).check(z.minLength(1), z.maxLength(20))),
+  identityFile: z.optional(key('File with a private key of age; only where backups are read.', absolutePath)),
+});
+
+const wal = z.strictObject({
+  streaming: z._default(key('Whether the daemon also receives WAL as it is written.', z.boolean()), false),
+  slot: z.optional(key('Its replication slot; spoke_<cluster> where it is not given.', text(/^[a-z0-9_]{1,63}$/, 'must be the name of a slot'))),
+  tailSeconds: z._default(key('How often the newest, unfinished segment is copied to the repositories.', wholeNumber(1, 3600)), 5),
+});
+
 const scheduleName = text(
   new RegExp(`${patterns.NAME_PATTERN.source}|${patterns.PATH_PATTERN.source}`),
   'must be the name of a schedule, or the absolute path of a schedule file',
@@ -175,6 +204,10 @@ const scheduleName = text(
 
 const archiving = z.strictObject({
   archiveTimeoutSeconds: z._default(key('archive_timeout of PostgreSQL, in seconds.', wholeNumber(1, 86_400)), 60),
+  ack: z.optional(
+    key('Native engine: which repositories must hold WAL before it counts as archived; local where there is a local one.', z.enum(['local', 'all'])),
+  ),
+  ackTimeoutSeconds: z._default(key('Native engine, ack all: how long archive_command waits for the others.', wholeNumber(1, 3600)), 60),
 });
 
 const restore = z.strictObject({
@@ -202,11 +235,14 @@ const osUser = text(patterns.OS_USER_PATTERN, 'must be the name of a user of the
 const stanza = text(patterns.STANZA_PATTERN, patterns.STANZA_RULE);
 
 const cluster = z.strictObject({
-  engine: z._default(key('What takes and restores the backups.', z.literal('pgbackrest')), 'pgbackrest'),
-  stanza: z.optional(key('Name of the cluster for pgBackRest; that of the cluster where it is not given.', stanza)),
+  engine: z._default(key('What takes and restores the backups.', engine), 'pgbackrest'),
+  stanza: z.optional(key('Name of the cluster in its repositories; that of the cluster where it is not given.', stanza)),
   osUser: z.optional(key('The user that owns the data directories; their owner where it is not given.', osUser)),
   postgresqlBinDirectory: z.optional(key('Directory of pg_ctl and postgres; looked for where it is not given.', absolutePath)),
   pgbackrest: z.prefault(key('How pgBackRest is run.', pgbackrest), {}),
+  native: z.prefault(key("How the native engine works: PostgreSQL's own tools and plain files.", native), {}),
+  encryption: z.optional(key('Encrypts what we write ourselves: native backups and WAL, and streamed WAL.', encryption)),
+  wal: z.prefault(key('WAL that is streamed beside the archive.', wal), {}),
   nodes: z._default(key('The servers of the cluster.', z.array(node).check(z.maxLength(64))), []),
   repositories: z._default(key('Where backups and WAL are kept.', z.array(repository).check(z.maxLength(256))), []),
   archiving: z.prefault(key('How WAL is archived.', archiving), {}),

@@ -11,16 +11,20 @@ export interface CommandPreview {
 }
 
 export interface EngineVersion {
-  readonly name: 'pgbackrest';
+  readonly name: 'pgbackrest' | 'native';
   readonly version: string;
   /** The newest major version of PostgreSQL that it knows; absent where that is not known. */
   readonly newestPostgres?: number;
   /** True where it does one thing at a time for all repositories of a cluster together. */
   readonly locksWholeStanza?: true;
+  /** True where one reading of the database can go into several repositories at once. */
+  readonly copiesIntoSeveral?: true;
 }
 
 export interface BackupRequest {
   readonly repository: RepositoryName;
+  /** Further repositories of the same engine that get the same backup; only where it copiesIntoSeveral. */
+  readonly alsoInto?: readonly RepositoryName[];
   readonly type: BackupType;
   /** Kept with the backup, so that a run that was interrupted finds out whether it finished. */
   readonly runId: string;

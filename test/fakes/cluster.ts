@@ -204,9 +204,11 @@ function clusterConfig(spec: FakeClusterSpec): ClusterConfig {
     engine: 'pgbackrest',
     stanza: CLUSTER,
     pgbackrest: { command: 'pgbackrest', processMax: 1, compressType: 'lz4', extraOptions: {} },
+    native: { compressType: 'zst', compressLevel: 1, backupFrom: 'primary', withoutIncremental: 'full' },
+    wal: { streaming: false, slot: 'spoke_main', tailSeconds: 5 },
     nodes: [node],
     repositories: ['local', 's3'].slice(0, spec.repositories).map((name, index) => repositoryConfig(name, index + 1)),
-    archiving: { archiveTimeoutSeconds: 60 },
+    archiving: { archiveTimeoutSeconds: 60, ack: 'all', ackTimeoutSeconds: 60 },
     restore: { keepOldDays: 7 },
     schedules: [],
   };
@@ -215,6 +217,7 @@ function clusterConfig(spec: FakeClusterSpec): ClusterConfig {
 function repositoryConfig(name: string, index: number): RepositoryConfig {
   const common = {
     name: name as RepositoryConfig['name'],
+    engine: 'pgbackrest' as const,
     index,
     retention: { days: FAKE_RETENTION_DAYS, requireVerified: false, maxSharePercent: 50 },
   };
