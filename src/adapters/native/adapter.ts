@@ -1,0 +1,24 @@
+import type { BackupCatalogReader, BackupEngine } from '../../ports/backup-engine.ts';
+import { createBackups } from './backup/backups.ts';
+import { createCatalog } from './catalog/catalog.ts';
+import { createNativeReader } from './catalog/reader.ts';
+import { createExpiry } from './catalog/expiry.ts';
+import type { NativeParts } from './parts.ts';
+import { createRestores } from './restore/restore.ts';
+import { createArchiving } from './wal/archiving.ts';
+
+/** PostgreSQL's own programs and plain objects as a backup engine. Reading changes nothing anywhere. */
+export function createNativeEngine(parts: NativeParts): { readonly reader: BackupCatalogReader; readonly engine: BackupEngine } {
+  const catalog = createCatalog(parts);
+  const archiving = createArchiving(parts);
+  const { isConfigurationCurrent, readPushErrors, awaitWal, ...archives } = archiving;
+  return {
+    reader: { ...createNativeReader(parts, catalog), isConfigurationCurrent, readPushErrors },
+    engine: {
+      ...archives,
+      ...createRestores(parts, catalog),
+      ...createBackups(parts, catalog, { awaitWal }),
+      ...createExpiry(parts, catalog),
+    },
+  };
+}
