@@ -9,6 +9,7 @@ import { createBoundedBuffer, createLineSplitter, createTailBuffer } from './out
 import { guardGroup, unlessEnding } from './registry.ts';
 import { findSetpriv } from './setpriv.ts';
 import { watchForStall } from './stall.ts';
+import { type Connection, drain, feed } from './streams.ts';
 import { findTimeout } from './timeout.ts';
 
 const DEFAULT_MAX_STDOUT_BYTES = 64 * 1024 * 1024;
@@ -50,7 +51,7 @@ async function runLaunch(request: ProcessRequest, launch: Launch, graceMs: numbe
   const { input, user } = request;
   const file = input === undefined ? undefined : anonymousFile(input, user);
   try {
-    return await runChild(request, spawn(launch, file), graceMs);
+    return await runChild(request, spawn(launch, file ?? (request.inputStream ? 'pipe' : 'ignore')), graceMs);
   } finally {
     if (file !== undefined) closeSync(file);
   }
@@ -62,36 +63,64 @@ async function runChild(request: ProcessRequest, child: Child, graceMs: number):
   const groupId = child.process.pid;
   if (groupId === undefined) throw await spawnFailure(request, child);
   const guard = guardGroup(groupId);
+  let connections: readonly Connection[] = [];
   let ending: Promise<boolean> | undefined;
-  let fault: SpokeError | undefined;
-  const end = (reason: SpokeError) => {
-    fault ??= reason;
+  let fault: Error | undefined;
+  const end = (thrown: unknown) => {
+    fault ??= asError(thrown);
+    for (const connection of connections) connection.abandon(fault);
     ending ??= terminateGroup(groupId, graceMs);
   };
   const watch = watchLimits(request, groupId, end);
   const output = collectOutput(request, child, watch.alive, end);
-  try {
+  const ended = (async (): Promise<ProcessResult> => {
     const [exitCode, signal] = await leaderExit(child);
     await unlessEnding();
-    watch.stop();
-    const isGone = await (ending ?? terminateGroup(groupId, graceMs));
+    if (connections.length === 0) watch.stop();
+    else watch.stopStall();
+    const isGone = await (ending ??= terminateGroup(groupId, graceMs));
+    guard.release();
     await output.finished();
     if (!isGone) fault ??= failure(request, 'left a process behind that not even SIGKILL ends', output.stderrTail());
     if (fault) throw withTail(fault, output.stderrTail());
     if (exitCode === null) throw failure(request, `was ended by ${signal ?? 'a signal'}`, output.stderrTail());
     return { exitCode, stdout: output.stdout(), stderrTail: output.stderrTail(), durationMs: performance.now() - startedAt };
+  })();
+  connections = connect(request, child, { verdict: () => verdictOf(request, ended), alive: watch.alive, fault: end });
+  try {
+    await Promise.allSettled([ended, ...connections.map(({ settled }) => settled)]);
+    if (fault) throw withTail(fault, output.stderrTail());
+    return await ended;
   } finally {
     watch.stop();
     guard.release();
   }
 }
 
-function spawn(launch: Launch, input: number | undefined): Child {
+/** Connects what the caller writes and reads itself. */
+function connect(
+  { inputStream, consumeStdout }: ProcessRequest,
+  { process: { stdin, stdout } }: Child,
+  on: { readonly verdict: () => Promise<void>; readonly alive: () => void; readonly fault: (thrown: unknown) => void },
+): readonly Connection[] {
+  return [
+    ...(inputStream && stdin ? [feed(stdin, inputStream, on.fault)] : []),
+    ...(consumeStdout && stdout ? [drain(stdout, consumeStdout, on)] : []),
+  ];
+}
+
+/** What somebody is told who has read all that the process wrote. */
+async function verdictOf(request: ProcessRequest, ended: Promise<ProcessResult>): Promise<void> {
+  const { exitCode, stderrTail } = await ended;
+  if (exitCode !== 0) throw failure(request, `ended with exit code ${exitCode}`, stderrTail);
+}
+
+function spawn(launch: Launch, input: number | 'pipe' | 'ignore'): Child {
   const child = spawnChild(launch.file, [...launch.argv], {
     cwd: launch.cwd,
     env: launch.environment,
     detached: true,
-    stdio: [input ?? 'ignore', 'pipe', 'pipe'],
+    stdio: [input, 'pipe', 'pipe'],
     ...(launch.uid !== undefined && launch.gid !== undefined && { uid: launch.uid, gid: launch.gid }),
   });
   return { process: child, failed: new Promise((resolve) => child.once('error', resolve)) };
@@ -122,6 +151,8 @@ function watchLimits(request: ProcessRequest, groupId: number, end: (reason: Spo
       : watchForStall(groupId, stallMs, () => end(timeout(request, `printed, read and wrote nothing for ${stallMs / 1000} s`)));
   return {
     alive: () => stall?.alive(),
+    /** Of a child that has ended. What it wrote may still be read, which signal and time limit bound as well. */
+    stopStall: () => stall?.stop(),
     stop() {
       request.signal.removeEventListener('abort', onAbort);
       clearTimeout(timer);
@@ -135,7 +166,8 @@ function collectOutput(request: ProcessRequest, child: Child, alive: () => void,
   const stdout = createBoundedBuffer(maxBytes);
   const stderr = createTailBuffer(STDERR_TAIL_BYTES);
   const { onLine } = request;
-  const finished = (['stdout', 'stderr'] as const).map((stream) => {
+  const collected = request.consumeStdout ? (['stderr'] as const) : (['stdout', 'stderr'] as const);
+  const finished = collected.map((stream) => {
     const lines = onLine && createLineSplitter((line) => onLine(line, stream));
     const source = child.process[stream];
     source?.on('data', (chunk: Buffer) => {
@@ -158,8 +190,7 @@ function collectOutput(request: ProcessRequest, child: Child, alive: () => void,
     stderrTail: () => stderr.text(),
     async finished() {
       const timer = setTimeout(() => {
-        child.process.stdout?.destroy();
-        child.process.stderr?.destroy();
+        for (const stream of collected) child.process[stream]?.destroy();
       }, PIPE_WAIT_MS);
       await Promise.all(finished);
       clearTimeout(timer);
@@ -185,7 +216,12 @@ function failure(request: ProcessRequest, what: string, stderrTail: string): Spo
   return new SpokeError('TOOL_FAILED', `${request.file} ${what}.`, { details: { tool: request.file, stderrTail } });
 }
 
-function withTail(fault: SpokeError, stderrTail: string): SpokeError {
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+}
+
+function withTail(fault: Error, stderrTail: string): Error {
+  if (!(fault instanceof SpokeError)) return fault;
   if (fault.code !== 'TIMED_OUT' && fault.code !== 'TOOL_FAILED') return fault;
   return new SpokeError(fault.code, fault.message, { details: { ...fault.details, stderrTail }, hint: fault.hint, cause: fault.cause });
 }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -153,6 +154,198 @@ describe('what it gives back', () => {
     expect(error.code).toBe('TOOL_FAILED');
     expect(error.message).toContain('SIGKILL');
     expect(error.details['stderrTail']).toBe('why\n');
+  });
+});
+
+describe('what is written and read while it runs', () => {
+  const CHUNK_BYTES = 65_536;
+  const MANY_CHUNKS = 512;
+
+  /** Counts what was asked of it, and whether it was closed. */
+  function source(chunks: number, failure?: Error) {
+    const state = { asked: 0, isClosed: false };
+    async function* generate(): AsyncGenerator<Uint8Array> {
+      try {
+        for (; state.asked < chunks; ) {
+          state.asked += 1;
+          yield Buffer.alloc(CHUNK_BYTES, state.asked % 256);
+          await Promise.resolve();
+        }
+        if (failure) throw failure;
+      } finally {
+        state.isClosed = true;
+      }
+    }
+    return { state, stream: generate() };
+  }
+
+  async function sizeOf(output: AsyncIterable<Uint8Array>): Promise<number> {
+    let sizeBytes = 0;
+    for await (const chunk of output) sizeBytes += chunk.length;
+    return sizeBytes;
+  }
+
+  it('passes through both streams unchanged, and lines of stderr beside it', async () => {
+    const { stream } = source(MANY_CHUNKS);
+    const lines: string[] = [];
+    const hash = createHash('sha256');
+    const { exitCode, stdout } = await runner.run(
+      request('/bin/sh', {
+        argv: ['-c', 'cat; echo copied >&2'],
+        inputStream: stream,
+        async consumeStdout(output) {
+          for await (const chunk of output) hash.update(chunk);
+        },
+        onLine: (line, of) => lines.push(`${of}:${line}`),
+      }),
+    );
+    const expected = createHash('sha256');
+    for (let index = 1; index <= MANY_CHUNKS; index += 1) expected.update(Buffer.alloc(CHUNK_BYTES, index % 256));
+    expect(hash.digest('hex')).toBe(expected.digest('hex'));
+    expect({ exitCode, stdout, lines }).toEqual({ exitCode: 0, stdout: '', lines: ['stderr:copied'] });
+  });
+
+  it('is no more than what fits into the pipes when nobody reads', async () => {
+    const { state, stream } = source(MANY_CHUNKS);
+    const controller = new AbortController();
+    const run = runner.run(
+      request('/bin/cat', {
+        inputStream: stream,
+        signal: controller.signal,
+        async consumeStdout(output) {
+          const [first] = [await output[Symbol.asyncIterator]().next()];
+          expect(first.done).toBe(false);
+          let before = -1;
+          while (before !== state.asked) {
+            before = state.asked;
+            await new Promise((resolve) => setTimeout(resolve, 200));
+          }
+          controller.abort();
+        },
+      }),
+    );
+    expect((await errorOf(run)).code).toBe('CANCELLED');
+    expect(state.asked).toBeLessThan(MANY_CHUNKS / 4);
+    expect(state.isClosed).toBe(true);
+  });
+
+  it('is closed without an error where the process wants no more of it', async () => {
+    const { state, stream } = source(MANY_CHUNKS);
+    const { exitCode, stdout } = await runner.run(request('/usr/bin/head', { argv: ['-c', '3'], inputStream: stream }));
+    expect({ exitCode, stdout, ...state }).toEqual({ exitCode: 0, stdout: '\x01\x01\x01', asked: expect.any(Number), isClosed: true });
+    expect(state.asked).toBeLessThan(MANY_CHUNKS);
+  });
+
+  it('does not look complete to the process nor to the reader where the source fails', async () => {
+    const failure = new Error('the source is broken');
+    const { stream } = source(3, failure);
+    let seen: unknown;
+    const run = runner.run(
+      request('/bin/sh', {
+        argv: ['-c', 'cat && echo "it ended"'],
+        inputStream: stream,
+        consumeStdout: async (output) => {
+          seen = await sizeOf(output).catch((thrown: unknown) => thrown);
+        },
+      }),
+    );
+    await expect(run).rejects.toBe(failure);
+    expect(seen).toBe(failure);
+  });
+
+  it('ends the process where the consumer fails, and throws what it threw', async () => {
+    const failure = new Error('the bucket is gone');
+    const { state, stream } = source(MANY_CHUNKS);
+    let pid = 0;
+    const run = runner.run(
+      request('/bin/sh', {
+        argv: ['-c', 'echo $$ >&2; cat'],
+        inputStream: stream,
+        onLine: (line) => (pid = Number(line)),
+        async consumeStdout(output) {
+          for await (const chunk of output) if (chunk.length > 0) throw failure;
+        },
+      }),
+    );
+    await expect(run).rejects.toBe(failure);
+    expect([isAlive(pid), state.isClosed]).toEqual([false, true]);
+  });
+
+  it('throws what the consumer threw after it had everything', async () => {
+    const failure = new Error('the last write failed');
+    const consumeStdout = async (output: AsyncIterable<Uint8Array>) => {
+      await sizeOf(output);
+      throw failure;
+    };
+    await expect(runner.run(request('/bin/echo', { argv: ['x'], consumeStdout }))).rejects.toBe(failure);
+  });
+
+  it.each([
+    ['an exit code', 'echo partly; echo why >&2; exit 3', 'ended with exit code 3'],
+    ['a signal', 'echo partly; echo why >&2; kill -KILL $$', 'was ended by SIGKILL'],
+  ])('is never taken for the whole where the process ends with %s', async (_, script, message) => {
+    let bytes = 0;
+    const errors: SpokeError[] = [];
+    const run = runner.run(
+      request('/bin/sh', {
+        argv: ['-c', script],
+        async consumeStdout(output) {
+          try {
+            for await (const chunk of output) bytes += chunk.length;
+          } catch (thrown) {
+            errors.push(thrown as SpokeError);
+            throw thrown;
+          }
+        },
+      }),
+    );
+    const result: unknown = await run.catch((thrown: unknown) => thrown);
+    expect(bytes).toBe('partly\n'.length);
+    expect(errors).toMatchObject([{ code: 'TOOL_FAILED', details: { stderrTail: 'why\n' } }]);
+    expect(errors[0]?.message).toContain(message);
+    expect(result).toMatchObject(message.includes('exit code') ? { exitCode: 3 } : { code: 'TOOL_FAILED' });
+  });
+
+  it('is cut off at the time limit, for the reader as well', async () => {
+    const { stream } = source(1);
+    let seen: unknown;
+    const run = runner.run(
+      request('/bin/sh', {
+        argv: ['-c', 'cat; sleep 300'],
+        inputStream: stream,
+        timeoutMs: 400,
+        consumeStdout: async (output) => {
+          seen = await sizeOf(output).catch((thrown: unknown) => thrown);
+        },
+      }),
+    );
+    expect((await errorOf(run)).code).toBe('TIMED_OUT');
+    expect(seen).toMatchObject({ code: 'TIMED_OUT' });
+  });
+
+  it('does not wait for a source that waits itself, once the process is ended', async () => {
+    async function* waiting(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('x');
+      await new Promise<never>(() => {});
+    }
+    const run = runner.run(request('/bin/cat', { inputStream: waiting(), timeoutMs: 400 }));
+    expect((await errorOf(run)).code).toBe('TIMED_OUT');
+  });
+
+  it('waits for a reader that is slower than the process', async () => {
+    let bytes = 0;
+    const { exitCode } = await runner.run(
+      request('/usr/bin/head', {
+        argv: ['-c', '400000', '/dev/zero'],
+        async consumeStdout(output) {
+          for await (const chunk of output) {
+            await new Promise((resolve) => setTimeout(resolve, 150));
+            bytes += chunk.length;
+          }
+        },
+      }),
+    );
+    expect({ exitCode, bytes }).toEqual({ exitCode: 0, bytes: 400_000 });
   });
 });
 
