@@ -1,4 +1,5 @@
 import type { ClusterConfig } from '../config/model.ts';
+import type { RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import type { StoredRun } from '../ports/run-store.ts';
@@ -57,12 +58,18 @@ function isFirstAttempt({ entries }: StoredRun): boolean {
 /** Those that the engine keeps others from while it writes into `repositories`. */
 export async function lockedRepositories(
   cluster: ClusterConfig,
-  repositories: readonly string[],
+  repositories: readonly RepositoryName[],
   { catalog }: Pick<ReadPorts, 'catalog'>,
   context: OperationContext,
 ): Promise<readonly string[]> {
-  const { locksWholeStanza } = await catalog.readVersion(context);
-  return locksWholeStanza === true ? cluster.repositories.map(({ name }) => name) : repositories;
+  const others = cluster.repositories.filter(({ name }) => !repositories.includes(name));
+  const locked = await Promise.all(
+    others.map(async ({ engine }) => {
+      const beside = cluster.repositories.find((one) => one.engine === engine && repositories.includes(one.name));
+      return beside !== undefined && (await catalog.readVersion(beside.name, context)).locksWholeStanza === true;
+    }),
+  );
+  return [...repositories, ...others.flatMap(({ name }, index) => (locked[index] === true ? [name] : []))];
 }
 
 /** Letting go of what is no longer needed, as the engine runs it. */

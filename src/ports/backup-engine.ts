@@ -19,11 +19,18 @@ export interface EngineVersion {
   readonly locksWholeStanza?: true;
   /** True where one reading of the database can go into several repositories at once. */
   readonly copiesIntoSeveral?: true;
+  /** The oldest major version of PostgreSQL of which it takes incrementals; absent: of any. */
+  readonly incrementalsFrom?: number;
+  /** True where nothing that it takes may rest on a backup of another timeline. */
+  readonly needsFullOnNewTimeline?: true;
 }
 
 export interface BackupRequest {
   readonly repository: RepositoryName;
-  /** Further repositories of the same engine that get the same backup; only where it copiesIntoSeveral. */
+  /**
+   * Further repositories of the same engine that get the same backup; only where it copiesIntoSeveral. One that fails does not keep it from
+   * `repository`: it is left without, and looked at afterwards.
+   */
   readonly alsoInto?: readonly RepositoryName[];
   readonly type: BackupType;
   /** Kept with the backup, so that a run that was interrupted finds out whether it finished. */
@@ -95,8 +102,8 @@ export interface ReadRepositoryOptions {
 
 /** Reading a backup engine's repositories: no method changes anything anywhere. */
 export interface BackupCatalogReader {
-  /** Throws TOOL_MISSING or TOOL_UNSUPPORTED. */
-  readVersion(context: OperationContext): Promise<EngineVersion>;
+  /** Of the engine that keeps the repository. Throws TOOL_MISSING or TOOL_UNSUPPORTED. */
+  readVersion(repository: RepositoryName, context: OperationContext): Promise<EngineVersion>;
   /** Throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED where the repository does not answer. */
   readRepository(repository: RepositoryName, options: ReadRepositoryOptions, context: OperationContext): Promise<RepositorySnapshot>;
   /**

@@ -1,8 +1,8 @@
 import type { ClusterConfig, NodeConfig } from '../config/model.ts';
 import type { RepositorySnapshot, UnreadableRepository } from '../domain/catalog/repository-snapshot.ts';
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
-import { asSpokeError } from '../errors.ts';
-import type { ReadRepositoryOptions } from '../ports/backup-engine.ts';
+import { asSpokeError, type ErrorCode, type SpokeError } from '../errors.ts';
+import type { EngineVersion, ReadRepositoryOptions } from '../ports/backup-engine.ts';
 import type { ReadPorts } from '../ports/bundle.ts';
 import type { DirectoryFacts } from '../ports/instance.ts';
 import type { OperationContext } from '../ports/operation.ts';
@@ -21,6 +21,16 @@ export interface RepositoryObservations {
   readonly snapshots: readonly RepositorySnapshot[];
   readonly unreadable: readonly UnreadableRepository[];
 }
+
+const ABOUT_THE_REPOSITORY: readonly ErrorCode[] = [
+  'REPOSITORY_UNAVAILABLE',
+  'REPOSITORY_DENIED',
+  'BACKUP_DAMAGED',
+  'TIMED_OUT',
+  'TOOL_FAILED',
+];
+/** Where one engine does not work, what another one keeps can still be read. */
+const ABOUT_THE_ENGINE: readonly ErrorCode[] = ['TOOL_MISSING', 'TOOL_UNSUPPORTED'];
 
 /** Asks every node by SQL and looks at the data directories that are on this host. */
 export function observeNodes(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<readonly NodeObservation[]> {
@@ -49,6 +59,40 @@ async function observeServer(node: NodeConfig, ports: ReadPorts, context: Operat
   }
 }
 
+/** The engines that work on this machine, by the repositories that they keep, and what keeps the others from it. */
+export interface EngineObservations {
+  readonly versions: ReadonlyMap<RepositoryName, EngineVersion>;
+  readonly without: readonly UnreadableRepository[];
+}
+
+/** Asks which engines keep the repositories. Throws TOOL_MISSING or TOOL_UNSUPPORTED where none of them works here. */
+export async function observeEngines(
+  cluster: ClusterConfig,
+  only: readonly RepositoryName[] | undefined,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<EngineObservations> {
+  const versions = new Map<RepositoryName, EngineVersion>();
+  const without: UnreadableRepository[] = [];
+  const faults: SpokeError[] = [];
+  const wanted = cluster.repositories.filter((repository) => only === undefined || only.includes(repository.name));
+  await Promise.all(
+    wanted.map(async ({ name, kind }) => {
+      try {
+        versions.set(name, await ports.catalog.readVersion(name, context));
+      } catch (thrown) {
+        const error = asSpokeError(thrown);
+        if (!ABOUT_THE_ENGINE.includes(error.code)) throw error;
+        faults.push(error);
+        without.push({ repository: name, kind, errorCode: error.code, message: error.message });
+      }
+    }),
+  );
+  const [fault] = faults;
+  if (fault !== undefined && versions.size === 0) throw fault;
+  return { versions, without };
+}
+
 /** Reads the repositories side by side. One that does not answer is unreadable, which is not the same as empty. */
 export async function observeRepositories(
   cluster: ClusterConfig,
@@ -60,6 +104,7 @@ export async function observeRepositories(
   const wanted = cluster.repositories.filter((repository) => only === undefined || only.includes(repository.name));
   const snapshots: RepositorySnapshot[] = [];
   const unreadable: UnreadableRepository[] = [];
+  const faults: SpokeError[] = [];
   await Promise.all(
     wanted.map(async (repository) => {
       const name = repository.name;
@@ -67,14 +112,14 @@ export async function observeRepositories(
         snapshots.push(await ports.catalog.readRepository(name, options, context));
       } catch (thrown) {
         const error = asSpokeError(thrown);
-        const isAboutTheRepository = ['REPOSITORY_UNAVAILABLE', 'REPOSITORY_DENIED', 'BACKUP_DAMAGED', 'TIMED_OUT', 'TOOL_FAILED'].includes(
-          error.code,
-        );
-        if (!isAboutTheRepository) throw error;
+        if (ABOUT_THE_ENGINE.includes(error.code)) faults.push(error);
+        else if (!ABOUT_THE_REPOSITORY.includes(error.code)) throw error;
         unreadable.push({ repository: name, kind: repository.kind, errorCode: error.code, message: error.message });
       }
     }),
   );
+  const [fault] = faults;
+  if (fault !== undefined && faults.length === wanted.length) throw fault;
   const order = new Map<string, number>(wanted.map((repository, index) => [repository.name, index]));
   const byOrder = (a: { repository: string }, b: { repository: string }) => (order.get(a.repository) ?? 0) - (order.get(b.repository) ?? 0);
   return { snapshots: snapshots.sort(byOrder), unreadable: unreadable.sort(byOrder) };

@@ -51,7 +51,7 @@ function createReader(parts: PgbackrestParts, recent: RecentReads): BackupCatalo
   let known: Promise<EngineVersion> | undefined;
   const reading = { ...parts, knownHistories: new Map() };
   return {
-    readVersion: (context) => (known ??= askVersion(parts, context)),
+    readVersion: (_repository, context) => (known ??= askVersion(parts, context)),
     readRepository: (name, options, context) =>
       recent.unlessRecent(name, options, () => readRepository(reading, repositoryOf(settings, name), options, context)),
     readOwnExpiry: (name, context) => readOwnExpiry(parts, repositoryOf(settings, name), context),

@@ -1,12 +1,19 @@
 import type { ClusterConfig } from '../../config/model.ts';
 import type { BackupType, BaseBackup, RepositoryName } from '../../domain/catalog/base-backup.ts';
-import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
+import type { RepositorySnapshot, UnreadableRepository } from '../../domain/catalog/repository-snapshot.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Plan, Step } from '../../plan/step.ts';
-import type { EngineVersion } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { type NodeObservation, observeRepositories, observeServers, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+import {
+  type EngineObservations,
+  type NodeObservation,
+  observeEngines,
+  observeRepositories,
+  observeServers,
+  onlyPrimary,
+  type RepositoryObservations,
+} from '../observe-cluster.ts';
 
 const BACKUP_TIMEOUT_MS = 48 * 60 * 60 * 1000;
 
@@ -20,7 +27,7 @@ export interface BackupIntent {
 export interface BackupFacts {
   readonly repositories: RepositoryObservations;
   readonly nodes: readonly NodeObservation[];
-  readonly version: EngineVersion;
+  readonly versions: EngineObservations['versions'];
 }
 
 /** Reads the repositories of the intent and asks the nodes. */
@@ -31,24 +38,35 @@ export async function observeBackup(
   context: OperationContext,
 ): Promise<BackupFacts> {
   // First what takes longest.
-  const [repositories, version, nodes] = await Promise.all([
+  const [repositories, engines, nodes] = await Promise.all([
     observeRepositories(cluster, intent.repositories, { walArchive: false }, ports, context),
-    ports.catalog.readVersion(context),
+    observeEngines(cluster, intent.repositories, ports, context),
     observeServers(cluster, ports, context),
   ]);
-  return { repositories, nodes, version };
+  return { repositories: withoutThoseOf(engines.without, repositories), nodes, versions: engines.versions };
+}
+
+/** What an engine keeps that does not work here is as good as unreadable. */
+function withoutThoseOf(without: readonly UnreadableRepository[], { snapshots, unreadable }: RepositoryObservations): RepositoryObservations {
+  const isWithout = ({ repository }: { readonly repository: string }) => without.some((one) => one.repository === repository);
+  return {
+    snapshots: snapshots.filter((snapshot) => !isWithout(snapshot)),
+    unreadable: [...unreadable.filter((one) => !isWithout(one)), ...without],
+  };
 }
 
 /** Why no backup can be taken now; undefined where one can. Pure. */
-export function reasonAgainstBackup(intent: BackupIntent, { repositories, nodes, version }: BackupFacts): SpokeError | undefined {
+export function reasonAgainstBackup(intent: BackupIntent, { repositories, nodes, versions }: BackupFacts): SpokeError | undefined {
   const primary = onlyPrimary(nodes);
   const { snapshots, unreadable } = repositories;
   if (primary === undefined) return withoutPrimary(nodes);
-  if (version.newestPostgres !== undefined && primary.server.postgresMajor > version.newestPostgres)
+  const major = primary.server.postgresMajor;
+  const old = [...versions.values()].find(({ newestPostgres }) => newestPostgres !== undefined && major > newestPostgres);
+  if (old !== undefined)
     return new SpokeError(
       'TOOL_UNSUPPORTED',
-      `pgBackRest ${version.version} knows PostgreSQL up to ${version.newestPostgres}; ${primary.node.name} is ${primary.server.postgresMajor}`,
-      { hint: 'Install a newer pgBackRest, the same version on every host.' },
+      `${old.name} ${old.version} knows PostgreSQL up to ${String(old.newestPostgres)}; ${primary.node.name} is ${major}`,
+      { hint: `Install a newer ${old.name}, the same version on every host.` },
     );
   if (snapshots.length === 0)
     return new SpokeError(

@@ -8,7 +8,7 @@ import { asSpokeError } from '../../errors.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
-import { observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
+import { observeEngines, observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
 import { type BucketFacts, observeBucket } from './bucket.ts';
 import { hasLeftovers, lastBackupFailure, verdictsOf } from './history.ts';
 
@@ -43,7 +43,7 @@ export async function observeExpire(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<ExpireFacts> {
-  await ports.catalog.readVersion(context);
+  await observeEngines(cluster, intent.repositories, ports, context);
   const [{ snapshots, unreadable }, runs, pins, clocks] = await Promise.all([
     observeRepositories(cluster, intent.repositories, { walArchive: true }, ports, context),
     ports.runs.list(),

@@ -5,7 +5,7 @@ import type { Instant } from '../../domain/time/instant.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { type NodeObservation, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+import { type NodeObservation, observeEngines, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
 import type { LiveEnd, RestoreRequest, RestoreWorld } from './request.ts';
 import { outdatedDirectories } from './outdated.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
@@ -13,15 +13,10 @@ import { newTablespaceLocation } from './tablespaces.ts';
 /** Looks at everything that the decision needs: repositories, nodes, the destination, tools. Changes nothing. */
 export async function observeForRestore(request: RestoreRequest, ports: ReadPorts, context: OperationContext): Promise<RestoreWorld> {
   const now = ports.clock.now();
-  await ports.catalog.readVersion(context);
+  const only = request.repository === undefined ? undefined : [request.repository];
+  await observeEngines(request.cluster, only, ports, context);
   const [repositories, nodes] = await Promise.all([
-    observeRepositories(
-      request.cluster,
-      request.repository === undefined ? undefined : [request.repository],
-      { walArchive: true },
-      ports,
-      context,
-    ),
+    observeRepositories(request.cluster, only, { walArchive: true }, ports, context),
     observeNodes(request.cluster, ports, context),
   ]);
   const server = liveEndOf(request, nodes, repositories);

@@ -91,11 +91,11 @@ describe('a pgBackRest whose world breaks', () => {
 
   it('names a pgBackRest that is missing or too old', async () => {
     const old = tested.withSettings({ command: join(EXECUTABLES, 'pgbackrest-of-2021') });
-    expect((await errorOf(old.reader.readVersion(context))).code).toBe('TOOL_UNSUPPORTED');
+    expect((await errorOf(old.reader.readVersion(ONE, context))).code).toBe('TOOL_UNSUPPORTED');
     const missing = tested.withSettings({ command: 'no-such-pgbackrest' });
-    expect((await errorOf(missing.reader.readVersion(context))).code).toBe('TOOL_MISSING');
+    expect((await errorOf(missing.reader.readVersion(ONE, context))).code).toBe('TOOL_MISSING');
     expect((await errorOf(missing.reader.readRepository(ONE, { walArchive: false }, context))).code).toBe('TOOL_MISSING');
-    expect((await tested.reader.readVersion(context)).version).toMatch(/^2\.\d+/);
+    expect((await tested.reader.readVersion(ONE, context)).version).toMatch(/^2\.\d+/);
   });
 
   it('reads a catalogue of which one copy is lost, and calls a repository damaged that lost both', async () => {
