@@ -1,4 +1,5 @@
-import { openObjectStoreOf, probeSharedLeases } from '../composition.ts';
+import { probeSharedLeases } from '../composition-leases.ts';
+import { openObjectStoreOf } from '../composition-stores.ts';
 import type { Finding } from '../config/check.ts';
 import type { ClusterConfig, Configuration, S3RepositoryConfig } from '../config/model.ts';
 import type { SecretContext } from '../config/resolve-secret.ts';

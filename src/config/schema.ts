@@ -187,13 +187,18 @@ const native = z.strictObject({
 
 const recipient = text(/^age1[0-9a-z]{20,120}$/, 'must be a public key of age, which begins with age1');
 const encryption = z.strictObject({
-  recipients: key('Public keys of age: whoever has one of the private keys can read.', z.array(recipient).check(z.minLength(1), z.maxLength(20))),
+  recipients: key(
+    'Public keys of age: whoever has one of the private keys can read.',
+    z.array(recipient).check(z.minLength(1), z.maxLength(20)),
+  ),
   identityFile: z.optional(key('File with a private key of age; only where backups are read.', absolutePath)),
 });
 
 const wal = z.strictObject({
   streaming: z._default(key('Whether the daemon also receives WAL as it is written.', z.boolean()), false),
-  slot: z.optional(key('Its replication slot; spoke_<cluster> where it is not given.', text(/^[a-z0-9_]{1,63}$/, 'must be the name of a slot'))),
+  slot: z.optional(
+    key('Its replication slot; spoke_<cluster> where it is not given.', text(/^[a-z0-9_]{1,63}$/, 'must be the name of a slot')),
+  ),
   tailSeconds: z._default(key('How often the newest, unfinished segment is copied to the repositories.', wholeNumber(1, 3600)), 5),
 });
 
@@ -205,7 +210,10 @@ const scheduleName = text(
 const archiving = z.strictObject({
   archiveTimeoutSeconds: z._default(key('archive_timeout of PostgreSQL, in seconds.', wholeNumber(1, 86_400)), 60),
   ack: z.optional(
-    key('Native engine: which repositories must hold WAL before it counts as archived; local where there is a local one.', z.enum(['local', 'all'])),
+    key(
+      'Native engine: which repositories must hold WAL before it counts as archived; local where there is a local one.',
+      z.enum(['local', 'all']),
+    ),
   ),
   ackTimeoutSeconds: z._default(key('Native engine, ack all: how long archive_command waits for the others.', wholeNumber(1, 3600)), 60),
 });

@@ -47,7 +47,10 @@ export async function observeBackup(
 }
 
 /** What an engine keeps that does not work here is as good as unreadable. */
-function withoutThoseOf(without: readonly UnreadableRepository[], { snapshots, unreadable }: RepositoryObservations): RepositoryObservations {
+function withoutThoseOf(
+  without: readonly UnreadableRepository[],
+  { snapshots, unreadable }: RepositoryObservations,
+): RepositoryObservations {
   const isWithout = ({ repository }: { readonly repository: string }) => without.some((one) => one.repository === repository);
   return {
     snapshots: snapshots.filter((snapshot) => !isWithout(snapshot)),

@@ -5,7 +5,14 @@ import type { Instant } from '../../domain/time/instant.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { type NodeObservation, observeEngines, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+import {
+  type NodeObservation,
+  observeEngines,
+  observeNodes,
+  observeRepositories,
+  onlyPrimary,
+  type RepositoryObservations,
+} from '../observe-cluster.ts';
 import type { LiveEnd, RestoreRequest, RestoreWorld } from './request.ts';
 import { outdatedDirectories } from './outdated.ts';
 import { newTablespaceLocation } from './tablespaces.ts';

@@ -4,7 +4,14 @@ import type { Plan, Step, StepBase } from '../../plan/step.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ServerObservation } from '../../ports/postgres-server.ts';
-import { type NodeObservation, observeEngines, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+import {
+  type NodeObservation,
+  observeEngines,
+  observeNodes,
+  observeRepositories,
+  onlyPrimary,
+  type RepositoryObservations,
+} from '../observe-cluster.ts';
 
 const MINUTE_MS = 60_000;
 const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };

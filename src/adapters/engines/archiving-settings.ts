@@ -1,0 +1,21 @@
+import { SpokeError } from '../../errors.ts';
+
+type Settings = Readonly<Record<string, string>>;
+
+/**
+ * What PostgreSQL is set to so that its WAL reaches every engine. It knows one archive_command: one after the other, and archived only
+ * when the last has succeeded. What fails is offered to all of them again, so each takes again what it has already. Throws INTERNAL where
+ * engines want different values of anything else.
+ */
+export function mergeArchivingSettings(all: readonly Settings[]): Settings {
+  const commands = all.flatMap(({ archive_command }) => archive_command ?? []);
+  const merged: Record<string, string> = {};
+  for (const settings of all)
+    for (const [name, value] of Object.entries(settings)) {
+      const other = merged[name];
+      if (name !== 'archive_command' && other !== undefined && other !== value)
+        throw new SpokeError('INTERNAL', `one engine wants ${name} to be ${other}, another one ${value}`);
+      merged[name] = value;
+    }
+  return commands.length === 0 ? merged : { ...merged, archive_command: commands.join(' && ') };
+}

@@ -1,0 +1,94 @@
+import type { S3Client } from './adapters/s3/client.ts';
+import type { ClusterConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
+import { resolveSecret, type SecretContext } from './config/resolve-secret.ts';
+import type { SecretReference } from './config/secrets.ts';
+import type { RepositoryName } from './domain/catalog/base-backup.ts';
+import { SpokeError } from './errors.ts';
+import type { BlobStore } from './ports/blob-store.ts';
+import type { BucketReaders, BucketWriters } from './ports/buckets.ts';
+import type { FileOwner } from './ports/instance.ts';
+import type { ObjectStoreReader, ObjectStoreWriter } from './ports/object-store.ts';
+
+/** What a bucket holds beside what its repository shows, and how it is protected. Throws SECRET_UNAVAILABLE; asks the server nothing yet. */
+export async function openObjectStoreOf(
+  repository: S3RepositoryConfig,
+  secrets: SecretContext,
+): Promise<ObjectStoreReader & ObjectStoreWriter & { close(): void }> {
+  const { createHousekeeping } = await import('./adapters/s3/housekeeping.ts');
+  const s3 = await openS3(repository, secrets, { attempts: PATIENT_ATTEMPTS });
+  return { ...createHousekeeping(s3), close: () => s3.close() };
+}
+
+/** Each is opened when somebody looks, and closed after that. */
+export function bucketsOf(cluster: ClusterConfig, secrets: SecretContext): BucketReaders & BucketWriters {
+  async function using<T>(
+    name: RepositoryName,
+    use: (store: ObjectStoreReader & ObjectStoreWriter, repository: S3RepositoryConfig) => Promise<T>,
+  ) {
+    const repository = cluster.repositories.find((one) => one.name === name);
+    if (repository?.kind !== 's3') return undefined;
+    const store = await openObjectStoreOf(repository, secrets);
+    try {
+      return await use(store, repository);
+    } finally {
+      store.close();
+    }
+  }
+  return {
+    withBucket: (name, look) => using(name, (store, repository) => look(store, prefixesOf(cluster, repository))),
+    changeBucket: async (name, change) => void (await using(name, change)),
+  };
+}
+
+/** Clusters may share a path: only what the engine keeps of this stanza. */
+function prefixesOf({ stanza }: ClusterConfig, { engine, pathPrefix }: S3RepositoryConfig): readonly string[] {
+  const folders = engine === 'native' ? ['native'] : ['archive', 'backup'];
+  return folders.map((folder) => `${pathPrefix}/${folder}/${stanza}/`.replace(/^\/+/, ''));
+}
+
+/** The SDK pauses between them for a random time that doubles, up to 20 s. */
+const PATIENT_ATTEMPTS = 6;
+
+/** Reads the secrets and loads the SDK; asks the server nothing yet. Throws SECRET_UNAVAILABLE. */
+export async function openS3(
+  repository: S3RepositoryConfig,
+  secrets: SecretContext,
+  limits: { readonly timeoutMs?: number; readonly attempts?: number } = {},
+): Promise<S3Client> {
+  const { openS3Client } = await import('./adapters/s3/client.ts');
+  const { endpoint, port, region, bucket, uriStyle, verifyTls, checksums, caFile } = repository;
+  const read = async (reference: SecretReference | undefined) => (reference === undefined ? undefined : resolveSecret(reference, secrets));
+  return openS3Client({
+    ...limits,
+    endpoint: `https://${endpoint}:${port ?? 443}`,
+    region,
+    bucket,
+    uriStyle,
+    verifyTls,
+    checksums,
+    ...withoutUndefined({
+      caFile,
+      accessKey: await read(repository.accessKey),
+      secretKey: await read(repository.secretKey),
+      sessionToken: await read(repository.sessionToken),
+    }),
+  });
+}
+
+/** exactOptionalPropertyTypes: what is not there is left out. */
+export function withoutUndefined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+}
+
+/**
+ * The objects of a native repository below `root`, which names the engine and the stanza: clusters may share a place. Files that we write as
+ * root belong to `user`.
+ */
+export function openBlobStoreOf(
+  repository: RepositoryConfig,
+  _root: string,
+  _secrets: SecretContext,
+  _user: FileOwner | undefined,
+): Promise<BlobStore> {
+  return Promise.reject(new SpokeError('TOOL_UNSUPPORTED', `there are no objects in ${repository.name} yet`));
+}
