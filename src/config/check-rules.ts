@@ -1,3 +1,4 @@
+import { checkEngineRules } from './check-engines.ts';
 import type { ClusterConfig, Configuration, EmailChannelConfig, RepositoryConfig } from './model.ts';
 
 /** Something about a valid configuration that will not work (error) or that somebody may regret (warning). */
@@ -18,6 +19,7 @@ export function checkRules(configuration: Configuration): Finding[] {
       ...checkNodes(cluster),
       ...checkObjectives(cluster),
       ...checkExtraOptions(cluster),
+      ...checkEngineRules(cluster),
     ]),
     ...checkSharedRepositories(clusters),
     ...checkDirectories(configuration),
@@ -90,14 +92,15 @@ function checkObjectives(cluster: ClusterConfig): Finding[] {
 
 function checkExtraOptions(cluster: ClusterConfig): Finding[] {
   const path = `clusters.${cluster.name}.pgbackrest.extraOptions`;
+  const count = cluster.repositories.filter(({ engine }) => engine === 'pgbackrest').length;
   return Object.keys(cluster.pgbackrest.extraOptions).flatMap((option) => {
     if (option === 'archive-push-queue-max') {
       const message = 'PostgreSQL is told that WAL was archived when it was dropped: a gap that no restore gets over';
       return [warning(`${path}.${option}`, message, 'Remove it, and watch the free space of pg_wal.')];
     }
     const index = Number(/^repo(\d+)-/.exec(option)?.[1] ?? 1);
-    if (index <= Math.max(cluster.repositories.length, 1)) return [];
-    const message = `there is no repository ${index}: the first in the file is repo1`;
+    if (index <= Math.max(count, 1)) return [];
+    const message = `there is no repository ${index}: the first of pgBackRest's in the file is repo1`;
     return [error(`${path}.${option}`, message, 'Correct the number.')];
   });
 }
@@ -198,9 +201,10 @@ function isInside(path: string, directory: string): boolean {
   return path.startsWith(directory === '/' ? '/' : `${directory}/`);
 }
 
+/** Engines keep apart what they keep in one place. */
 function placeOf(repository: RepositoryConfig): string {
-  if (repository.kind === 'local') return `local ${repository.path}`;
-  return `s3 ${repository.endpoint}:${repository.port ?? 443}/${repository.bucket}${repository.pathPrefix}`;
+  if (repository.kind === 'local') return `${repository.engine} local ${repository.path}`;
+  return `${repository.engine} s3 ${repository.endpoint}:${repository.port ?? 443}/${repository.bucket}${repository.pathPrefix}`;
 }
 
 function error(path: string, message: string, hint: string): Finding {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSpokeError } from '../errors.ts';
+import { checkEnginePrograms } from './check-engines.ts';
 import type { Finding } from './check-rules.ts';
 import { checkRules } from './check-rules.ts';
 import { checkSchedules } from './check-schedules.ts';
@@ -26,7 +27,7 @@ export async function checkConfiguration(configuration: Configuration, context: 
   const findings = [...checkRules(configuration), ...(await checkPermissions(configuration.path))];
   for (const cluster of configuration.clusters.values()) {
     const path = `clusters.${cluster.name}`;
-    findings.push(...(await checkPrograms(cluster, path)));
+    findings.push(...(await checkEnginePrograms(cluster, path, context.environment['PATH'])), ...(await checkPrograms(cluster, path)));
     for (const [index, node] of cluster.nodes.entries()) {
       findings.push(...(await checkNode(node, `${path}.nodes[${index}]`, context)));
     }
@@ -51,10 +52,6 @@ async function checkPermissions(path: string): Promise<Finding[]> {
 
 async function checkPrograms(cluster: ClusterConfig, path: string): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const { command } = cluster.pgbackrest;
-  if (command.startsWith('/') && !(await isExecutable(command))) {
-    findings.push(error(`${path}.pgbackrest.command`, `there is no program ${command}`, 'Install pgbackrest, or correct its path.'));
-  }
   const directory = cluster.postgresqlBinDirectory;
   if (directory !== undefined && !(await isExecutable(join(directory, 'pg_ctl')))) {
     const hint = 'Name the directory that holds postgres and pg_ctl: pg_config --bindir';

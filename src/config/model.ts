@@ -104,7 +104,7 @@ export interface ClusterConfig {
   readonly encryption?: EncryptionConfig;
   readonly wal: WalConfig;
   readonly nodes: readonly NodeConfig[];
-  /** In the order of their pgBackRest keys. */
+  /** In the order of the file, which is that of pgBackRest's keys. */
   readonly repositories: readonly RepositoryConfig[];
   readonly archiving: ArchivingConfig;
   readonly restore: RestoreConfig;
@@ -190,7 +190,7 @@ export interface RetentionConfig {
 interface RepositoryBase {
   readonly name: RepositoryName;
   readonly engine: EngineName;
-  /** pgBackRest's key of the repository: 1 for the first in the file. */
+  /** Its place in the file: 1 for the first. */
   readonly index: number;
   readonly retention: RetentionConfig;
   /** With it the repository is encrypted (aes-256-cbc). */

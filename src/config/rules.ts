@@ -1,6 +1,8 @@
+import { problemsOfEngines } from './engine-rules.ts';
 import { templateHasPassword } from './postgres-url.ts';
 import { scheduleNameOf } from './schedule-name.ts';
 import { parseSecretText } from './secrets.ts';
+import { entriesOf, field, itemsOf } from './tree.ts';
 import { type ConfigPath, type Problem, quoteKey } from './yaml-source.ts';
 
 /**
@@ -16,6 +18,7 @@ export function problemsAcrossKeys(tree: unknown): Problem[] {
       ...duplicateNames(cluster, 'repositories', path),
       ...itemsOf(cluster, 'nodes', path).flatMap(([node, at]) => problemsOfNode(node, at)),
       ...itemsOf(cluster, 'repositories', path).flatMap(([repository, at]) => problemsOfKeys(repository, at)),
+      ...problemsOfEngines(cluster, path),
       ...problemsOfMultiHost(cluster, path),
       ...problemsOfCompression(field(cluster, 'pgbackrest'), [...path, 'pgbackrest']),
       ...problemsOfObjectives(field(cluster, 'objectives'), [...path, 'objectives']),
@@ -121,18 +124,4 @@ function problemsOfCompression(pgbackrest: unknown, path: ConfigPath): Problem[]
   if (type === 'none') return [{ path: at, message: 'has no use with compressType none' }];
   const [least, most] = (typeof type === 'string' ? LEVELS[type] : undefined) ?? [-Infinity, Infinity];
   return level >= least && level <= most ? [] : [{ path: at, message: `must be ${least} to ${most} for ${String(type)}` }];
-}
-
-function field(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return undefined;
-  return (value as Readonly<Record<string, unknown>>)[key];
-}
-
-function entriesOf(value: unknown): [string, unknown][] {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
-}
-
-function itemsOf(cluster: unknown, key: string, path: ConfigPath): [item: unknown, path: ConfigPath][] {
-  const items = field(cluster, key);
-  return Array.isArray(items) ? items.map((item: unknown, index) => [item, [...path, key, index]]) : [];
 }

@@ -98,7 +98,7 @@ const engine = z.enum(['pgbackrest', 'native'], { error: 'must be one of pgbackr
 const repositoryBase = {
   name: key('Name of the repository, for --repo.', name),
   engine: z.optional(key('What keeps its backups here; that of the cluster where it is not given.', engine)),
-  encryptionPassphrase: z.optional(key('With it everything in the repository is encrypted (aes-256-cbc).', secret)),
+  encryptionPassphrase: z.optional(key('pgBackRest: with it everything in the repository is encrypted (aes-256-cbc).', secret)),
 };
 
 function retention(defaultDays: number) {

@@ -11,6 +11,7 @@ const SHIPPED = fileURLToPath(new URL('../../../schedules', import.meta.url));
 
 const S3 = '{name: s3, kind: s3, bucket: backups, endpoint: s3.example.org, region: eu, keyType: auto}';
 const LOCAL = '{name: local, kind: local, path: /backups}';
+const AGE = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p';
 const NODE = '{name: primary, dataDirectory: /data, socketDirectory: /run}';
 const SOUND = `nodes: [${NODE}]\nrepositories: [${LOCAL}, ${S3}]\n`;
 
@@ -96,9 +97,39 @@ describe('of the configuration alone', () => {
       `${SOUND}pgbackrest: {extraOptions: {repo3-bundle: y, repo2-bundle: y}}`,
       'error clusters.main.pgbackrest.extraOptions.repo3-bundle: there is no repository 3',
     ],
+    [
+      "an option of pgBackRest's second repository, where its first is the cluster's second",
+      `nodes: [${NODE}]\nrepositories: [{name: own, kind: local, path: /own, engine: native}, ${S3}]\npgbackrest: {extraOptions: {repo2-bundle: y}}`,
+      'error clusters.main.pgbackrest.extraOptions.repo2-bundle: there is no repository 2',
+    ],
+    [
+      'what is said to pgBackRest where it keeps nothing',
+      `engine: native\n${SOUND}pgbackrest: {processMax: 4}`,
+      'warning clusters.main.pgbackrest: has no use: pgBackRest keeps none of the repositories',
+    ],
+    [
+      'what is said to the native engine where it keeps nothing',
+      `${SOUND}native: {withoutIncremental: nothing}`,
+      'warning clusters.main.native: has no use: none of the repositories is native',
+    ],
+    [
+      "encryption that does not reach pgBackRest's repositories",
+      `${SOUND}encryption: {recipients: [${AGE}]}`,
+      'warning clusters.main.encryption: does not encrypt what pgBackRest keeps: local, s3',
+    ],
+    [
+      'encryption whose private key is not here',
+      `engine: native\n${SOUND}encryption: {recipients: [${AGE}]}`,
+      'warning clusters.main.encryption.identityFile: without it nothing that is encrypted can be restored or verified here',
+    ],
   ])('%s is found', (_name, body, expected) => {
     const found = rules(clusterYaml(body));
     expect(found.filter((finding) => finding.startsWith(expected))).toHaveLength(1);
+  });
+
+  it('nothing is said of two engines in one place, which keep their own apart', () => {
+    const own = LOCAL.replace('name: local', 'name: own, engine: native');
+    expect(rules(clusterYaml(`nodes: [${NODE}]\nrepositories: [${LOCAL}, ${own}, ${S3}]`))).toEqual([]);
   });
 
   it('the same stanza of two clusters in the same place is found; another stanza or place is fine', () => {

@@ -36,7 +36,7 @@ describe('the example', () => {
   it('shows the true defaults in its comments', async () => {
     const text = await readFile(EXAMPLE, 'utf8');
     const defaults = /^( +)# (engine|stanza|command|compressType|port|pathPrefix|uriStyle|verifyTls|keyType|checksums): /gm;
-    expect(text.match(defaults)).toHaveLength(10);
+    expect(text.match(defaults)).toHaveLength(11);
     const plain = parse(text).configuration;
     const explicit = parse(text.replace(defaults, '$1$2: ')).configuration;
     const withPort = JSON.stringify([...explicit.clusters.values()]).replace('"port":443,', '');

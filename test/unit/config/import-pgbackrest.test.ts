@@ -50,6 +50,8 @@ describe('a pgbackrest.conf in our words', () => {
       engine: 'pgbackrest',
       stanza: 'demo',
       pgbackrest: { command: 'pgbackrest', processMax: 4, compressType: 'gz', extraOptions: { 'repo2-bundle': 'y' } },
+      native: { compressType: 'zst', compressLevel: 1, backupFrom: 'primary', withoutIncremental: 'full' },
+      wal: { streaming: false, slot: 'spoke_demo', tailSeconds: 5 },
       nodes: [
         {
           name: 'pg1',
@@ -62,6 +64,7 @@ describe('a pgbackrest.conf in our words', () => {
       repositories: [
         {
           name: 'repo1',
+          engine: 'pgbackrest',
           index: 1,
           kind: 'local',
           path: '/var/lib/pgbackrest',
@@ -70,6 +73,7 @@ describe('a pgbackrest.conf in our words', () => {
         },
         {
           name: 'repo2',
+          engine: 'pgbackrest',
           index: 2,
           kind: 's3',
           bucket: 'demo-bucket',
@@ -85,7 +89,7 @@ describe('a pgbackrest.conf in our words', () => {
           retention: { days: 36500, requireVerified: false, maxSharePercent: 50 },
         },
       ],
-      archiving: { archiveTimeoutSeconds: 60 },
+      archiving: { archiveTimeoutSeconds: 60, ack: 'all', ackTimeoutSeconds: 60 },
       restore: { keepOldDays: 7 },
       schedules: [],
     });

@@ -15,7 +15,7 @@ const S3 = `repositories:
 `;
 
 describe('the defaults', () => {
-  it('are seven days for a local repository and thirty for S3, as their keys in pgBackRest are 1 and 2', () => {
+  it('are seven days for a local repository and thirty for S3, in the order of the file', () => {
     const { repositories } = parseCluster(`${S3}  - {name: local, kind: local, path: /backups}`);
     expect(repositories.map(({ name, index, retention }) => [name, index, retention.days])).toEqual([
       ['s3', 1, 30],
@@ -45,9 +45,11 @@ describe('the defaults', () => {
             engine: 'pgbackrest',
             stanza: 'main',
             pgbackrest: { command: 'pgbackrest', processMax: 2, compressType: 'zst', extraOptions: {} },
+            native: { compressType: 'zst', compressLevel: 1, backupFrom: 'primary', withoutIncremental: 'full' },
+            wal: { streaming: false, slot: 'spoke_main', tailSeconds: 5 },
             nodes: [],
             repositories: [],
-            archiving: { archiveTimeoutSeconds: 60 },
+            archiving: { archiveTimeoutSeconds: 60, ack: 'all', ackTimeoutSeconds: 60 },
             restore: { keepOldDays: 7 },
             schedules: [],
           },
