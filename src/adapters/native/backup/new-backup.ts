@@ -34,13 +34,19 @@ export async function takeNewBackup(taking: TakingParts, backup: NewBackup, cont
     try {
       return await takeOne(taking, { ...attempt, basis }, context);
     } catch (thrown) {
-      const reason = reasonForFull(asSpokeError(thrown).message);
+      const reason = reasonForFull(lastWordsOf(thrown));
       if (reason === undefined || context.signal.aborted || remainsNone(destinations, failures)) throw thrown;
       const full = { kind: 'full', reason } as const;
       tellFull(context, reason);
       return takeOne(taking, { ...attempt, basis: full }, context);
     }
   });
+}
+
+/** What pg_basebackup said at the end, as far as the error tells it. */
+function lastWordsOf(thrown: unknown): string {
+  const { message, details } = asSpokeError(thrown);
+  return `${message}\n${typeof details.outputTail === 'string' ? details.outputTail : ''}`;
 }
 
 /** Each repository is of the cluster that the server is of, or gets nothing. */

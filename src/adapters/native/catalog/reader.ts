@@ -29,7 +29,16 @@ export function createNativeReader(parts: NativeParts, catalog: NativeCatalog, r
   const reading: Reading = { parts, catalog, knownNotes: new Map(), knownHistories: new Map() };
   let known: Promise<EngineVersion> | undefined;
   return {
-    readVersion: (context) => (known ??= readBackupVersion(parts, catalog, context)),
+    async readVersion(_repository, context) {
+      known ??= readBackupVersion(parts, catalog, context);
+      try {
+        return await known;
+      } catch (thrown) {
+        // A server that is down now may answer the next time.
+        known = undefined;
+        throw thrown;
+      }
+    },
     readRepository: (name, options, context) => recent.unlessRecent(name, options, () => readRepository(reading, name, options, context)),
     async readOwnExpiry(name, { signal }) {
       const { records } = await catalog.listBackups(name, signal);
