@@ -1,12 +1,11 @@
-import type { BackupLabel } from '../catalog/base-backup.ts';
+import type { BackupLabel, BaseBackup } from '../catalog/base-backup.ts';
 import type { OwnExpiry } from '../retention/policy.ts';
 import type { Instant } from '../time/instant.ts';
-import type { BackupRecord } from './backup-record.ts';
 import { rootOfLabel } from './label.ts';
 
 const MICROS_PER_DAY = 86_400_000_000n;
 
-type Aged = Pick<BackupRecord, 'label' | 'type' | 'stopTime'>;
+type Aged = Pick<BaseBackup, 'label' | 'type' | 'stopTime'>;
 
 /**
  * What goes by the days alone, reckoned from the names of the backups and apart from the policy, which is compared with it: all chains before

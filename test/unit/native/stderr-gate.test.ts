@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { closeGate, type StderrGate } from '../../../src/adapters/native/backup/stderr-gate.ts';
@@ -27,7 +28,7 @@ function start(script: string) {
   const fd = openSync(path, 'w');
   const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'pipe', fd] });
   closeSync(fd);
-  return { child, exit: once(child, 'exit') };
+  return { child, stdout: child.stdout as Readable, exit: once(child, 'exit') };
 }
 
 async function readUntilExit(exit: Promise<unknown>): Promise<string> {
@@ -42,10 +43,10 @@ async function readUntilExit(exit: Promise<unknown>): Promise<string> {
 
 describe('a gate of stderr', () => {
   it('stops a program at its first word, and lets it go on when it is read', async () => {
-    const { child, exit } = start('echo before; echo first >&2; echo second >&2; echo after');
+    const { child, stdout, exit } = start('echo before; echo first >&2; echo second >&2; echo after');
     let out = '';
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    await once(child.stdout, 'data');
+    stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    await once(stdout, 'data');
     await sleep(100);
     expect(child.exitCode).toBeNull();
     expect(out).toBe('before\n');

@@ -54,7 +54,7 @@ describe('what would go by the days alone', () => {
       fc.property(ages, fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }), fc.integer({ min: 1, max: 60 }), (hours, fulls, days) => {
         const backups = backupsOf(hours, (index) => fulls[index] === true);
         const snapshot = { repository: REPOSITORY, kind: 'local', readAt: NOW, initialised: true, backups } as const;
-        const own = ownExpiryOf(backups as never, NOW, days);
+        const own = ownExpiryOf(backups, NOW, days);
         const facts = { snapshot, own, now: NOW, pins: [], verdicts: [], clocks: [], confirmed: true };
         const plan = planRetention({ days, requireVerified: false, maxSharePercent: 100 }, facts);
         const going = plan.backups.filter(({ decision }) => decision === 'expire').map(({ backup }) => backup.label);
