@@ -13,13 +13,18 @@ export function createNativeEngine(parts: NativeParts): { readonly reader: Backu
   const catalog = createCatalog(parts);
   const recent = createRecentReads(parts.clock);
   const archiving = createArchiving(parts);
-  const { isConfigurationCurrent, readPushErrors, awaitWal, ...archives } = archiving;
+  const { isConfigurationCurrent, readPushErrors, awaitWal, adoptCluster, ...archives } = archiving;
+  const backups = createBackups(parts, catalog, { awaitWal }, recent);
   return {
     reader: { ...createNativeReader(parts, catalog, recent), isConfigurationCurrent, readPushErrors },
     engine: {
       ...archives,
       ...createRestores(parts, catalog),
-      ...createBackups(parts, catalog, { awaitWal }, recent),
+      ...backups,
+      async createRepositories(context) {
+        await backups.createRepositories(context);
+        await adoptCluster(context);
+      },
       ...createExpiry(parts, catalog, recent),
     },
   };
