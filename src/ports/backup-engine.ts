@@ -148,6 +148,13 @@ export interface BackupEngine extends BackupEnginePreview {
   createRepositories(context: OperationContext): Promise<void>;
   /** Forces a WAL switch and waits until the segment is in every repository (pgBackRest: check). */
   checkArchiving(context: OperationContext): Promise<void>;
+  /** Whether archive_command leaves something for shipWal to do. */
+  readonly shipsWal: boolean;
+  /**
+   * Brings WAL from where archive_command left it into the repositories that lack it, until the signal aborts. Never throws: why something does
+   * not get through is in readPushErrors. Ends by itself where a repository has failed for so long that secrets may have changed.
+   */
+  shipWal(signal: AbortSignal): Promise<void>;
   /** Resolves once the backup is complete in the repository and visible in its catalogue. */
   takeBackup(request: BackupRequest, context: OperationContext): Promise<BackupLabel>;
   /**

@@ -56,6 +56,8 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
         () => createRepositories(world.repositories.slice(0, 1)),
       ),
     checkArchiving: () => process.change('check archiving', () => checkArchiving(world)),
+    shipsWal: false,
+    shipWal: () => Promise.resolve(),
     takeBackup: (request) =>
       process.change(
         `take backup into ${request.repository}`,

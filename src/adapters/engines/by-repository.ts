@@ -55,6 +55,10 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     writeConfiguration: () => each((engine) => engine.writeConfiguration()),
     createRepositories: (context) => each((engine) => engine.createRepositories(context)),
     checkArchiving: (context) => each((engine) => engine.checkArchiving(context)),
+    shipsWal: engines.some(({ engine }) => engine.shipsWal),
+    async shipWal(signal) {
+      await Promise.all(engines.map(({ engine }) => engine.shipWal(signal)));
+    },
     takeBackup: (request, context) => of(request).takeBackup(request, context),
     restoreBackup: (request, context) => of(request).restoreBackup(request, context),
     endReplay: (replay, context) => each((engine) => engine.endReplay(replay, context)),

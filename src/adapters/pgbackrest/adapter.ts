@@ -117,6 +117,8 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
       await prepare(parts, context);
       await runWorking(parts, checkArguments(settings), {}, context);
     },
+    shipsWal: false,
+    shipWal: () => Promise.resolve(),
     takeBackup: (request, context) => takeBackup(parts, reader, recent, request, context),
     async expireBackup(request, context) {
       await prepare(parts, context);

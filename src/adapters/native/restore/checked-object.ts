@@ -14,7 +14,11 @@ export interface CheckedObject {
  * An object as it is stored, piece by piece. Ends only where all of it has the checksum that SHA256SUMS gives it: who reads to the end has read
  * what was written. Throws BACKUP_DAMAGED, and what the store throws.
  */
-export async function* readChecked(store: BlobReader, { key, sha256, onBytes }: CheckedObject, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* readChecked(
+  store: BlobReader,
+  { key, sha256, onBytes }: CheckedObject,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   if (sha256 === undefined) throw damage(key, 'SHA256SUMS does not name it');
   const source = await store.openRead(key, signal);
   if (source === undefined) throw damage(key, 'it is missing');

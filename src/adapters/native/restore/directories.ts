@@ -11,15 +11,22 @@ import { runToSuccess } from './programs.ts';
  * Sees to it that everything is empty that the backup goes into. What an interrupted run of the same request has left goes, pg_control first;
  * anything else is refused. Throws REFUSED_UNSAFE_DIRECTORY, REFUSED_SERVER_RUNNING, REFUSED_TABLESPACE.
  */
-export async function emptyDirectories(parts: NativeParts, request: RestoreRequest, postgresMajor: number, context: OperationContext): Promise<void> {
+export async function emptyDirectories(
+  parts: NativeParts,
+  request: RestoreRequest,
+  postgresMajor: number,
+  context: OperationContext,
+): Promise<void> {
   await emptyDataDirectory(parts, request, context);
-  for (const { location } of request.tablespaceMap) await emptyTablespace(parts, { location, postgresMajor, resume: request.resume }, context);
+  for (const { location } of request.tablespaceMap)
+    await emptyTablespace(parts, { location, postgresMajor, resume: request.resume }, context);
 }
 
 async function emptyDataDirectory(parts: NativeParts, { dataDirectory, resume }: RestoreRequest, context: OperationContext): Promise<void> {
   const names = await readdir(dataDirectory);
   if (names.length === 0) return;
-  if (!resume) throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${dataDirectory} is not empty, and no backup is written over what is there`);
+  if (!resume)
+    throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${dataDirectory} is not empty, and no backup is written over what is there`);
   if (names.includes('postmaster.pid'))
     throw new SpokeError('REFUSED_SERVER_RUNNING', `${dataDirectory} has a postmaster.pid: a server runs there, or was killed`);
   await rm(join(dataDirectory, CONTROL_FILE), { force: true });
@@ -35,7 +42,10 @@ async function emptyTablespace(
   const names = await readdir(location);
   const foreign = names.filter((name) => !resume || !name.startsWith(`PG_${postgresMajor}_`));
   if (foreign.length > 0)
-    throw new SpokeError('REFUSED_TABLESPACE', `the tablespace would be written where files are already: ${location} has ${foreign.join(', ')}`);
+    throw new SpokeError(
+      'REFUSED_TABLESPACE',
+      `the tablespace would be written where files are already: ${location} has ${foreign.join(', ')}`,
+    );
   if (names.length > 0) await removeBelow(parts, location, context);
 }
 

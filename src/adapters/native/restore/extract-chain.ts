@@ -29,7 +29,12 @@ export interface ExtractChainRequest {
  * Brings every member of a chain beside the others, each compared with its own manifest, makes one data directory of them, and moves its
  * content into the data directory, pg_control aside. Throws what extractBackup, verifyCopy and combineMembers throw.
  */
-export async function extractChain(parts: NativeParts, catalog: NativeCatalog, request: ExtractChainRequest, context: OperationContext): Promise<void> {
+export async function extractChain(
+  parts: NativeParts,
+  catalog: NativeCatalog,
+  request: ExtractChainRequest,
+  context: OperationContext,
+): Promise<void> {
   const { record, dataDirectory, tablespaces, manifestFile } = request;
   const stage = join(dataDirectory, STAGE);
   await makeOwnDirectory(parts, stage);
@@ -55,7 +60,9 @@ async function stageMember(
   const { label, postgresMajor } = record;
   const directory = join(stage, label);
   const manifestFile = join(directory, MANIFEST_NAME);
-  const tablespaces = record.archives.flatMap(({ tablespaceOid: oid }) => (oid === undefined ? [] : { oid, location: `${directory}.${oid}` }));
+  const tablespaces = record.archives.flatMap(({ tablespaceOid: oid }) =>
+    oid === undefined ? [] : { oid, location: `${directory}.${oid}` },
+  );
   for (const path of [directory, ...tablespaces.map(({ location }) => location)]) await makeOwnDirectory(parts, path);
   await extractBackup(parts, catalog, { repository, record, directory, tablespaces, manifestFile, isStartable: true, onBytes }, context);
   await linkTablespaces(directory, tablespaces);

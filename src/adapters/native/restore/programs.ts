@@ -11,7 +11,11 @@ const FULL = /No space left on device|Disk quota exceeded/;
 type Program = Pick<ProcessRequest, 'file' | 'argv'> & Partial<Pick<ProcessRequest, 'inputStream' | 'onLine' | 'stallMs'>>;
 
 /** Runs a program that writes into a data directory, as the owner of that. Resolves whatever its exit code; throws DISK_FULL. */
-export async function runAsOwner(parts: Pick<NativeParts, 'runner' | 'settings'>, program: Program, context: OperationContext): Promise<ProcessResult> {
+export async function runAsOwner(
+  parts: Pick<NativeParts, 'runner' | 'settings'>,
+  program: Program,
+  context: OperationContext,
+): Promise<ProcessResult> {
   const { signal, timeoutMs = LONGEST_MS } = context;
   const result = await parts.runner.run({ ...program, signal, timeoutMs, ...asUser(parts.settings) });
   const full = result.exitCode === 0 ? undefined : firstLine(`${result.stdout}\n${result.stderrTail}`, FULL);
@@ -20,7 +24,11 @@ export async function runAsOwner(parts: Pick<NativeParts, 'runner' | 'settings'>
 }
 
 /** The same of one that must succeed. Throws TOOL_FAILED, too. */
-export async function runToSuccess(parts: Pick<NativeParts, 'runner' | 'settings'>, program: Program, context: OperationContext): Promise<ProcessResult> {
+export async function runToSuccess(
+  parts: Pick<NativeParts, 'runner' | 'settings'>,
+  program: Program,
+  context: OperationContext,
+): Promise<ProcessResult> {
   const result = await runAsOwner(parts, program, context);
   if (result.exitCode === 0) return result;
   const said = firstLine(result.stderrTail, /\S/) ?? 'it gave no reason';
@@ -35,5 +43,8 @@ export async function postgresProgram({ settings }: Pick<NativeParts, 'settings'
 }
 
 export function firstLine(text: string, pattern: RegExp): string | undefined {
-  return text.split('\n').find((line) => pattern.test(line))?.trim();
+  return text
+    .split('\n')
+    .find((line) => pattern.test(line))
+    ?.trim();
 }

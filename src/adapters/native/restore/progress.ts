@@ -3,7 +3,11 @@ import type { OperationContext } from '../../../ports/operation.ts';
 const PERCENT_STEP = 0.5;
 
 /** Counts bytes that come from several objects at once, and tells of every half percent. */
-export function countingProgress(phase: string, totalBytes: bigint, { onProgress }: Pick<OperationContext, 'onProgress'>): (count: number) => void {
+export function countingProgress(
+  phase: string,
+  totalBytes: bigint,
+  { onProgress }: Pick<OperationContext, 'onProgress'>,
+): (count: number) => void {
   let doneBytes = 0n;
   let told = -PERCENT_STEP;
   return (count) => {

@@ -57,7 +57,8 @@ async function extract(parts: NativeParts, catalog: NativeCatalog, extraction: E
   const { repository, dataDirectory, tablespaceMap } = request;
   const onBytes = countingProgress('copy', await storedBytes(parts, extraction, context), context);
   const common = { repository, record, tablespaces: tablespaceMap, manifestFile, onBytes };
-  if (record.references.length === 0) await extractBackup(parts, catalog, { ...common, directory: dataDirectory, isStartable: false }, context);
+  if (record.references.length === 0)
+    await extractBackup(parts, catalog, { ...common, directory: dataDirectory, isStartable: false }, context);
   else await extractChain(parts, catalog, { ...common, dataDirectory }, context);
 }
 

@@ -15,7 +15,8 @@ export function requireMapped({ archives, label }: BackupRecord, map: readonly P
   if (unmapped.length > 0)
     throw new SpokeError('REFUSED_TABLESPACE', `nothing says where these tablespaces of ${label} go: ${unmapped.map(nameOf).join(', ')}`);
   const unknown = map.filter(({ oid }) => !oids.includes(oid));
-  if (unknown.length > 0) throw new SpokeError('REFUSED_TABLESPACE', `${label} has no tablespace ${unknown.map(({ oid }) => oid).join(', ')}`);
+  if (unknown.length > 0)
+    throw new SpokeError('REFUSED_TABLESPACE', `${label} has no tablespace ${unknown.map(({ oid }) => oid).join(', ')}`);
 }
 
 function nameOf({ tablespaceOid, tablespaceLocation }: BackupRecord['archives'][number]): string {
@@ -32,7 +33,11 @@ export async function linkTablespaces(dataDirectory: string, tablespaces: readon
 }
 
 /** The links are made once more by a server that starts from a backup, of this file (read_tablespace_map, xlogrecovery.c). */
-export async function rewriteTablespaceMap(parts: Pick<NativeParts, 'settings'>, dataDirectory: string, tablespaces: readonly PlacedTablespace[]): Promise<void> {
+export async function rewriteTablespaceMap(
+  parts: Pick<NativeParts, 'settings'>,
+  dataDirectory: string,
+  tablespaces: readonly PlacedTablespace[],
+): Promise<void> {
   const path = join(dataDirectory, TABLESPACE_MAP);
   if (tablespaces.length === 0 && !(await isThere(path))) return;
   const lines = tablespaces.map(({ oid, location }) => `${oid} ${location.replaceAll(/[\\\n\r]/g, '\\$&')}\n`);

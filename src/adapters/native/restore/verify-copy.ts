@@ -26,5 +26,7 @@ export async function verifyCopy(parts: NativeParts, request: VerifyCopyRequest,
   const { exitCode, stdout, stderrTail } = await runAsOwner(parts, { file, argv }, context);
   if (exitCode === 0) return;
   const said = firstLine(`${stderrTail}\n${stdout}`, /error: /) ?? `pg_verifybackup ended with exit code ${exitCode}`;
-  throw new SpokeError('BACKUP_DAMAGED', `backup ${label} is damaged: ${said.replace(/^.*?error: /, '')}`, { details: { label, stderrTail } });
+  throw new SpokeError('BACKUP_DAMAGED', `backup ${label} is damaged: ${said.replace(/^.*?error: /, '')}`, {
+    details: { label, stderrTail },
+  });
 }

@@ -7,7 +7,12 @@ import type { NativeParts } from '../parts.ts';
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, O_RDONLY, O_DIRECTORY } = constants;
 
 /** Writes a file of a data directory's owner, durable and as a whole, in place of what has that name. */
-export async function writeOwned({ settings: { user } }: Pick<NativeParts, 'settings'>, path: string, text: string, mode = 0o600): Promise<void> {
+export async function writeOwned(
+  { settings: { user } }: Pick<NativeParts, 'settings'>,
+  path: string,
+  text: string,
+  mode = 0o600,
+): Promise<void> {
   const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   try {

@@ -8,11 +8,11 @@ import type { NativeSettings } from '../settings.ts';
 import { awaitWal } from './await-wal.ts';
 import { checkArchiving } from './check-archiving.ts';
 import { adoptCluster, isConfigurationCurrent, writeConfiguration } from './configuration.ts';
-import { confFileOf } from './places.ts';
+import { confFileOf, destinationsOf } from './places.ts';
 import { readPushErrors } from './push-errors.ts';
 import type { SegmentSpan } from './segment-span.ts';
 import { shellWord } from './shell-word.ts';
-import { whileShipping } from './shipper.ts';
+import { runShipper, whileShipping } from './shipper.ts';
 
 export type { SegmentSpan } from './segment-span.ts';
 
@@ -25,6 +25,8 @@ export interface NativeArchiving {
   readPushErrors(): Promise<readonly PushError[]>;
   previewCheckArchiving(): readonly CommandPreview[];
   checkArchiving(context: OperationContext): Promise<void>;
+  readonly shipsWal: boolean;
+  shipWal(signal: AbortSignal): Promise<void>;
   /** What has to know whose the repositories are, once that is in them. */
   adoptCluster(context: OperationContext): Promise<void>;
   /**
@@ -47,6 +49,8 @@ export function createArchiving(parts: NativeParts): NativeArchiving {
       ...settings.repositories.map(({ name }) => ({ argv: ['(wait)', `for the closed segment in ${name}`] })),
     ],
     checkArchiving: (context) => checkArchiving(parts, context),
+    shipsWal: destinationsOf(settings).length > 0,
+    shipWal: (signal) => runShipper(parts, { reconciles: true }, signal),
     adoptCluster: (context) => adoptCluster(parts, context),
     awaitWal: (name, span, context) => whileShipping(parts, context.signal, () => awaitWal(parts, name, span, context)),
   };

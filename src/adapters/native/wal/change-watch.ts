@@ -24,8 +24,10 @@ export class ChangeWatch {
     if (!this.#changed) {
       const woken = new AbortController();
       this.#waiting = () => woken.abort();
-      const patience = this.#watcher === undefined ? Math.min(ms, BLIND_MS) : ms;
-      await clock.sleep(patience, AbortSignal.any([signal, woken.signal])).catch(() => undefined);
+      // Not AbortSignal.any: what it makes is remembered by a signal that lives as long as we do.
+      signal.addEventListener('abort', this.#waiting, { once: true });
+      await clock.sleep(this.#watcher === undefined ? Math.min(ms, BLIND_MS) : ms, woken.signal).catch(() => undefined);
+      signal.removeEventListener('abort', this.#waiting);
       this.#waiting = undefined;
     }
     this.#changed = false;

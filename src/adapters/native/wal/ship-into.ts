@@ -20,6 +20,8 @@ const LOOK_EVERY_MS = 30_000;
 const RECONCILE_EVERY_MS = 3_600_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
+/** Some five minutes. */
+const MOST_FAILURES = 10;
 /** A file that holds other bytes there is looked at again after this: somebody may have mended it. */
 const POSTPONED_MS = 300_000;
 
@@ -31,7 +33,10 @@ export interface ShippingInto {
   onThere(stored: string): Promise<void>;
 }
 
-/** Brings into one repository what home has, oldest first, until the signal aborts. Never throws. */
+/**
+ * Brings into one repository what home has, oldest first, until the signal aborts, or until it has failed for some minutes: then whoever has it
+ * run puts it together anew, with secrets that may have changed. Never throws.
+ */
 export class ShipperInto {
   readonly #parts: NativeParts;
   readonly #into: ShippingInto;
@@ -52,7 +57,7 @@ export class ShipperInto {
     const { clock, settings } = this.#parts;
     const watch = new ChangeWatch(todoOf(settings, this.#into.repository.name));
     try {
-      while (!signal.aborted) {
+      while (!signal.aborted && this.#failures < MOST_FAILURES) {
         const isIdle = await this.#tryOnce(signal);
         if (this.#failures > 0) await clock.sleep(this.#pauseMs(), signal);
         else if (isIdle) await watch.wait(LOOK_EVERY_MS, clock, signal);

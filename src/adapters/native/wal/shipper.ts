@@ -14,8 +14,8 @@ import { ifThere } from './todo.ts';
 const SUMS_KEPT_MS = 30 * 86_400_000;
 
 /**
- * Brings WAL from home into every other repository, until the signal aborts: what hints tell of, and, where it `reconciles`, what is found
- * missing. Tells spoke-wal-push that it lives. Never throws.
+ * Brings WAL from home into every other repository: what hints tell of, and, where it `reconciles`, what is found missing. Until the signal
+ * aborts, or one repository has failed for some minutes. Tells spoke-wal-push that it lives. Never throws.
  */
 export async function runShipper(parts: NativeParts, { reconciles }: { readonly reconciles: boolean }, signal: AbortSignal): Promise<void> {
   const { settings } = parts;
@@ -25,13 +25,19 @@ export async function runShipper(parts: NativeParts, { reconciles }: { readonly 
   await noteShipper(settings).catch(() => undefined);
   await adoptCluster(parts, { signal }).catch(() => undefined);
   if (reconciles) await forgetOldSums(parts);
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
   try {
     await Promise.all(
-      destinations.map((repository) =>
-        new ShipperInto(parts, { repository, reconciles, onThere: (stored) => spool.confirm(stored, repository.name) }).run(signal),
-      ),
+      destinations.map(async (repository) => {
+        const into = { repository, reconciles, onThere: (stored: string) => spool.confirm(stored, repository.name) };
+        await new ShipperInto(parts, into).run(ended.signal).finally(end);
+      }),
     );
   } finally {
+    signal.removeEventListener('abort', end);
     await forgetShipper(settings);
   }
 }
