@@ -7,7 +7,8 @@ import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeCatalog } from '../catalog/catalog.ts';
 import { type ChainMember, combineMembers, type PlacedTablespace } from '../incremental/combine.ts';
 import type { NativeParts } from '../parts.ts';
-import { CONTROL_FILE, CONTROL_FILE_ASIDE, extractBackup, makeOwnDirectory } from './extract.ts';
+import { CONTROL_FILE, CONTROL_FILE_ASIDE, extractBackup } from './extract.ts';
+import { makeOwnDirectory } from './own-directory.ts';
 import { linkTablespaces } from './tablespaces.ts';
 import { verifyCopy } from './verify-copy.ts';
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
@@ -114,12 +114,4 @@ async function writeManifest({ settings: { user } }: NativeParts, path: string, 
   const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   if (user !== undefined && process.geteuid?.() === 0) await file.chown(user.uid, user.gid);
   await pipeline(content, file.createWriteStream());
-}
-
-/** For the places that hold a chain until it is one directory. */
-export async function makeOwnDirectory({ settings: { user } }: Pick<NativeParts, 'settings'>, path: string): Promise<void> {
-  await mkdir(path, { mode: 0o700 });
-  if (user === undefined || process.geteuid?.() !== 0) return;
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  await directory.chown(user.uid, user.gid).finally(() => directory.close());
 }
