@@ -69,7 +69,7 @@ describe('restoring a native backup', () => {
     await expect.poll(() => server.sql('select pg_is_in_recovery()'), { timeout: 60_000 }).toBe('f');
     await server.stop();
     await engine.endReplay(request, context);
-    expect(readdirSync(request.workDirectory)).toEqual(['backup_manifest']);
+    expect(readdirSync(request.workDirectory)).toEqual(['backup_manifest', 'lock']);
     expect(await server.serverLog()).not.toContain('spoke-wal-get');
   });
 });

@@ -1,4 +1,5 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { copyFile, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
@@ -13,7 +14,7 @@ import { linkTablespaces } from './tablespaces.ts';
 import { verifyCopy } from './verify-copy.ts';
 
 /** Holds the members until they are one: in the data directory itself, so that what is made of them gets there by renames. */
-const STAGE = 'spoke-restoring';
+const STAGE = 'spoke-restoring.';
 
 export interface ExtractChainRequest {
   readonly repository: RepositoryName;
@@ -23,6 +24,7 @@ export interface ExtractChainRequest {
   readonly tablespaces: readonly PlacedTablespace[];
   /** Of the data directory that the members make. */
   readonly manifestFile: string;
+  readonly lockFile: string;
   readonly onBytes: (count: number) => void;
 }
 
@@ -37,7 +39,8 @@ export async function extractChain(
   context: OperationContext,
 ): Promise<void> {
   const { record, dataDirectory, tablespaces, manifestFile } = request;
-  const stage = join(dataDirectory, STAGE);
+  // Of another name each time: what is still writing into the last one writes into nothing.
+  const stage = join(dataDirectory, `${STAGE}${randomBytes(4).toString('hex')}`);
   await makeOwnDirectory(parts, stage);
   const members: ChainMember[] = [];
   for (const label of record.references) {
@@ -55,7 +58,7 @@ export async function extractChain(
 async function stageMember(
   parts: NativeParts,
   catalog: NativeCatalog,
-  { stage, record, repository, onBytes }: ExtractChainRequest & { readonly stage: string },
+  { stage, record, repository, onBytes, lockFile }: ExtractChainRequest & { readonly stage: string },
   context: OperationContext,
 ): Promise<ChainMember> {
   const { label, postgresMajor } = record;
@@ -65,9 +68,9 @@ async function stageMember(
     oid === undefined ? [] : { oid, location: `${directory}.${oid}` },
   );
   for (const path of [directory, ...tablespaces.map(({ location }) => location)]) await makeOwnDirectory(parts, path);
-  await extractBackup(parts, catalog, { repository, record, directory, tablespaces, manifestFile, isStartable: true, onBytes }, context);
+  await extractBackup(parts, catalog, { repository, record, directory, tablespaces, manifestFile, lockFile, isStartable: true, onBytes }, context);
   await linkTablespaces(directory, tablespaces);
-  await verifyCopy(parts, { directory, manifestFile, postgresMajor, label, isControlAside: false }, context);
+  await verifyCopy(parts, { directory, manifestFile, lockFile, postgresMajor, label, isControlAside: false }, context);
   return { label, directory, tablespaces };
 }
 
@@ -79,7 +82,6 @@ async function moveInto(dataDirectory: string, combined: string, manifestFile: s
 
 /** The work directory may lie on another file system. */
 async function copyAway(from: string, to: string): Promise<void> {
-  const { copyFile } = await import('node:fs/promises');
   await copyFile(from, to);
   await rm(from);
 }

@@ -29,6 +29,8 @@ export interface ExtractRequest {
   readonly directory: string;
   /** Of every tablespace of the backup: empty directories of that owner. */
   readonly tablespaces: readonly PlacedTablespace[];
+  /** Of the restore that this is a part of. */
+  readonly lockFile: string;
   /** The backup's manifest goes there. */
   readonly manifestFile: string;
   /** Whether pg_control comes under its own name, so that a server could start. */
@@ -42,12 +44,7 @@ export interface ExtractRequest {
  * object is compared with SHA256SUMS while it is read. Nothing is made durable, and pg_tblspc is left as it was on the server.
  * Throws BACKUP_DAMAGED naming the object, DISK_FULL, SECRET_UNAVAILABLE, REPOSITORY_*.
  */
-export async function extractBackup(
-  parts: NativeParts,
-  catalog: NativeCatalog,
-  request: ExtractRequest,
-  context: OperationContext,
-): Promise<void> {
+export async function extractBackup(parts: NativeParts, catalog: NativeCatalog, request: ExtractRequest, context: OperationContext): Promise<void> {
   const { record, repository, onBytes } = request;
   const store = await storeOf(parts, repository);
   const sums = await catalog.readSums(repository, record.label, context.signal);
@@ -58,7 +55,7 @@ export async function extractBackup(
   };
   await writeManifest(parts, request.manifestFile, contentOf(manifestName(sums, record), context));
   await allOrNone(record.archives, ARCHIVES_AT_ONCE, context, (archive, inner) =>
-    extractArchive(parts, { ...placeOf(archive, request), name: archive.name }, contentOf(archive.name, inner), inner),
+    extractArchive(parts, { ...placeOf(archive, request), name: archive.name, lockFile: request.lockFile }, contentOf(archive.name, inner), inner),
   );
 }
 
@@ -85,28 +82,16 @@ function placeOf({ tablespaceOid, name }: RecordedArchive, { directory, tablespa
 /** Modes are kept, since a cluster may let its group read; the owner is who runs tar. */
 async function extractArchive(
   parts: NativeParts,
-  { name, directory, transform }: ArchivePlace & { readonly name: string },
+  { name, directory, transform, lockFile }: ArchivePlace & { readonly name: string; readonly lockFile: string },
   content: AsyncIterable<Uint8Array>,
   context: OperationContext,
 ): Promise<void> {
-  const argv = [
-    '--extract',
-    '--file=-',
-    '--blocking-factor=256',
-    `--directory=${directory}`,
-    '--same-permissions',
-    '--no-same-owner',
-    '--touch',
-  ];
-  const { exitCode, stderrTail } = await runAsOwner(parts, { file: 'tar', argv: [...argv, ...transform], inputStream: content }, context);
+  const argv = ['--extract', '--file=-', '--blocking-factor=256', `--directory=${directory}`, '--same-permissions', '--no-same-owner', '--touch'];
+  const { exitCode, stderrTail } = await runAsOwner(parts, { file: 'tar', argv: [...argv, ...transform], inputStream: content, lockFile }, context);
   if (exitCode === 0) return;
-  throw new SpokeError(
-    'TOOL_FAILED',
-    `tar could not extract ${name} into ${directory}: ${firstLine(stderrTail, /^tar: /) ?? `exit code ${exitCode}`}`,
-    {
-      details: { tool: 'tar', stderrTail },
-    },
-  );
+  throw new SpokeError('TOOL_FAILED', `tar could not extract ${name} into ${directory}: ${firstLine(stderrTail, /^tar: /) ?? `exit code ${exitCode}`}`, {
+    details: { tool: 'tar', stderrTail },
+  });
 }
 
 async function writeManifest({ settings: { user } }: NativeParts, path: string, content: AsyncIterable<Uint8Array>): Promise<void> {

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Replay } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import { type NativeParts, repositoryOf } from '../parts.ts';
 import { fetchAhead } from './fetch-ahead.ts';
 import { createWalFetcher } from './fetch-wal-file.ts';
 import { makeReplayPlace } from './replay-place.ts';
+import { replayPlaceOf } from './work-files.ts';
 
 /** Requests to a store take turns with replay for the network alone; what is decompressed here takes processor time from it. */
 const AT_ONCE = { local: 2, s3: 4 } as const;
@@ -17,11 +17,6 @@ interface Running {
 
 /** Of this process, by the place where each meets its server: an engine may be built anew while its restore is under way. */
 const running = new Map<string, Running>();
-
-/** Below the work directory of a restore. */
-export function replayPlaceOf({ workDirectory }: Pick<Replay, 'workDirectory'>): string {
-  return join(workDirectory, 'replay');
-}
 
 /** Fetches WAL ahead of a server until endReplay. It is this process that does: should it be killed, the server's restore_command goes on alone. */
 export async function beginReplay(parts: NativeParts, replay: Replay): Promise<void> {

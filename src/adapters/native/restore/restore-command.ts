@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { NativeSettings } from '../settings.ts';
+import { confFileOf } from '../wal/places.ts';
+import { shellWord } from '../wal/shell-word.ts';
 
-type Settings = Pick<NativeSettings, 'directory' | 'programDirectory'>;
+type Settings = Pick<NativeSettings, 'directory' | 'programDirectory' | 'repositories'>;
 
 /**
  * From the repository that was chosen alone, so that its window is what counts. spoke-wal-get exits with 1 for "not in the archive" and with more
@@ -18,13 +20,7 @@ export function replayRestoreCommand(settings: Settings, repository: RepositoryN
   return `${walGet(settings, repository, ['-a', replayPlace])}; code=$?; test $code -le 1 || code=200; exit $code`;
 }
 
-function walGet({ directory, programDirectory }: Settings, repository: RepositoryName, options: readonly string[]): string {
-  const argv = [join(programDirectory, 'spoke-wal-get'), '-c', join(directory, 'wal.conf'), '-r', repository, ...options];
+function walGet(settings: Settings, repository: RepositoryName, options: readonly string[]): string {
+  const argv = [join(settings.programDirectory, 'spoke-wal-get'), '-c', confFileOf(settings), '-r', repository, ...options];
   return `${argv.map(shellWord).join(' ')} %f "%p"`;
-}
-
-/** For a command that PostgreSQL hands to a shell, where it takes `%` for the beginning of a placeholder. */
-function shellWord(word: string): string {
-  const escaped = word.replaceAll('%', '%%');
-  return /^[\w@%+=:,./-]+$/.test(escaped) ? escaped : `'${escaped.replaceAll("'", `'\\''`)}'`;
 }

@@ -3,9 +3,10 @@ import type { NativeCatalog } from '../catalog/catalog.ts';
 import { translating } from '../file-error.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeArchiving } from '../wal/archiving.ts';
-import { beginReplay, endReplay, replayPlaceOf } from './replay.ts';
+import { beginReplay, endReplay } from './replay.ts';
 import { restoreBackup } from './restore-backup.ts';
 import { replayRestoreCommand, restoreCommand } from './restore-command.ts';
+import { replayPlaceOf } from './work-files.ts';
 
 /** The part of the engine's port that restores. */
 type NativeRestores = Pick<BackupEngine, 'previewRestore' | 'restoreBackup' | 'replaySettings' | 'beginReplay' | 'endReplay'>;
