@@ -14,5 +14,7 @@ export function segmentsAhead(segmentBytes: number): number {
 export function namesAfter(name: string, segmentBytes: number): readonly WalSegmentName[] {
   if (!isWalSegmentName(name) || segmentBytes === 0) return [];
   const { timeline, segmentNumber } = parseWalSegmentName(name, segmentBytes);
-  return Array.from({ length: segmentsAhead(segmentBytes) }, (_, index) => walSegmentName(timeline, segmentNumber + 1n + BigInt(index), segmentBytes));
+  return Array.from({ length: segmentsAhead(segmentBytes) }, (_, index) =>
+    walSegmentName(timeline, segmentNumber + 1n + BigInt(index), segmentBytes),
+  );
 }

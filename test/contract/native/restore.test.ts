@@ -32,7 +32,11 @@ describe('restoring a native backup', () => {
   afterAll(() => area.remove());
 
   let restores = 0;
-  const restoring = () => createRestores(made.parts, made.catalog, { isConfigurationCurrent: () => Promise.resolve(true), writeConfiguration: () => Promise.resolve() });
+  const restoring = () =>
+    createRestores(made.parts, made.catalog, {
+      isConfigurationCurrent: () => Promise.resolve(true),
+      writeConfiguration: () => Promise.resolve(),
+    });
   async function requestOf(more: Partial<RestoreRequest> = {}): Promise<RestoreRequest> {
     restores += 1;
     const oid = Number(await primary.sql("select oid from pg_tablespace where spcname = 'side'"));
@@ -54,7 +58,9 @@ describe('restoring a native backup', () => {
     await server.start({ archive_mode: 'off' });
     await expect.poll(() => server.sql('select pg_is_in_recovery()'), { timeout: 60_000 }).toBe('f');
     expect(await server.sql('select string_agg(id::text, $$,$$ order by id) from ledger')).toBe('1,2');
-    expect(await server.sql('select count(*), pg_tablespace_location(oid) from apart, pg_tablespace where oid > 16000 group by 2')).toBe(`1000|${request.tablespaceMap[0]?.location}`);
+    expect(await server.sql('select count(*), pg_tablespace_location(oid) from apart, pg_tablespace where oid > 16000 group by 2')).toBe(
+      `1000|${request.tablespaceMap[0]?.location}`,
+    );
     await server.stop();
   });
 

@@ -12,7 +12,12 @@ import { lockFileOf } from './work-files.ts';
  * Sees to it that everything is empty that the backup goes into. What an interrupted run of the same request has left goes, pg_control first;
  * anything else is refused. Throws REFUSED_UNSAFE_DIRECTORY, REFUSED_SERVER_RUNNING, REFUSED_TABLESPACE.
  */
-export async function emptyDirectories(parts: NativeParts, request: RestoreRequest, postgresMajor: number, context: OperationContext): Promise<void> {
+export async function emptyDirectories(
+  parts: NativeParts,
+  request: RestoreRequest,
+  postgresMajor: number,
+  context: OperationContext,
+): Promise<void> {
   const lockFile = lockFileOf(request);
   if (request.resume) await untilNobodyWrites(parts, lockFile, context);
   await emptyDataDirectory(parts, request, context);
@@ -24,7 +29,8 @@ async function emptyDataDirectory(parts: NativeParts, request: RestoreRequest, c
   const { dataDirectory, resume } = request;
   const names = await readdir(dataDirectory);
   if (names.length === 0) return;
-  if (!resume) throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${dataDirectory} is not empty, and no backup is written over what is there`);
+  if (!resume)
+    throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${dataDirectory} is not empty, and no backup is written over what is there`);
   if (names.includes('postmaster.pid'))
     throw new SpokeError('REFUSED_SERVER_RUNNING', `${dataDirectory} has a postmaster.pid: a server runs there, or was killed`);
   await rm(join(dataDirectory, CONTROL_FILE), { force: true });
@@ -47,7 +53,10 @@ async function emptyTablespace(
   const names = await readdir(location);
   const foreign = names.filter((name) => !resume || !name.startsWith(`PG_${postgresMajor}_`));
   if (foreign.length > 0)
-    throw new SpokeError('REFUSED_TABLESPACE', `the tablespace would be written where files are already: ${location} has ${foreign.join(', ')}`);
+    throw new SpokeError(
+      'REFUSED_TABLESPACE',
+      `the tablespace would be written where files are already: ${location} has ${foreign.join(', ')}`,
+    );
   if (names.length > 0) await removeBelow(parts, location, lockFile, context);
 }
 

@@ -68,7 +68,12 @@ async function stageMember(
     oid === undefined ? [] : { oid, location: `${directory}.${oid}` },
   );
   for (const path of [directory, ...tablespaces.map(({ location }) => location)]) await makeOwnDirectory(parts, path);
-  await extractBackup(parts, catalog, { repository, record, directory, tablespaces, manifestFile, lockFile, isStartable: true, onBytes }, context);
+  await extractBackup(
+    parts,
+    catalog,
+    { repository, record, directory, tablespaces, manifestFile, lockFile, isStartable: true, onBytes },
+    context,
+  );
   await linkTablespaces(directory, tablespaces);
   await verifyCopy(parts, { directory, manifestFile, lockFile, postgresMajor, label, isControlAside: false }, context);
   return { label, directory, tablespaces };

@@ -44,7 +44,12 @@ export interface ExtractRequest {
  * object is compared with SHA256SUMS while it is read. Nothing is made durable, and pg_tblspc is left as it was on the server.
  * Throws BACKUP_DAMAGED naming the object, DISK_FULL, SECRET_UNAVAILABLE, REPOSITORY_*.
  */
-export async function extractBackup(parts: NativeParts, catalog: NativeCatalog, request: ExtractRequest, context: OperationContext): Promise<void> {
+export async function extractBackup(
+  parts: NativeParts,
+  catalog: NativeCatalog,
+  request: ExtractRequest,
+  context: OperationContext,
+): Promise<void> {
   const { record, repository, onBytes } = request;
   const store = await storeOf(parts, repository);
   const sums = await catalog.readSums(repository, record.label, context.signal);
@@ -55,7 +60,12 @@ export async function extractBackup(parts: NativeParts, catalog: NativeCatalog, 
   };
   await writeManifest(parts, request.manifestFile, contentOf(manifestName(sums, record), context));
   await allOrNone(record.archives, ARCHIVES_AT_ONCE, context, (archive, inner) =>
-    extractArchive(parts, { ...placeOf(archive, request), name: archive.name, lockFile: request.lockFile }, contentOf(archive.name, inner), inner),
+    extractArchive(
+      parts,
+      { ...placeOf(archive, request), name: archive.name, lockFile: request.lockFile },
+      contentOf(archive.name, inner),
+      inner,
+    ),
   );
 }
 
@@ -86,12 +96,28 @@ async function extractArchive(
   content: AsyncIterable<Uint8Array>,
   context: OperationContext,
 ): Promise<void> {
-  const argv = ['--extract', '--file=-', '--blocking-factor=256', `--directory=${directory}`, '--same-permissions', '--no-same-owner', '--touch'];
-  const { exitCode, stderrTail } = await runAsOwner(parts, { file: 'tar', argv: [...argv, ...transform], inputStream: content, lockFile }, context);
+  const argv = [
+    '--extract',
+    '--file=-',
+    '--blocking-factor=256',
+    `--directory=${directory}`,
+    '--same-permissions',
+    '--no-same-owner',
+    '--touch',
+  ];
+  const { exitCode, stderrTail } = await runAsOwner(
+    parts,
+    { file: 'tar', argv: [...argv, ...transform], inputStream: content, lockFile },
+    context,
+  );
   if (exitCode === 0) return;
-  throw new SpokeError('TOOL_FAILED', `tar could not extract ${name} into ${directory}: ${firstLine(stderrTail, /^tar: /) ?? `exit code ${exitCode}`}`, {
-    details: { tool: 'tar', stderrTail },
-  });
+  throw new SpokeError(
+    'TOOL_FAILED',
+    `tar could not extract ${name} into ${directory}: ${firstLine(stderrTail, /^tar: /) ?? `exit code ${exitCode}`}`,
+    {
+      details: { tool: 'tar', stderrTail },
+    },
+  );
 }
 
 async function writeManifest({ settings: { user } }: NativeParts, path: string, content: AsyncIterable<Uint8Array>): Promise<void> {

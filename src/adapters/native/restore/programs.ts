@@ -25,11 +25,16 @@ export function holdingLock({ file, argv, lockFile, ...rest }: Program): Omit<Pr
  * Waits for programs that hold the lock file. Those of a process of ours that was killed are ended by the kernel, but not before that process is
  * gone: until then they would write into what is written anew. Throws TIMED_OUT.
  */
-export async function untilNobodyWrites(parts: Pick<NativeParts, 'runner' | 'settings'>, lockFile: string, context: OperationContext): Promise<void> {
+export async function untilNobodyWrites(
+  parts: Pick<NativeParts, 'runner' | 'settings'>,
+  lockFile: string,
+  context: OperationContext,
+): Promise<void> {
   const argv = ['--exclusive', '--timeout', String(STALE_WRITER_SECONDS), lockFile, 'true'];
   const { signal, timeoutMs = LONGEST_MS } = context;
   const { exitCode } = await parts.runner.run({ file: 'flock', argv, signal, timeoutMs, ...asUser(parts.settings) });
-  if (exitCode !== 0) throw new SpokeError('TIMED_OUT', `programs of an earlier restore still hold ${lockFile} after ${STALE_WRITER_SECONDS} s`);
+  if (exitCode !== 0)
+    throw new SpokeError('TIMED_OUT', `programs of an earlier restore still hold ${lockFile} after ${STALE_WRITER_SECONDS} s`);
 }
 
 /** Runs a program that writes into a data directory, as the owner of that. Resolves whatever its exit code; throws DISK_FULL. */

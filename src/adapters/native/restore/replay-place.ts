@@ -25,7 +25,12 @@ export interface ReplayPlace {
 /** Directories of the server's owner, empty; what an earlier process of ours has left goes. */
 export async function makeReplayPlace(parts: Pick<NativeParts, 'settings'>, root: string): Promise<ReplayPlace> {
   await rm(root, { recursive: true, force: true });
-  const [wanted, ready, begun, answers] = ['wanted', 'ready', 'begun', 'answers'].map((name) => join(root, name)) as [string, string, string, string];
+  const [wanted, ready, begun, answers] = ['wanted', 'ready', 'begun', 'answers'].map((name) => join(root, name)) as [
+    string,
+    string,
+    string,
+    string,
+  ];
   for (const path of [root, wanted, ready, begun, answers]) await makeOwnDirectory(parts, path);
   const claim = join(root, 'fetcher');
   const me = `${process.pid} ${await startTicks()}\n`;

@@ -58,7 +58,8 @@ async function extract(parts: NativeParts, catalog: NativeCatalog, extraction: E
   const onBytes = countingProgress('copy', await storedBytes(parts, extraction, context), context);
   const files = { manifestFile: manifestFileOf(request), lockFile: lockFileOf(request) };
   const common = { ...files, repository, record, tablespaces: tablespaceMap, onBytes };
-  if (record.references.length === 0) await extractBackup(parts, catalog, { ...common, directory: dataDirectory, isStartable: false }, context);
+  if (record.references.length === 0)
+    await extractBackup(parts, catalog, { ...common, directory: dataDirectory, isStartable: false }, context);
   else await extractChain(parts, catalog, { ...common, dataDirectory }, context);
 }
 

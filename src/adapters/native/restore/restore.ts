@@ -33,7 +33,9 @@ export function createRestores(
 
 /** The archives as they are called in the repository; each of a chain would be extracted beside the others. */
 function previewRestore({ repository, label, dataDirectory, tablespaceMap, workDirectory }: RestoreRequest): readonly CommandPreview[] {
-  const extract = (name: string, into: string): CommandPreview => ({ argv: ['tar', '--extract', `(${repository}:${label}/${name})`, `--directory=${into}`] });
+  const extract = (name: string, into: string): CommandPreview => ({
+    argv: ['tar', '--extract', `(${repository}:${label}/${name})`, `--directory=${into}`],
+  });
   return [
     extract('base.tar', dataDirectory),
     ...tablespaceMap.map(({ oid, location }) => extract(`${oid}.tar`, location)),
