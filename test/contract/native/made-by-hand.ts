@@ -46,7 +46,13 @@ export async function makeByHand(area: TestArea): Promise<MadeByHand> {
     nodes: [],
     user: area.owner,
   };
-  const parts = { settings, runner: createProcessRunner(), clock: undefined, postgres: undefined, postgresWriter: undefined } as unknown as NativeParts;
+  const parts = {
+    settings,
+    runner: createProcessRunner(),
+    clock: undefined,
+    postgres: undefined,
+    postgresWriter: undefined,
+  } as unknown as NativeParts;
   return {
     directory,
     parts,
@@ -81,17 +87,48 @@ async function takeByHand(area: TestArea, { directory, primary, label, binDirect
   await area.run(join(binDirectory, 'pg_basebackup'), [...connection, '-D', to, '-Ft', '-X', 'none', '-c', 'fast', '--no-sync']);
   const tars = (await readdir(to)).filter((name) => name.endsWith('.tar'));
   for (const tar of tars) await area.run('zstd', ['-q', '--rm', '--check', join(to, tar)]);
-  const [systemIdentifier = '', segmentBytes = ''] = (await primary.sql('select system_identifier, (select setting from pg_settings where name = $$wal_segment_size$$) from pg_control_system()')).split('|');
+  const [systemIdentifier = '', segmentBytes = ''] = (
+    await primary.sql(
+      'select system_identifier, (select setting from pg_settings where name = $$wal_segment_size$$) from pg_control_system()',
+    )
+  ).split('|');
   await writeFile(join(to, 'backup.json'), '{}\n');
   const sums = await Promise.all(
-    (await readdir(to)).sort().map(async (name) => `${createHash('sha256').update(await readFile(join(to, name))).digest('hex')}  ${name}\n`),
+    (await readdir(to)).sort().map(
+      async (name) =>
+        `${createHash('sha256')
+          .update(await readFile(join(to, name)))
+          .digest('hex')}  ${name}\n`,
+    ),
   );
   await writeFile(join(to, 'SHA256SUMS'), sums.join(''));
-  const tablespaces = (await primary.sql('select oid, spcname, pg_tablespace_location(oid) from pg_tablespace where oid > 16000')).split('\n').filter((line) => line !== '');
+  const tablespaces = (await primary.sql('select oid, spcname, pg_tablespace_location(oid) from pg_tablespace where oid > 16000'))
+    .split('\n')
+    .filter((line) => line !== '');
   return {
-    ...{ layoutVersion: 1, label, type: 'full', references: [], runId: label, systemIdentifier: BigInt(systemIdentifier) as SystemIdentifier },
-    ...{ postgresMajor: major, walSegmentBytes: Number(segmentBytes), timeline: timelineIdOf(1), startLsn: parseLsn('0/0'), stopLsn: parseLsn('0/0') },
-    ...{ startTime: instantOfMicros(0n), stopTime: instantOfMicros(0n), databaseBytes: 0n, storedBytes: 0n, dataChecksums: true, hasPageErrors: false },
+    ...{
+      layoutVersion: 1,
+      label,
+      type: 'full',
+      references: [],
+      runId: label,
+      systemIdentifier: BigInt(systemIdentifier) as SystemIdentifier,
+    },
+    ...{
+      postgresMajor: major,
+      walSegmentBytes: Number(segmentBytes),
+      timeline: timelineIdOf(1),
+      startLsn: parseLsn('0/0'),
+      stopLsn: parseLsn('0/0'),
+    },
+    ...{
+      startTime: instantOfMicros(0n),
+      stopTime: instantOfMicros(0n),
+      databaseBytes: 0n,
+      storedBytes: 0n,
+      dataChecksums: true,
+      hasPageErrors: false,
+    },
     ...{ source: { node: 'a', inRecovery: false }, compressType: 'zst', recipients: [], madeBy: [] },
     archives: [
       { name: 'base.tar.zst', storedBytes: BigInt((await stat(join(to, 'base.tar.zst'))).size) },
@@ -111,7 +148,12 @@ function catalogOf(directory: string, records: ReadonlyMap<BackupLabel, BackupRe
     },
     async readSums(_repository, label) {
       const text = await readFile(join(directory, backupKey(label, 'SHA256SUMS')), 'utf8');
-      return new Map(text.trimEnd().split('\n').map((line) => [line.slice(66), line.slice(0, 64)] as const));
+      return new Map(
+        text
+          .trimEnd()
+          .split('\n')
+          .map((line) => [line.slice(66), line.slice(0, 64)] as const),
+      );
     },
   } as Pick<NativeCatalog, 'readRecord' | 'readSums'> as NativeCatalog;
 }

@@ -53,7 +53,9 @@ describe('restoring a native backup', () => {
     await server.start({ archive_mode: 'off', restore_command: `zstd -q -d ${made.directory}/wal/*/%f.zst -o %p` });
     await expect.poll(() => server.sql('select pg_is_in_recovery()'), { timeout: 60_000 }).toBe('f');
     expect(await server.sql('select string_agg(id::text, $$,$$ order by id) from ledger')).toBe('1,2');
-    expect(await server.sql('select count(*), pg_tablespace_location(oid) from apart, pg_tablespace where oid > 16000 group by 2')).toBe(`1000|${request.tablespaceMap[0]?.location}`);
+    expect(await server.sql('select count(*), pg_tablespace_location(oid) from apart, pg_tablespace where oid > 16000 group by 2')).toBe(
+      `1000|${request.tablespaceMap[0]?.location}`,
+    );
     await server.stop();
   });
 });
