@@ -44,7 +44,10 @@ export async function whileLocked<T>(parts: LockParts, context: OperationContext
 async function takeLock(parts: LockParts, signal: AbortSignal): Promise<{ release(): Promise<void> } | undefined> {
   const path = lockFileOf(parts);
   await makeOwnDirectory(parts, parts.settings.directory);
-  await translating(`write ${path}`, () => writeFile(path, HELD, { mode: 0o600 }));
+  await translating(`write ${path}`, async () => {
+    await writeFile(path, HELD, { mode: 0o600 });
+    await giveAway(parts, path);
+  });
   const taken = Promise.withResolvers<boolean>();
   const releasing = new AbortController();
   const holding = parts.runner.run({
@@ -80,7 +83,12 @@ function lockFileOf({ settings }: LockParts): string {
 export async function makeOwnDirectory({ settings }: Pick<NativeParts, 'settings'>, path: string, mode = 0o755): Promise<void> {
   await translating(`make ${path}`, async () => {
     const first = await mkdir(path, { recursive: true, mode });
-    if (first === undefined || settings.user === undefined || process.getuid?.() !== 0) return;
-    for (let made = path; made.startsWith(first); made = dirname(made)) await chown(made, settings.user.uid, settings.user.gid);
+    if (first === undefined) return;
+    for (let made = path; made.startsWith(first); made = dirname(made)) await giveAway({ settings }, made);
   });
+}
+
+/** As root, to the user that PostgreSQL's programs run as: he may work on the cluster without us. */
+export async function giveAway({ settings: { user } }: Pick<NativeParts, 'settings'>, path: string): Promise<void> {
+  if (user !== undefined && process.getuid?.() === 0) await chown(path, user.uid, user.gid);
 }

@@ -2,6 +2,7 @@ import type { BackupLabel, RepositoryName } from '../../../domain/catalog/base-b
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
 import type { ClusterRecord } from '../../../domain/native/cluster-record.ts';
 import { BACKUPS_PREFIX } from '../../../domain/native/layout.ts';
+import { addMicros } from '../../../domain/time/instant.ts';
 import { asSpokeError, SpokeError } from '../../../errors.ts';
 import type { BlobStore } from '../../../ports/blob-store.ts';
 import { throwIfCancelled } from '../cancelled.ts';
@@ -24,6 +25,7 @@ export type Failures = Map<RepositoryName, SpokeError>;
 
 /** How long what a failed backup has left is tidied up. */
 const TIDYING_MS = 60_000;
+const UNFINISHED_AFTER_MICROS = 600_000_000n;
 
 /** Opens the repositories, and removes from them what killed backups have left. Those that fail are noted and left out. */
 export async function openDestinations(
@@ -58,8 +60,19 @@ async function openDestination(
     throw new SpokeError('REFUSED_PRECONDITION', `repository ${name} is not set up`, { hint: 'Set it up: spoke-backup setup archiving' });
   const store = await storeOf(parts, name);
   await removeHalves(store, await catalog.listFolders(name, signal), signal);
+  await removeUnfinished(parts, store, signal);
   const { records, damaged } = await catalog.listBackups(name, signal);
   return { name, store, cluster, records, labels: [...records, ...damaged].map(({ label }) => label) };
+}
+
+/** Space that a killed backup still takes. WAL may be on its way into the repository: what is young stays. */
+async function removeUnfinished({ clock }: NativeParts, store: BlobStore, signal: AbortSignal): Promise<void> {
+  try {
+    await store.removeUnfinished(addMicros(clock.now(), -UNFINISHED_AFTER_MICROS), signal);
+  } catch {
+    // Not every key may list or abort uploads; a backup does not fail for that.
+    throwIfCancelled(signal);
+  }
 }
 
 /** Whoever is to work on the backups holds the lock: nobody is at work on them any more. */

@@ -1,8 +1,8 @@
-import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SpokeError } from '../../../errors.ts';
 import { translating } from '../file-error.ts';
-import { makeOwnDirectory } from '../lock.ts';
+import { giveAway, makeOwnDirectory } from '../lock.ts';
 import { asUser, type NativeParts } from '../parts.ts';
 
 const MKFIFO_TIMEOUT_MS = 10_000;
@@ -56,8 +56,4 @@ async function makePipes({ runner, settings }: NativeParts, paths: readonly stri
   if (exitCode === 0) return paths;
   const code = /No space left/.test(stderrTail) ? 'DISK_FULL' : 'FILE_SYSTEM_FAILED';
   throw new SpokeError(code, `Cannot make pipes: ${stderrTail.trim()}`);
-}
-
-async function giveAway({ settings }: NativeParts, path: string): Promise<void> {
-  if (settings.user !== undefined && process.getuid?.() === 0) await chown(path, settings.user.uid, settings.user.gid);
 }
