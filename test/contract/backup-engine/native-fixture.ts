@@ -8,7 +8,7 @@ import type { NativeRepository, NativeSettings } from '../../../src/adapters/nat
 import { createPostgresReader } from '../../../src/adapters/postgres/reader.ts';
 import { createPostgresWriter } from '../../../src/adapters/postgres/writer.ts';
 import { createProcessRunner } from '../../../src/adapters/process/index.ts';
-import type { BackupLabel, RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
+import type { RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
 import type { BlobStore } from '../../../src/ports/blob-store.ts';
 import { createCluster, createTestArea, newestInstallation, serverOn, type TestArea, type TestServer } from '../../harness/postgres.ts';
 import type { EngineUnderTest } from './backup-engine.contract.ts';

@@ -1,4 +1,4 @@
-import { SpokeError } from '../../../errors.ts';
+import { asSpokeError, SpokeError } from '../../../errors.ts';
 import type { EngineVersion } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeCatalog } from '../catalog/catalog.ts';
@@ -58,13 +58,13 @@ async function findMajor(parts: NativeParts, catalog: NativeCatalog, context: Op
       return address === undefined ? undefined : (await parts.postgres.observeServer(address, context)).postgresMajor;
     }),
   ];
-  let why: unknown;
+  let why: SpokeError | undefined;
   for (const read of sources) {
     try {
       const major = await read();
       if (major !== undefined) return major;
     } catch (thrown) {
-      why = thrown;
+      why = asSpokeError(thrown);
     }
   }
   throw why ?? new SpokeError('POSTGRES_UNAVAILABLE', 'no node of the cluster has a URL in the configuration');

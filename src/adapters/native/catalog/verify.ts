@@ -6,7 +6,7 @@ import { formatClusterRecord } from '../../../domain/native/record-text.ts';
 import { parseTimelineHistory } from '../../../domain/postgres/timeline-history.ts';
 import { timelineIdOf } from '../../../domain/postgres/timeline.ts';
 import { classifyWalFile, walSegmentName } from '../../../domain/postgres/wal-segment.ts';
-import { type ErrorCode, SpokeError } from '../../../errors.ts';
+import { SpokeError } from '../../../errors.ts';
 import type { VerifyReport } from '../../../ports/backup-engine.ts';
 import type { BlobInfo, BlobReader } from '../../../ports/blob-store.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
