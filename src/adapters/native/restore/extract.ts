@@ -50,23 +50,22 @@ export async function extractBackup(
   request: ExtractRequest,
   context: OperationContext,
 ): Promise<void> {
-  const { record, repository, onBytes } = request;
+  const { record, repository } = request;
   const store = await storeOf(parts, repository);
   const sums = await catalog.readSums(repository, record.label, context.signal);
-  const contentOf = (name: string, inner: OperationContext) => {
-    const key = backupKey(record.label, name);
-    const stored = readChecked(store, { key, sha256: sums.get(name), ...(onBytes === undefined ? {} : { onBytes }) }, inner.signal);
-    return reading(parts, key, stored, inner);
-  };
+  const storedOf = (name: string, { signal }: OperationContext, counted: Pick<ExtractRequest, 'onBytes'> = {}) =>
+    readChecked(store, { key: backupKey(record.label, name), sha256: sums.get(name), ...counted }, signal);
+  const contentOf = (name: string, inner: OperationContext) =>
+    reading(parts, backupKey(record.label, name), storedOf(name, inner, request), inner);
   await writeManifest(parts, request.manifestFile, contentOf(manifestName(sums, record), context));
-  await allOrNone(record.archives, ARCHIVES_AT_ONCE, context, (archive, inner) =>
-    extractArchive(
-      parts,
-      { ...placeOf(archive, request), name: archive.name, lockFile: request.lockFile },
-      contentOf(archive.name, inner),
-      inner,
-    ),
-  );
+  await allOrNone(record.archives, ARCHIVES_AT_ONCE, context, async (archive, inner) => {
+    const place = { ...placeOf(archive, request), name: archive.name, lockFile: request.lockFile };
+    const failure = await extractArchive(parts, place, contentOf(archive.name, inner), inner);
+    if (failure === undefined) return;
+    // tar may have been the first to stumble over a damaged byte: whether there is one only the whole object tells.
+    for await (const _piece of storedOf(archive.name, inner));
+    throw failure;
+  });
 }
 
 /** It may be stored compressed and encrypted. */
@@ -89,13 +88,13 @@ function placeOf({ tablespaceOid, name }: RecordedArchive, { directory, tablespa
   return { directory: location, transform: [] };
 }
 
-/** Modes are kept, since a cluster may let its group read; the owner is who runs tar. */
+/** Modes are kept, since a cluster may let its group read; the owner is who runs tar. Resolves with what tar failed of. */
 async function extractArchive(
   parts: NativeParts,
   { name, directory, transform, lockFile }: ArchivePlace & { readonly name: string; readonly lockFile: string },
   content: AsyncIterable<Uint8Array>,
   context: OperationContext,
-): Promise<void> {
+): Promise<SpokeError | undefined> {
   const argv = [
     '--extract',
     '--file=-',
@@ -110,8 +109,8 @@ async function extractArchive(
     { file: 'tar', argv: [...argv, ...transform], inputStream: content, lockFile },
     context,
   );
-  if (exitCode === 0) return;
-  throw new SpokeError(
+  if (exitCode === 0) return undefined;
+  return new SpokeError(
     'TOOL_FAILED',
     `tar could not extract ${name} into ${directory}: ${firstLine(stderrTail, /^tar: /) ?? `exit code ${exitCode}`}`,
     {

@@ -40,7 +40,7 @@ export async function restoreBackup(
   context.onProgress?.({ phase: 'verify' });
   await verifyCopy(parts, { directory: dataDirectory, manifestFile, lockFile, postgresMajor, label, isControlAside: true }, context);
   await rewriteTablespaceMap(parts, dataDirectory, tablespaceMap);
-  await writeRecoveryFiles(parts, request, restoreCommand);
+  await writeRecoveryFiles(parts, request, { restoreCommand, timeline: record.timeline });
   context.onProgress?.({ phase: 'sync' });
   await makeDurable(parts, request, postgresMajor, context);
   await putControlFileInPlace(dataDirectory);
