@@ -16,10 +16,10 @@ import { planToJson, renderPlan } from './render/plan.ts';
 import { newRunHeader, type Session } from './session.ts';
 import type { WorkReport } from './work-report.ts';
 
-/** One run of a schedule: in one repository, since the engine works on one at a time. */
+/** One run of a schedule: in one repository, or a backup into several where one reading of the database serves all of them. */
 export interface ScheduledWork {
   readonly schedule: Schedule;
-  readonly repository: RepositoryName;
+  readonly repositories: readonly RepositoryName[];
   readonly trigger: RunTrigger;
 }
 
@@ -56,16 +56,20 @@ async function runScheduledBackup(work: ScheduledWork, session: Session, context
   return { document: backupResultToJson(result), text: renderBackupResult(result), isPartial: result.failures.length > 0 };
 }
 
-function backupIntent({ schedule, repository }: ScheduledWork, session: Session): BackupIntent {
-  return { cluster: session.cluster.name, type: schedule.type ?? 'incr', repositories: [repository] };
+function backupIntent({ schedule, repositories }: ScheduledWork, session: Session): BackupIntent {
+  return { cluster: session.cluster.name, type: schedule.type ?? 'incr', repositories };
 }
 
-async function previewExpire({ repository }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
-  return planReport(await planExpireIn([repository], session, context), session);
+async function previewExpire({ repositories }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  return planReport(await planExpireIn(repositories, session, context), session);
 }
 
-async function runScheduledExpire({ repository, trigger }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
-  const result = await expireIn([repository], session, context, trigger);
+async function runScheduledExpire(
+  { repositories, trigger }: ScheduledWork,
+  session: Session,
+  context: CommandContext,
+): Promise<WorkReport> {
+  const result = await expireIn(repositories, session, context, trigger);
   return { document: { ...result }, text: renderExpiry(result), isPartial: result.findings.length > 0 };
 }
 
@@ -77,8 +81,8 @@ function runScheduledVerify(work: ScheduledWork, session: Session, context: Comm
   return verifyRepositories(verifyHeader(work, session, context), session, context);
 }
 
-function verifyHeader({ repository, trigger }: ScheduledWork, session: Session, { version }: CommandContext): RunHeader {
-  const intent: VerifyIntent = { cluster: session.cluster.name, repositories: [repository] };
+function verifyHeader({ repositories, trigger }: ScheduledWork, session: Session, { version }: CommandContext): RunHeader {
+  const intent: VerifyIntent = { cluster: session.cluster.name, repositories };
   return newRunHeader(session, 'verify', intent, version, session.newRunId('verify'), trigger);
 }
 

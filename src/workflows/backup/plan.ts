@@ -184,9 +184,14 @@ export function backupOfRun(snapshot: RepositorySnapshot, runId: string): BaseBa
   return snapshot.backups.find((backup) => backup.annotations['spoke-run'] === runId);
 }
 
+/** The step whose end says that the repository has its backup. */
+export function takeBackupStepId(repository: RepositoryName): string {
+  return `take-backup:${repository}`;
+}
+
 function takeStep({ repository, type, reason }: Taking, runId: string) {
   return {
-    id: `take-backup:${repository}`,
+    id: takeBackupStepId(repository),
     kind: 'take-backup',
     effect: 'write',
     title: '',
