@@ -66,6 +66,10 @@ class StubWork implements ClusterWork {
       });
   }
 
+  shipWal(): Promise<void> {
+    return Promise.resolve();
+  }
+
   takeOffice = () => Promise.resolve({ lost: new AbortController().signal, ensureGood: () => undefined, release: () => Promise.resolve() });
   prepare = () => Promise.resolve();
   watch = () => Promise.resolve();

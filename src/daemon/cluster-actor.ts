@@ -64,6 +64,7 @@ export class ClusterActor {
   async #live(signal: AbortSignal): Promise<void> {
     const until = AbortSignal.any([signal, this.#retired.signal]);
     const isOver = () => until.aborted;
+    const shipping = this.work.shipWal(until);
     while (!isOver()) {
       try {
         await this.#oneTenure(signal, until);
@@ -71,6 +72,7 @@ export class ClusterActor {
         if (!isOver()) await this.#alarm.sleep(this.#failed(thrown), until);
       }
     }
+    await shipping;
   }
 
   async #oneTenure(signal: AbortSignal, until: AbortSignal): Promise<void> {

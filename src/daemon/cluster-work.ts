@@ -29,6 +29,8 @@ export interface ClusterWork {
   readonly schedules: readonly Schedule[];
   /** What its runs put load on: runs of one host are bounded together. */
   readonly host: string;
+  /** Brings on the WAL that waits on this machine, whoever is in office, until the signal aborts. Never throws. */
+  shipWal(signal: AbortSignal): Promise<void>;
   /** Waits until no other daemon acts on the cluster. */
   takeOffice(signal: AbortSignal): Promise<Tenure>;
   /** Once after each `takeOffice`, before anything is decided. */

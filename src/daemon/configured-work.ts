@@ -19,6 +19,7 @@ import { intentOf } from './due-intent.ts';
 import type { DaemonEventSink } from './events.ts';
 import type { RunCache } from './run-cache.ts';
 import { runVerb } from './run-verb.ts';
+import { keepShipping } from './wal-shipping.ts';
 
 /** What all clusters of a daemon share. */
 export interface SharedParts {
@@ -56,6 +57,12 @@ export class ConfiguredWork implements ClusterWork {
     this.#config = config;
     this.#shared = shared;
     this.#store = composeScheduleStore(shared.configuration, config.name);
+  }
+
+  shipWal(signal: AbortSignal): Promise<void> {
+    const { configuration, say } = this.#shared;
+    const onFault = (message: string) => say({ kind: 'note', cluster: this.cluster, level: 'warning', message });
+    return keepShipping({ configuration, cluster: this.#config, clock: createSystemClock(), onFault }, signal);
   }
 
   async takeOffice(signal: AbortSignal): Promise<Tenure> {

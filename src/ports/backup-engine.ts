@@ -1,6 +1,6 @@
 import type { BackupDetail, BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../domain/catalog/repository-snapshot.ts';
-import type { PushError } from '../domain/health/archive-facts.ts';
+import type { HeldWal, PushError } from '../domain/health/archive-facts.ts';
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
 import type { OwnExpiry } from '../domain/retention/policy.ts';
 import type { OperationContext } from './operation.ts';
@@ -111,6 +111,8 @@ export interface BackupCatalogReader {
    * on this machine.
    */
   readPushErrors(): Promise<readonly PushError[]>;
+  /** What archive_command has acknowledged and shipWal has still to bring on. Empty where an engine acknowledges only what every repository has. */
+  readHeldWal(): Promise<readonly HeldWal[]>;
   /** Whether the engine's own configuration on disk is what writeConfiguration would write. */
   isConfigurationCurrent(): Promise<boolean>;
   /**
@@ -148,6 +150,13 @@ export interface BackupEngine extends BackupEnginePreview {
   createRepositories(context: OperationContext): Promise<void>;
   /** Forces a WAL switch and waits until the segment is in every repository (pgBackRest: check). */
   checkArchiving(context: OperationContext): Promise<void>;
+  /** Whether archive_command leaves something for shipWal to do. */
+  readonly shipsWal: boolean;
+  /**
+   * Brings WAL from where archive_command left it into the repositories that lack it, until the signal aborts. Never throws: why something does
+   * not get through is in readPushErrors. Ends by itself where a repository has failed for so long that secrets may have changed.
+   */
+  shipWal(signal: AbortSignal): Promise<void>;
   /** Resolves once the backup is complete in the repository and visible in its catalogue. */
   takeBackup(request: BackupRequest, context: OperationContext): Promise<BackupLabel>;
   /**

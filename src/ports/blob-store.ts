@@ -11,7 +11,8 @@ export interface BlobInfo {
 
 /**
  * The objects of one repository, below a root of its own: a directory, or a prefix in a bucket. Listings are whole or fail; what was not
- * listed is unknown, never missing. Every method throws REPOSITORY_UNAVAILABLE, REPOSITORY_DENIED or CANCELLED.
+ * listed is unknown, never missing. Every method throws REPOSITORY_UNAVAILABLE, REPOSITORY_DENIED or CANCELLED, and RangeError for what is no
+ * key: the parts of a key are letters, digits and `._+=@,~-`, and begin with no dot.
  */
 export interface BlobReader {
   /** For people: where the root is. */
@@ -30,15 +31,23 @@ export interface BlobReader {
 }
 
 export interface BlobWriter {
-  /** Durable, and visible as a whole, when it resolves; nobody ever sees a part of it. Replaces what is there. */
+  /** Durable, and visible as a whole, when it resolves; nobody ever sees a part of it. Replaces what is there. Throws DISK_FULL, too. */
   write(key: string, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
   /**
    * The same of something of any length that is never held in memory. Where the source throws or the signal is aborted nothing becomes
    * visible and what was begun is removed as far as it can be.
    */
   writeStream(key: string, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>;
-  /** Idempotent. In the order given, where it matters to a reader; throws at the first that cannot be removed. */
+  /**
+   * Idempotent. The first is durably gone before any other goes: let it be what a reader looks at first. The others go in about the order
+   * given, some at a time; throws where one cannot be removed, and then some of those after it may be gone.
+   */
   delete(keys: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Removes what was begun before an instant and never finished by anybody, such as half-written files and uploads in parts: nobody sees
+   * it, but it takes space. Returns how many there were.
+   */
+  removeUnfinished(before: Instant, signal: AbortSignal): Promise<number>;
 }
 
 export interface BlobStore extends BlobReader, BlobWriter {

@@ -1,3 +1,4 @@
+import type { BackupTablespace } from '../domain/catalog/base-backup.ts';
 import type { ArchiveQueue, SlotFacts } from '../domain/health/archive-facts.ts';
 import type { Lsn } from '../domain/postgres/lsn.ts';
 import type { SystemIdentifier } from '../domain/postgres/system-identifier.ts';
@@ -80,6 +81,8 @@ export interface PostgresReader {
   observeRecovery(address: ServerAddress, context: OperationContext): Promise<RecoveryState>;
   /** Throws POSTGRES_UNAVAILABLE. */
   observeWal(address: ServerAddress, context: OperationContext): Promise<WalObservation>;
+  /** Those that lie outside of the data directory, in the order of their OIDs. Throws POSTGRES_UNAVAILABLE. */
+  observeTablespaces(address: ServerAddress, context: OperationContext): Promise<readonly BackupTablespace[]>;
 }
 
 export interface PostgresWriter {

@@ -17,6 +17,7 @@ export function fakeCatalogReader(process: FakeProcess): BackupCatalogReader {
     readVersion: () => process.read(() => world.engine),
     readRepository: (name, options) => process.read(() => repositoryNamed(world, name).snapshot(world.now(), options)),
     readPushErrors: () => process.read(() => []),
+    readHeldWal: () => process.read(() => []),
     isConfigurationCurrent: () => process.read(() => world.configurationIsCurrent),
     readOwnExpiry: (name) => process.read(() => repositoryNamed(world, name).ownExpiry(world.now())),
     readBackupDetail: (name, label) =>
@@ -56,6 +57,8 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
         () => createRepositories(world.repositories.slice(0, 1)),
       ),
     checkArchiving: () => process.change('check archiving', () => checkArchiving(world)),
+    shipsWal: false,
+    shipWal: () => Promise.resolve(),
     takeBackup: (request) =>
       process.change(
         `take backup into ${request.repository}`,

@@ -2,7 +2,7 @@ import { SpokeError } from '../../src/errors.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from '../../src/ports/postgres-server.ts';
 import type { ServiceControl } from '../../src/ports/service-control.ts';
 import { fileIn, type FakeFile } from './file-system.ts';
-import { formatSettings, parseSettings } from './data-directory.ts';
+import { formatSettings, parseSettings, tablespacesOf } from './data-directory.ts';
 import type { FakeProcess } from './process.ts';
 import type { FakeServer } from './server.ts';
 import type { FakeService, FakeWorld } from './world.ts';
@@ -15,6 +15,8 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
     observeServer: (address) => process.read(() => serverAt(process.world, address).observe()),
     observeRecovery: (address) => process.read(() => serverAt(process.world, address).recoveryState()),
     observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
+    observeTablespaces: (address) =>
+      process.read(() => tablespacesOf(serverAt(process.world, address).directory).map((one) => ({ ...one, name: `t${one.oid}` }))),
   };
 }
 

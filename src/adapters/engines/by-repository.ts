@@ -27,6 +27,7 @@ function readerOf(engines: readonly EngineOfRepositories[]): BackupCatalogReader
     readVersion: (repository, context) => of(repository).readVersion(repository, context),
     readRepository: (repository, options, context) => of(repository).readRepository(repository, options, context),
     readPushErrors: async () => (await Promise.all(engines.map(({ reader }) => reader.readPushErrors()))).flat(),
+    readHeldWal: async () => (await Promise.all(engines.map(({ reader }) => reader.readHeldWal()))).flat(),
     isConfigurationCurrent: async () => (await Promise.all(engines.map(({ reader }) => reader.isConfigurationCurrent()))).every(Boolean),
     readOwnExpiry: (repository, context) => of(repository).readOwnExpiry(repository, context),
     readBackupDetail: (repository, label, context) => of(repository).readBackupDetail(repository, label, context),
@@ -55,6 +56,10 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     writeConfiguration: () => each((engine) => engine.writeConfiguration()),
     createRepositories: (context) => each((engine) => engine.createRepositories(context)),
     checkArchiving: (context) => each((engine) => engine.checkArchiving(context)),
+    shipsWal: engines.some(({ engine }) => engine.shipsWal),
+    async shipWal(signal) {
+      await Promise.all(engines.map(({ engine }) => engine.shipWal(signal)));
+    },
     takeBackup: (request, context) => of(request).takeBackup(request, context),
     restoreBackup: (request, context) => of(request).restoreBackup(request, context),
     endReplay: (replay, context) => each((engine) => engine.endReplay(replay, context)),

@@ -3,6 +3,7 @@ import { createBackups } from './backup/backups.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createNativeReader } from './catalog/reader.ts';
 import { createExpiry } from './catalog/expiry.ts';
+import { createRecentReads } from './catalog/recent-reads.ts';
 import type { NativeParts } from './parts.ts';
 import { createRestores } from './restore/restore.ts';
 import { createArchiving } from './wal/archiving.ts';
@@ -10,15 +11,21 @@ import { createArchiving } from './wal/archiving.ts';
 /** PostgreSQL's own programs and plain objects as a backup engine. Reading changes nothing anywhere. */
 export function createNativeEngine(parts: NativeParts): { readonly reader: BackupCatalogReader; readonly engine: BackupEngine } {
   const catalog = createCatalog(parts);
+  const recent = createRecentReads(parts.clock);
   const archiving = createArchiving(parts);
-  const { isConfigurationCurrent, readPushErrors, awaitWal, ...archives } = archiving;
+  const { isConfigurationCurrent, readPushErrors, readHeldWal, awaitWal, adoptCluster, ...archives } = archiving;
+  const backups = createBackups(parts, catalog, { awaitWal }, recent);
   return {
-    reader: { ...createNativeReader(parts, catalog), isConfigurationCurrent, readPushErrors },
+    reader: { ...createNativeReader(parts, catalog, recent), isConfigurationCurrent, readPushErrors, readHeldWal },
     engine: {
       ...archives,
       ...createRestores(parts, catalog),
-      ...createBackups(parts, catalog, { awaitWal }),
-      ...createExpiry(parts, catalog),
+      ...backups,
+      async createRepositories(context) {
+        await backups.createRepositories(context);
+        await adoptCluster(context);
+      },
+      ...createExpiry(parts, catalog, recent),
     },
   };
 }

@@ -67,6 +67,7 @@ function createReader(parts: PgbackrestParts, recent: RecentReads): BackupCatalo
     },
     isConfigurationCurrent: () => isConfigurationFileCurrent(settings),
     readPushErrors: () => readPushErrors(settings),
+    readHeldWal: () => Promise.resolve([]),
   };
 }
 
@@ -117,6 +118,8 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
       await prepare(parts, context);
       await runWorking(parts, checkArguments(settings), {}, context);
     },
+    shipsWal: false,
+    shipWal: () => Promise.resolve(),
     takeBackup: (request, context) => takeBackup(parts, reader, recent, request, context),
     async expireBackup(request, context) {
       await prepare(parts, context);

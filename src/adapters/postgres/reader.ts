@@ -1,4 +1,5 @@
 import { SpokeError } from '../../errors.ts';
+import type { BackupTablespace } from '../../domain/catalog/base-backup.ts';
 import type { ArchiveQueue, SlotFacts } from '../../domain/health/archive-facts.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import { parseSystemIdentifier } from '../../domain/postgres/system-identifier.ts';
@@ -24,6 +25,7 @@ import {
   SETTINGS,
   SLOTS,
   SYSTEM_IDENTIFIER,
+  TABLESPACES,
   VERSION_NUMBER,
   WAL_SIZE,
 } from './statements.ts';
@@ -37,6 +39,7 @@ export function createPostgresReader(): PostgresReader {
     observeServer: (address, context) => withSession(address, context, OPTIONS, observeServer),
     observeRecovery: (address, context) => withSession(address, context, OPTIONS, observeRecovery),
     observeWal: (address, context) => withSession(address, context, OPTIONS, observeWal),
+    observeTablespaces: (address, context) => withSession(address, context, OPTIONS, observeTablespaces),
   };
 }
 
@@ -82,6 +85,11 @@ async function observeWal(session: Session): Promise<WalObservation> {
   const queue = booleanOf(may, 'archive_status') ? { queue: queueOf(await session.query(ARCHIVE_QUEUE)) } : {};
   const size = booleanOf(may, 'wal') ? { walBytes: BigInt(textOf(onlyRow(await session.query(WAL_SIZE)), 'bytes')) } : {};
   return { ...queue, ...size, slots: (await session.query(SLOTS)).map(slotOf) };
+}
+
+async function observeTablespaces(session: Session): Promise<readonly BackupTablespace[]> {
+  const rows = await session.query(TABLESPACES);
+  return rows.map((row) => ({ oid: Number(textOf(row, 'oid')), name: textOf(row, 'name'), location: textOf(row, 'location') }));
 }
 
 /** Asked a second time where the server left recovery in the middle of the statement. */

@@ -102,3 +102,10 @@ export const SLOTS = `
          pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn)
            AS retained_bytes
     FROM pg_replication_slots ORDER BY slot_name`;
+
+/** Without pg_default and pg_global, which have no location of their own. */
+export const TABLESPACES = `
+  SELECT oid, spcname AS name, pg_tablespace_location(oid) AS location
+    FROM pg_tablespace
+   WHERE pg_tablespace_location(oid) <> ''
+   ORDER BY oid`;

@@ -22,8 +22,10 @@ export interface ObjectStoreConnection {
   readonly uriStyle?: 'path' | 'host';
   /** when_required where it is not given, since not every server understands the others. */
   readonly checksums?: 'auto' | 'when_required';
-  /** For each request; 20 s where not given. */
+  /** For each request, until it is answered; 20 s where not given. Requests with a body of any length have `stallMs` alone. */
   readonly timeoutMs?: number;
+  /** For how long nothing may come or go; 60 s where not given. */
+  readonly stallMs?: number;
   /** How often a request is tried, with growing and random pauses, while the server is busy or unreachable; 2 where not given. */
   readonly attempts?: number;
 }
@@ -36,6 +38,9 @@ export interface S3Client {
   readonly bucket: string;
   /** For people. */
   readonly place: string;
+  readonly checksums: 'auto' | 'when_required';
+  /** Options of requests that may take as long as something comes or goes. */
+  readonly transfer: { readonly requestTimeout: 0 };
   /** What it throws comes out as REPOSITORY_UNAVAILABLE, REPOSITORY_DENIED or CANCELLED. */
   guarded<T>(signal: AbortSignal, work: (client: SdkModule.S3Client, options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T>;
   /** As `guarded`, with what the server's clock said in its last answer, also in a refusal. Not for several requests at once. */
@@ -47,6 +52,7 @@ export interface S3Client {
 }
 
 const REQUEST_TIMEOUT_MS = 20_000;
+const STALL_MS = 60_000;
 const CONNECTION_TIMEOUT_MS = 5_000;
 const ATTEMPTS = 2;
 
@@ -65,6 +71,8 @@ export async function openS3Client(connection: ObjectStoreConnection): Promise<S
     sdk,
     bucket,
     place: `the bucket ${bucket} at ${endpoint}`,
+    checksums: connection.checksums ?? 'when_required',
+    transfer: { requestTimeout: 0 },
     guarded,
     timed: async (signal, work) => {
       const value = await guarded(signal, work);
@@ -92,6 +100,8 @@ async function clientConfiguration(connection: ObjectStoreConnection): Promise<S
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
       requestTimeout: connection.timeoutMs ?? REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
+      socketTimeout: connection.stallMs ?? STALL_MS,
       httpsAgent: { ...(ca !== undefined && { ca }), ...(verifyTls === false && { rejectUnauthorized: false }) },
     },
   };
@@ -119,7 +129,8 @@ function dateHeaderOf(response: unknown): string | undefined {
   return typeof headers.date === 'string' ? headers.date : undefined;
 }
 
-function cancellation(signal: AbortSignal): SpokeError {
+/** What an aborted signal comes out as. */
+export function cancellation(signal: AbortSignal): SpokeError {
   if (signal.reason instanceof SpokeError) return signal.reason;
   return new SpokeError('CANCELLED', 'The request to the object store was cancelled.', { cause: signal.reason });
 }

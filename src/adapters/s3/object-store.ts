@@ -1,3 +1,6 @@
+import type { ListObjectsV2CommandOutput } from '@aws-sdk/client-s3';
+import { type Instant, instantOfMillis } from '../../domain/time/instant.ts';
+import { SpokeError } from '../../errors.ts';
 import { type ObjectStoreConnection, openS3Client, type S3Client, unlessMissing } from './client.ts';
 
 export type { ObjectStoreConnection } from './client.ts';
@@ -5,6 +8,8 @@ export type { ObjectStoreConnection } from './client.ts';
 interface StoredObject {
   readonly key: string;
   readonly sizeBytes: number;
+  /** By the server's clock. */
+  readonly modifiedAt: Instant;
 }
 
 /** One bucket. Every method throws REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED, or CANCELLED. */
@@ -65,16 +70,34 @@ async function createBucket({ sdk, bucket, guarded }: S3Client, signal: AbortSig
 }
 
 /** All objects whose key begins with `prefix`, in the order of their keys. A page that cannot be had fails it all: unknown is not missing. */
-export async function listObjects({ sdk, bucket, guarded }: S3Client, prefix: string, signal: AbortSignal): Promise<StoredObject[]> {
-  return guarded(signal, async (client, options) => {
-    const objects: StoredObject[] = [];
-    let token: string | undefined;
-    do {
-      const request = { Bucket: bucket, Prefix: prefix, ...(token !== undefined && { ContinuationToken: token }) };
-      const page = await client.send(new sdk.ListObjectsV2Command(request), options);
-      for (const { Key = '', Size = 0 } of page.Contents ?? []) objects.push({ key: Key, sizeBytes: Size });
-      token = page.NextContinuationToken;
-    } while (token !== undefined);
-    return objects;
-  });
+export async function listObjects(s3: S3Client, prefix: string, signal: AbortSignal): Promise<StoredObject[]> {
+  const objects: StoredObject[] = [];
+  for await (const { Contents = [] } of pagesOf(s3, { Prefix: prefix }, signal))
+    for (const { Key = '', Size = 0, LastModified } of Contents)
+      objects.push({ key: Key, sizeBytes: Size, modifiedAt: instantOfMillis(LastModified?.getTime() ?? 0) });
+  return objects;
+}
+
+/** The prefixes one level below `prefix`, each ending with `/`. */
+export async function listCommonPrefixes(s3: S3Client, prefix: string, signal: AbortSignal): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { CommonPrefixes = [] } of pagesOf(s3, { Prefix: prefix, Delimiter: '/' }, signal))
+    found.push(...CommonPrefixes.flatMap(({ Prefix }) => (Prefix === undefined ? [] : [Prefix])));
+  return found;
+}
+
+async function* pagesOf(
+  { sdk, bucket, guarded, place }: S3Client,
+  what: { readonly Prefix: string; readonly Delimiter?: string },
+  signal: AbortSignal,
+): AsyncGenerator<ListObjectsV2CommandOutput, void, undefined> {
+  let token: string | undefined;
+  do {
+    const request = { Bucket: bucket, ...what, ...(token !== undefined && { ContinuationToken: token }) };
+    const page = await guarded(signal, (client, options) => client.send(new sdk.ListObjectsV2Command(request), options));
+    yield page;
+    token = page.NextContinuationToken;
+    if (token === undefined && page.IsTruncated === true)
+      throw new SpokeError('REPOSITORY_UNAVAILABLE', `${place} lists only a part of its objects and does not say how to go on.`);
+  } while (token !== undefined);
 }

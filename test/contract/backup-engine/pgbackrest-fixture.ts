@@ -44,7 +44,7 @@ export async function createPgbackrest(options: PgbackrestOptions = {}): Promise
   await primary.start(engine.archivingSettings());
   let servers = 0;
   return {
-    ...{ area, reader, engine, primary, settings, repositories: REPOSITORIES, withSettings: build },
+    ...{ area, reader, engine, primary, settings, repositories: REPOSITORIES, withSettings: build, takesIncrementals: true },
     directory: (name) => area.directory(name),
     serverOn: (dataDirectory) => serverOn(area, dataDirectory, `s${(servers += 1)}`),
     damage: (repository, label) => flipByte(settings, repository, label),

@@ -49,6 +49,10 @@ export class FakeWork implements ClusterWork {
     this.#clock = clock;
   }
 
+  shipWal(): Promise<void> {
+    return Promise.resolve();
+  }
+
   takeOffice(): Promise<Tenure> {
     const lost = new AbortController();
     this.tenures += 1;

@@ -2,7 +2,9 @@ import { SpokeError } from '../../../errors.ts';
 import type { CommandPreview, Replay, RestoreRequest } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeCatalog } from '../catalog/catalog.ts';
+import { translating } from '../file-error.ts';
 import type { NativeParts } from '../parts.ts';
+import { restoreBackup } from './restore-backup.ts';
 
 /** The part of the engine's port that restores. */
 export interface NativeRestores {
@@ -12,7 +14,13 @@ export interface NativeRestores {
   endReplay(replay: Pick<Replay, 'workDirectory'>, context: OperationContext): Promise<void>;
 }
 
-export function createRestores(_parts: NativeParts, _catalog: NativeCatalog): NativeRestores {
-  const notYet = () => Promise.reject(new SpokeError('TOOL_UNSUPPORTED', 'the native engine cannot restore yet'));
-  return { previewRestore: () => [], restoreBackup: notYet, replaySettings: () => ({}), endReplay: notYet };
+export function createRestores(parts: NativeParts, catalog: NativeCatalog): NativeRestores {
+  const notYet = () => Promise.reject(new SpokeError('TOOL_UNSUPPORTED', 'the native engine cannot replay yet'));
+  return {
+    previewRestore: () => [],
+    restoreBackup: (request, context) =>
+      translating(`restore into ${request.dataDirectory}`, () => restoreBackup(parts, catalog, request, 'false', context)),
+    replaySettings: () => ({}),
+    endReplay: notYet,
+  };
 }

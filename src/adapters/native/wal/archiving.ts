@@ -1,18 +1,21 @@
+import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
-import type { PushError } from '../../../domain/health/archive-facts.ts';
-import type { TimelineId } from '../../../domain/postgres/timeline.ts';
-import { SpokeError } from '../../../errors.ts';
+import type { HeldWal, PushError } from '../../../domain/health/archive-facts.ts';
 import type { CommandPreview } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
+import type { NativeSettings } from '../settings.ts';
+import { awaitWal } from './await-wal.ts';
+import { checkArchiving } from './check-archiving.ts';
+import { adoptCluster, isConfigurationCurrent, writeConfiguration } from './configuration.ts';
+import { readHeldWal } from './held-wal.ts';
+import { confFileOf, destinationsOf } from './places.ts';
+import { readPushErrors } from './push-errors.ts';
+import type { SegmentSpan } from './segment-span.ts';
+import { shellWord } from './shell-word.ts';
+import { runShipper, whileShipping } from './shipper.ts';
 
-/** Whole segments of one timeline, both ends included. */
-export interface SegmentSpan {
-  readonly timeline: TimelineId;
-  readonly firstSegment: bigint;
-  readonly lastSegment: bigint;
-  readonly segmentBytes: number;
-}
+export type { SegmentSpan } from './segment-span.ts';
 
 /** The part of the engine's port that is about WAL, and what a backup asks of it. */
 export interface NativeArchiving {
@@ -21,8 +24,13 @@ export interface NativeArchiving {
   writeConfiguration(): Promise<void>;
   isConfigurationCurrent(): Promise<boolean>;
   readPushErrors(): Promise<readonly PushError[]>;
+  readHeldWal(): Promise<readonly HeldWal[]>;
   previewCheckArchiving(): readonly CommandPreview[];
   checkArchiving(context: OperationContext): Promise<void>;
+  readonly shipsWal: boolean;
+  shipWal(signal: AbortSignal): Promise<void>;
+  /** What has to know whose the repositories are, once that is in them. */
+  adoptCluster(context: OperationContext): Promise<void>;
   /**
    * Ships what is at home and not yet in that repository, and resolves once every segment of the span is there. Forces no switch. Throws
    * TIMED_OUT, naming the first segment that is missing.
@@ -30,16 +38,28 @@ export interface NativeArchiving {
   awaitWal(repository: RepositoryName, span: SegmentSpan, context: OperationContext): Promise<void>;
 }
 
-export function createArchiving(_parts: NativeParts): NativeArchiving {
-  const notYet = () => Promise.reject(new SpokeError('TOOL_UNSUPPORTED', 'the native engine cannot archive WAL yet'));
+export function createArchiving(parts: NativeParts): NativeArchiving {
+  const { settings } = parts;
   return {
-    archivingSettings: () => ({}),
-    previewWriteConfiguration: () => [],
-    writeConfiguration: notYet,
-    isConfigurationCurrent: () => Promise.resolve(false),
-    readPushErrors: () => Promise.resolve([]),
-    previewCheckArchiving: () => [],
-    checkArchiving: notYet,
-    awaitWal: notYet,
+    archivingSettings: () => ({ archive_mode: 'on', archive_command: archiveCommand(settings) }),
+    previewWriteConfiguration: () => [{ argv: ['(write)', confFileOf(settings)] }],
+    writeConfiguration: () => writeConfiguration(parts),
+    isConfigurationCurrent: () => isConfigurationCurrent(parts),
+    readPushErrors: () => readPushErrors(settings),
+    readHeldWal: () => readHeldWal(settings),
+    previewCheckArchiving: () => [
+      { argv: ['(primary)', 'SELECT pg_switch_wal()'] },
+      ...settings.repositories.map(({ name }) => ({ argv: ['(wait)', `for the closed segment in ${name}`] })),
+    ],
+    checkArchiving: (context) => checkArchiving(parts, context),
+    shipsWal: destinationsOf(settings).length > 0,
+    shipWal: (signal) => runShipper(parts, { reconciles: true }, signal),
+    adoptCluster: (context) => adoptCluster(parts, context),
+    awaitWal: (name, span, context) => whileShipping(parts, context.signal, () => awaitWal(parts, name, span, context)),
   };
+}
+
+function archiveCommand(settings: NativeSettings): string {
+  const words = [join(settings.programDirectory, 'spoke-wal-push'), '-c', confFileOf(settings)];
+  return `${words.map(shellWord).join(' ')} %p`;
 }

@@ -1,0 +1,57 @@
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SpokeError } from '../../../errors.ts';
+import type { BlobStore } from '../../../ports/blob-store.ts';
+import type { OperationContext } from '../../../ports/operation.ts';
+import type { NativeParts } from '../parts.ts';
+import type { NativeRepository } from '../settings.ts';
+import { homeOf, keyOfStored } from './places.ts';
+import { isSameContent } from './same-content.ts';
+import { ifThere } from './todo.ts';
+
+/** What is larger is not read into memory as a whole. */
+const MOST_IN_MEMORY_BYTES = 33 * 1024 * 1024;
+
+/** Other bytes are there under the name of a file: nothing is overwritten, somebody has to look. */
+export class OtherBytes extends SpokeError {
+  constructor(repository: NativeRepository, key: string, place: string) {
+    super('REFUSED_PRECONDITION', `repository ${repository.name} holds other bytes as ${key} than ${place}`, {
+      hint: 'Two servers archive into one place, or one was set back: find out which, before anything is removed.',
+    });
+  }
+}
+
+/**
+ * Copies a file from home into a repository, byte for byte, and resolves once it is durable there. What is there already is compared. `gone`
+ * where home does not have it any more. Throws OtherBytes, REPOSITORY_UNAVAILABLE, REPOSITORY_DENIED, DISK_FULL, CANCELLED.
+ */
+export async function shipFile(
+  parts: NativeParts,
+  repository: NativeRepository,
+  stored: string,
+  context: OperationContext,
+): Promise<'shipped' | 'there' | 'gone'> {
+  const key = keyOfStored(stored);
+  const path = join(homeOf(parts.settings).directory, key);
+  const facts = await ifThere(stat(path), undefined);
+  if (facts === undefined) return 'gone';
+  const store = await repository.open();
+  if ((await store.list(key, context.signal)).some((found) => found.key === key)) {
+    const sources = [() => createReadStream(path), () => pieces(store, key, context.signal)] as const;
+    if (await isSameContent(parts, stored, sources, context).catch(notSameWhereDamaged)) return 'there';
+    throw new OtherBytes(repository, key, path);
+  }
+  if (facts.size > MOST_IN_MEMORY_BYTES) await store.writeStream(key, createReadStream(path), context.signal);
+  else await store.write(key, await readFile(path), context.signal);
+  return 'shipped';
+}
+
+function notSameWhereDamaged(thrown: unknown): boolean {
+  if (thrown instanceof SpokeError && thrown.code === 'BACKUP_DAMAGED') return false;
+  throw thrown;
+}
+
+async function* pieces(store: BlobStore, key: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  yield* (await store.openRead(key, signal)) ?? [];
+}
