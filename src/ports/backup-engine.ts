@@ -164,6 +164,11 @@ export interface BackupEngine extends BackupEnginePreview {
    * Throws BACKUP_DAMAGED, REPOSITORY_*, DISK_FULL.
    */
   restoreBackup(request: RestoreRequest, context: OperationContext): Promise<void>;
+  /**
+   * Has WAL fetched ahead for a server that starts with replaySettings, or runs already: also one that an earlier process of ours has started.
+   * Idempotent. It only ever saves time: what it does not bring the server's restore_command gets by itself.
+   */
+  beginReplay(replay: Replay, context: OperationContext): Promise<void>;
   /** Ends what may still be fetching ahead once the server that replayed has been stopped. Idempotent. */
   endReplay(replay: Pick<Replay, 'workDirectory'>, context: OperationContext): Promise<void>;
   /**

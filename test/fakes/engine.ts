@@ -84,6 +84,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
         () => restoreBackup(world, request, 'half'),
       ),
     // Nothing is fetched ahead here.
+    beginReplay: () => Promise.resolve(),
     endReplay: () => Promise.resolve(),
   };
 }

@@ -62,6 +62,7 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     },
     takeBackup: (request, context) => of(request).takeBackup(request, context),
     restoreBackup: (request, context) => of(request).restoreBackup(request, context),
+    beginReplay: (replay, context) => of(replay).beginReplay(replay, context),
     endReplay: (replay, context) => each((engine) => engine.endReplay(replay, context)),
     expireBackup: (request, context) => of(request).expireBackup(request, context),
     expireWal: (request, context) => of(request).expireWal(request, context),

@@ -1,6 +1,7 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { blobKeyParts } from '../../domain/blob/blob-key.ts';
+import { SpokeError } from '../../errors.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { Owner } from './durable-directory.ts';
 import { guarded, ifPresent } from './file-error.ts';
@@ -27,10 +28,12 @@ export function createFileBlobStore({ directory, owner }: FileBlobStoreOptions):
   const owning = process.geteuid?.() === 0 ? owner : undefined;
   return {
     place,
-    list: (prefix, signal) => guarded(`list ${place}`, signal, () => listObjects(root, prefix, signal)),
-    listFolders: (prefix, signal) => guarded(`list ${place}`, signal, () => listFolders(root, prefix, signal)),
-    read: (key, signal) => guarded(`read ${key} in ${place}`, signal, () => readWhole(pathOf(key), signal)),
-    openRead: (key, signal) => guarded(`read ${key} in ${place}`, signal, () => openPieces(pathOf(key), `${key} in ${place}`, signal)),
+    list: (prefix, signal) => guarded(`list ${place}`, signal, () => unlessNoDirectory(root, listObjects(root, prefix, signal))),
+    listFolders: (prefix, signal) => guarded(`list ${place}`, signal, () => unlessNoDirectory(root, listFolders(root, prefix, signal))),
+    read: (key, signal) => guarded(`read ${key} in ${place}`, signal, () => unlessNoDirectory(root, readWhole(pathOf(key), signal))),
+    openRead: (key, signal) => guarded(`read ${key} in ${place}`, signal, () =>
+        unlessNoDirectory(root, openPieces(pathOf(key), `${key} in ${place}`, signal)),
+      ),
     write: (key, bytes, signal) => writeStream(key, oneChunk(bytes), signal),
     writeStream,
     delete: (keys, signal) => guarded(`remove objects of ${place}`, signal, () => removeObjects(root, keys.map(pathOf), signal)),
@@ -48,6 +51,15 @@ export function createFileBlobStore({ directory, owner }: FileBlobStoreOptions):
 // eslint-disable-next-line @typescript-eslint/require-await -- a source as any other
 async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
+}
+
+/** Nothing is found where something else is in the place of the root: that is a repository that cannot be read, not an empty one. */
+async function unlessNoDirectory<T>(root: string, looking: Promise<T>): Promise<T> {
+  const found = await looking;
+  const isNothing = found === undefined || (Array.isArray(found) && found.length === 0);
+  if (isNothing && (await ifPresent(stat(root)))?.isDirectory() === false)
+    throw new SpokeError('REPOSITORY_UNAVAILABLE', `${root} is not a directory`);
+  return found;
 }
 
 /** Of the file system that the root lies in, or would lie in. */

@@ -19,7 +19,7 @@ export function createNativeEngine(parts: NativeParts): { readonly reader: Backu
     reader: { ...createNativeReader(parts, catalog, recent), isConfigurationCurrent, readPushErrors, readHeldWal },
     engine: {
       ...archives,
-      ...createRestores(parts, catalog),
+      ...createRestores(parts, catalog, archiving),
       ...backups,
       async createRepositories(context) {
         await backups.createRepositories(context);

@@ -143,6 +143,8 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
       if (request.resume) await markAsHalfRestored(request.dataDirectory, settings);
       await runWorking(parts, restoreArguments(settings, repository.index, request), { repository }, context);
     },
+    // The first archive-get of the server begins it.
+    beginReplay: () => Promise.resolve(),
     endReplay: ({ workDirectory }, context) => endReadingAhead(parts, workDirectory, context),
   };
 }

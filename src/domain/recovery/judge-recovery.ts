@@ -44,8 +44,11 @@ const LACKS_OWN_WAL =
 const DIED_OF_FETCHING = /^could not restore file /;
 /** RestoreArchivedFile too: pgBackRest does not compare the checksum in a segment's name, and what was damaged may be decompressed to something else. */
 const WRONG_SIZE = /^archive file "[^"]*" has wrong size: /;
-/** pgBackRest's errors of a checksum, a format or an encryption that is not as it should be, among them what cannot be decompressed. */
-const DAMAGED_WAL = /^ERROR: \[(?:026|029|095)\]|\[(?:Checksum|Format|Crypto)Error\]/;
+/**
+ * What spoke-wal-get says, and pgBackRest's errors of a checksum, a format or an encryption that is not as it should be, among them what cannot
+ * be decompressed.
+ */
+const DAMAGED_WAL = /^ERROR: \[(?:damaged|026|029|095)\]|\[(?:Checksum|Format|Crypto)Error\]/;
 
 function judgeDeath(target: RecoveryTarget, log: RecoveryLog): RecoveryVerdict {
   if (log.beforeConsistency)

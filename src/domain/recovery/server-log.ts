@@ -47,7 +47,8 @@ const STOP_AT_NAME = /^recovery stopping at restore point "(.*)", time (.+)$/;
 const STOP_AT_CONSISTENCY = /^recovery stopping after reaching consistency$/;
 const TURNED_AWAY =
   /^(?:the database system is |role ".*" does not exist|database ".*" does not exist|no pg_hba\.conf entry|.* authentication failed|sorry, too many clients|remaining connection slots|terminating |canceling |connection to client lost)/;
-const PGBACKREST_ERROR = /(?:^|\s)(ERROR: \[\d{3}\]: .*)$/;
+/** What an engine's restore_command says when it fails: pgBackRest with a number, spoke-wal-get with a word. */
+const FETCH_ERROR = /(?:^|\s)(ERROR: \[(?:\d{3}|[a-z-]+)\]: .*)$/;
 /** Says only that no repository could be used; why, it says in a warning before. */
 const NO_REPOSITORY = /^ERROR: \[103\]/;
 /** The warning, or the line below it that names the cause of what the warning tells. */
@@ -127,10 +128,10 @@ function lastOf(lines: readonly string[], pattern: RegExp): string | undefined {
   return lines.flatMap((line) => pattern.exec(line)?.[1] ?? []).at(-1);
 }
 
-/** pgBackRest's own words where it has any; else PostgreSQL's that the command was killed or could not be run. */
+/** The engine's own words where it has any; else PostgreSQL's that the command was killed or could not be run. */
 function fetchErrorOf(lines: readonly string[], fatals: readonly string[]): string | undefined {
-  const at = lines.findLastIndex((line) => PGBACKREST_ERROR.test(line));
-  const error = PGBACKREST_ERROR.exec(lines[at] ?? '')?.[1];
+  const at = lines.findLastIndex((line) => FETCH_ERROR.test(line));
+  const error = FETCH_ERROR.exec(lines[at] ?? '')?.[1];
   if (error === undefined) return fatals.findLast((line) => line.startsWith('could not restore file '));
   const warning = NO_REPOSITORY.test(error) ? lastOf(lines.slice(0, at), REPOSITORY_WARNING) : undefined;
   const cause = CAUSE_BELOW.exec(lines[at + 1] ?? '')?.[1] ?? warning;

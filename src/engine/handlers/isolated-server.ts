@@ -76,6 +76,8 @@ async function start(ports: HandlerPorts, { server, archiving, backup }: StepOf<
   if (found.hasRecoverySignal) await ports.instanceControl.writeFileDurably(area.proofFile, '', owner, 0o600);
   await ports.instanceControl.writeFileDurably(area.hbaFile, HBA_LINES, owner, 0o600);
   if (!found.hasPostgresqlConf) await ports.instanceControl.writeFileDurably(area.configFile, '', owner, 0o600);
+  const replay = { repository: backup.repository, workDirectory: area.workDirectory };
+  await ports.engine.beginReplay(replay, context);
   await ports.instanceControl.startServer(
     {
       dataDirectory: area.dataDirectory,
@@ -88,7 +90,7 @@ async function start(ports: HandlerPorts, { server, archiving, backup }: StepOf<
       settings: {
         ...found.control?.standbySettings,
         ...ISOLATION,
-        ...ports.engine.replaySettings({ repository: backup.repository, workDirectory: area.workDirectory }),
+        ...ports.engine.replaySettings(replay),
         // With archive_mode on and no command, WAL and history files wait in pg_wal for the real archiver.
         archive_mode: archiving === 'keep' ? 'on' : 'off',
         data_directory: area.dataDirectory,

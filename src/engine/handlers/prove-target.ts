@@ -22,6 +22,8 @@ const MOST_HISTORY_BYTES = 1024 * 1024;
 export async function proveTarget(ports: HandlerPorts, step: StepOf<'prove-target'>, context: OperationContext) {
   const before = await provenBefore(ports, step, context);
   if (before !== undefined) return { ...before };
+  // The server may have been started by a process of ours that is gone.
+  await ports.engine.beginReplay({ repository: step.backup.repository, workDirectory: step.server.area.workDirectory }, context);
   const state = await replayed(ports, step, context);
   const log = readRecoveryLog(await readLog(ports, step));
   const least = step.leastLsn === undefined ? undefined : parseLsn(step.leastLsn);

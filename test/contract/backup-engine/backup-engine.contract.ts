@@ -231,6 +231,7 @@ export function describeBackupEngine(name: string, create: () => Promise<EngineU
       const { request, server } = await restore({ label: labels.full, target });
       const atWork = () => readdirSync(request.workDirectory, { recursive: true });
       const before = atWork();
+      await tested.engine.beginReplay(request, context);
       await server.start({ archive_mode: 'off', hot_standby: 'on', ...tested.engine.replaySettings(request) });
       await until(server, PAUSED);
       expect(atWork()).not.toEqual(before);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createFileBlobStore } from '../../../src/adapters/files/blob-store.ts';
 import type { NativeCatalog } from '../../../src/adapters/native/catalog/catalog.ts';
@@ -30,10 +30,15 @@ export interface MadeByHand {
 export async function makeByHand(area: TestArea): Promise<MadeByHand> {
   const { major, binDirectory } = await newestInstallation();
   const directory = await area.directory('repository');
+  const native = await area.directory('native');
+  await writeFile(
+    join(native, 'wal.conf'),
+    `layout=1\neach_local() { "$1" ${REPOSITORY} ${directory}; }\neach_remote() { :; }\nhome_name=${REPOSITORY}\n`,
+  );
   const records = new Map<BackupLabel, BackupRecord>();
   const settings = {
     cluster: 'main',
-    directory: await area.directory('native'),
+    directory: native,
     programDirectory: join(import.meta.dirname, '../../../bin'),
     binDirectoryOf: () => Promise.resolve(binDirectory),
     ...({ compressType: 'zst', compressLevel: 3, backupFrom: 'primary', ack: 'local', ackTimeoutSeconds: 60 } as const),
@@ -92,6 +97,7 @@ async function takeByHand(area: TestArea, { directory, primary, label, binDirect
       'select system_identifier, (select setting from pg_settings where name = $$wal_segment_size$$) from pg_control_system()',
     )
   ).split('|');
+  await writeFile(join(directory, 'cluster.json'), `{"layoutVersion": 1, "walSegmentBytes": ${segmentBytes}}\n`);
   await writeFile(join(to, 'backup.json'), '{}\n');
   const sums = await Promise.all(
     (await readdir(to)).sort().map(

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRestores } from '../../../src/adapters/native/restore/restore.ts';
 import type { BackupLabel } from '../../../src/domain/catalog/base-backup.ts';
@@ -32,6 +32,11 @@ describe('restoring a native backup', () => {
   afterAll(() => area.remove());
 
   let restores = 0;
+  const restoring = () =>
+    createRestores(made.parts, made.catalog, {
+      isConfigurationCurrent: () => Promise.resolve(true),
+      writeConfiguration: () => Promise.resolve(),
+    });
   async function requestOf(more: Partial<RestoreRequest> = {}): Promise<RestoreRequest> {
     restores += 1;
     const oid = Number(await primary.sql("select oid from pg_tablespace where spcname = 'side'"));
@@ -46,16 +51,31 @@ describe('restoring a native backup', () => {
   it('brings a backup where it is told to, tells how far it is, and a server recovers from it', async () => {
     const request = await requestOf();
     const seen: Progress[] = [];
-    await createRestores(made.parts, made.catalog).restoreBackup(request, { ...context, onProgress: (progress) => seen.push(progress) });
+    await restoring().restoreBackup(request, { ...context, onProgress: (progress) => seen.push(progress) });
     expect(existsSync(`${request.dataDirectory}/global/pg_control`)).toBe(true);
     expect(seen.findLast(({ phase }) => phase === 'copy')?.percent).toBe(100);
     const server = await serverOn(area, request.dataDirectory, 's1');
-    await server.start({ archive_mode: 'off', restore_command: `zstd -q -d ${made.directory}/wal/*/%f.zst -o %p` });
+    await server.start({ archive_mode: 'off' });
     await expect.poll(() => server.sql('select pg_is_in_recovery()'), { timeout: 60_000 }).toBe('f');
     expect(await server.sql('select string_agg(id::text, $$,$$ order by id) from ledger')).toBe('1,2');
     expect(await server.sql('select count(*), pg_tablespace_location(oid) from apart, pg_tablespace where oid > 16000 group by 2')).toBe(
       `1000|${request.tablespaceMap[0]?.location}`,
     );
     await server.stop();
+  });
+
+  it('fetches WAL ahead of a server that replays, and leaves nothing of it', async () => {
+    const request = await requestOf();
+    const engine = restoring();
+    await engine.restoreBackup(request, context);
+    const server = await serverOn(area, request.dataDirectory, 's2');
+    for (let segment = 0; segment < 30; segment += 1) await primary.sql('insert into ledger select 3; select pg_switch_wal()');
+    await engine.beginReplay(request, context);
+    await server.start({ archive_mode: 'off', ...engine.replaySettings(request) });
+    await expect.poll(() => server.sql('select pg_is_in_recovery()'), { timeout: 60_000 }).toBe('f');
+    await server.stop();
+    await engine.endReplay(request, context);
+    expect(readdirSync(request.workDirectory)).toEqual(['backup_manifest', 'lock']);
+    expect(await server.serverLog()).not.toContain('spoke-wal-get');
   });
 });

@@ -30,7 +30,6 @@ export function createCopyProgress({ onProgress }: Pick<OperationContext, 'onPro
   let reported = { doneBytes: 0, storedBytes: 0 };
   let totalBytes = Number(estimate?.databaseBytes ?? 0n);
   let percent = -1;
-  let isCopying = false;
   // Stored bytes that stand for one of the database's.
   const ratio = () =>
     reported.doneBytes > 0 && reported.storedBytes > 0
@@ -51,7 +50,7 @@ export function createCopyProgress({ onProgress }: Pick<OperationContext, 'onPro
   return {
     stored(bytes) {
       storedBytes += bytes;
-      if (isCopying) tellDone();
+      tellDone();
     },
     line(text) {
       const [, done, total] = REPORT.exec(text) ?? [];
@@ -62,7 +61,6 @@ export function createCopyProgress({ onProgress }: Pick<OperationContext, 'onPro
         return;
       }
       const phase = PHASES.find(([pattern]) => pattern.test(text))?.[1];
-      if (phase === 'copy') isCopying = true;
       if (phase !== undefined) onProgress?.({ phase });
     },
     complete: () => tell(ALL, totalBytes),

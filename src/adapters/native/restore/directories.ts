@@ -5,7 +5,8 @@ import type { RestoreRequest } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
 import { CONTROL_FILE } from './extract.ts';
-import { runToSuccess } from './programs.ts';
+import { runToSuccess, untilNobodyWrites } from './programs.ts';
+import { lockFileOf } from './work-files.ts';
 
 /**
  * Sees to it that everything is empty that the backup goes into. What an interrupted run of the same request has left goes, pg_control first;
@@ -17,12 +18,15 @@ export async function emptyDirectories(
   postgresMajor: number,
   context: OperationContext,
 ): Promise<void> {
+  const lockFile = lockFileOf(request);
+  if (request.resume) await untilNobodyWrites(parts, lockFile, context);
   await emptyDataDirectory(parts, request, context);
   for (const { location } of request.tablespaceMap)
-    await emptyTablespace(parts, { location, postgresMajor, resume: request.resume }, context);
+    await emptyTablespace(parts, { location, postgresMajor, resume: request.resume, lockFile }, context);
 }
 
-async function emptyDataDirectory(parts: NativeParts, { dataDirectory, resume }: RestoreRequest, context: OperationContext): Promise<void> {
+async function emptyDataDirectory(parts: NativeParts, request: RestoreRequest, context: OperationContext): Promise<void> {
+  const { dataDirectory, resume } = request;
   const names = await readdir(dataDirectory);
   if (names.length === 0) return;
   if (!resume)
@@ -30,13 +34,20 @@ async function emptyDataDirectory(parts: NativeParts, { dataDirectory, resume }:
   if (names.includes('postmaster.pid'))
     throw new SpokeError('REFUSED_SERVER_RUNNING', `${dataDirectory} has a postmaster.pid: a server runs there, or was killed`);
   await rm(join(dataDirectory, CONTROL_FILE), { force: true });
-  await removeBelow(parts, dataDirectory, context);
+  await removeBelow(parts, dataDirectory, lockFileOf(request), context);
+}
+
+interface TablespacePlace {
+  readonly location: string;
+  readonly postgresMajor: number;
+  readonly resume: boolean;
+  readonly lockFile: string;
 }
 
 /** The folder in a tablespace is named by the version of PostgreSQL; another version may have one beside it. */
 async function emptyTablespace(
   parts: NativeParts,
-  { location, postgresMajor, resume }: { readonly location: string; readonly postgresMajor: number; readonly resume: boolean },
+  { location, postgresMajor, resume, lockFile }: TablespacePlace,
   context: OperationContext,
 ): Promise<void> {
   const names = await readdir(location);
@@ -46,10 +57,10 @@ async function emptyTablespace(
       'REFUSED_TABLESPACE',
       `the tablespace would be written where files are already: ${location} has ${foreign.join(', ')}`,
     );
-  if (names.length > 0) await removeBelow(parts, location, context);
+  if (names.length > 0) await removeBelow(parts, location, lockFile, context);
 }
 
 /** As the owner, who can be led by no link to what is not his. */
-async function removeBelow(parts: NativeParts, directory: string, context: OperationContext): Promise<void> {
-  await runToSuccess(parts, { file: 'find', argv: [directory, '-mindepth', '1', '-delete'] }, context);
+async function removeBelow(parts: NativeParts, directory: string, lockFile: string, context: OperationContext): Promise<void> {
+  await runToSuccess(parts, { file: 'find', argv: [directory, '-mindepth', '1', '-delete'], lockFile }, context);
 }

@@ -1,4 +1,5 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { copyFile, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
@@ -7,12 +8,13 @@ import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeCatalog } from '../catalog/catalog.ts';
 import { type ChainMember, combineMembers, type PlacedTablespace } from '../incremental/combine.ts';
 import type { NativeParts } from '../parts.ts';
-import { CONTROL_FILE, CONTROL_FILE_ASIDE, extractBackup, makeOwnDirectory } from './extract.ts';
+import { CONTROL_FILE, CONTROL_FILE_ASIDE, extractBackup } from './extract.ts';
+import { makeOwnDirectory } from './own-directory.ts';
 import { linkTablespaces } from './tablespaces.ts';
 import { verifyCopy } from './verify-copy.ts';
 
 /** Holds the members until they are one: in the data directory itself, so that what is made of them gets there by renames. */
-const STAGE = 'spoke-restoring';
+const STAGE = 'spoke-restoring.';
 
 export interface ExtractChainRequest {
   readonly repository: RepositoryName;
@@ -22,6 +24,7 @@ export interface ExtractChainRequest {
   readonly tablespaces: readonly PlacedTablespace[];
   /** Of the data directory that the members make. */
   readonly manifestFile: string;
+  readonly lockFile: string;
   readonly onBytes: (count: number) => void;
 }
 
@@ -36,7 +39,8 @@ export async function extractChain(
   context: OperationContext,
 ): Promise<void> {
   const { record, dataDirectory, tablespaces, manifestFile } = request;
-  const stage = join(dataDirectory, STAGE);
+  // Of another name each time: what is still writing into the last one writes into nothing.
+  const stage = join(dataDirectory, `${STAGE}${randomBytes(4).toString('hex')}`);
   await makeOwnDirectory(parts, stage);
   const members: ChainMember[] = [];
   for (const label of record.references) {
@@ -54,7 +58,7 @@ export async function extractChain(
 async function stageMember(
   parts: NativeParts,
   catalog: NativeCatalog,
-  { stage, record, repository, onBytes }: ExtractChainRequest & { readonly stage: string },
+  { stage, record, repository, onBytes, lockFile }: ExtractChainRequest & { readonly stage: string },
   context: OperationContext,
 ): Promise<ChainMember> {
   const { label, postgresMajor } = record;
@@ -64,9 +68,14 @@ async function stageMember(
     oid === undefined ? [] : { oid, location: `${directory}.${oid}` },
   );
   for (const path of [directory, ...tablespaces.map(({ location }) => location)]) await makeOwnDirectory(parts, path);
-  await extractBackup(parts, catalog, { repository, record, directory, tablespaces, manifestFile, isStartable: true, onBytes }, context);
+  await extractBackup(
+    parts,
+    catalog,
+    { repository, record, directory, tablespaces, manifestFile, lockFile, isStartable: true, onBytes },
+    context,
+  );
   await linkTablespaces(directory, tablespaces);
-  await verifyCopy(parts, { directory, manifestFile, postgresMajor, label, isControlAside: false }, context);
+  await verifyCopy(parts, { directory, manifestFile, lockFile, postgresMajor, label, isControlAside: false }, context);
   return { label, directory, tablespaces };
 }
 
@@ -78,7 +87,6 @@ async function moveInto(dataDirectory: string, combined: string, manifestFile: s
 
 /** The work directory may lie on another file system. */
 async function copyAway(from: string, to: string): Promise<void> {
-  const { copyFile } = await import('node:fs/promises');
   await copyFile(from, to);
   await rm(from);
 }

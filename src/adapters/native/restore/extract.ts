@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
@@ -29,6 +29,8 @@ export interface ExtractRequest {
   readonly directory: string;
   /** Of every tablespace of the backup: empty directories of that owner. */
   readonly tablespaces: readonly PlacedTablespace[];
+  /** Of the restore that this is a part of. */
+  readonly lockFile: string;
   /** The backup's manifest goes there. */
   readonly manifestFile: string;
   /** Whether pg_control comes under its own name, so that a server could start. */
@@ -58,7 +60,12 @@ export async function extractBackup(
   };
   await writeManifest(parts, request.manifestFile, contentOf(manifestName(sums, record), context));
   await allOrNone(record.archives, ARCHIVES_AT_ONCE, context, (archive, inner) =>
-    extractArchive(parts, { ...placeOf(archive, request), name: archive.name }, contentOf(archive.name, inner), inner),
+    extractArchive(
+      parts,
+      { ...placeOf(archive, request), name: archive.name, lockFile: request.lockFile },
+      contentOf(archive.name, inner),
+      inner,
+    ),
   );
 }
 
@@ -85,7 +92,7 @@ function placeOf({ tablespaceOid, name }: RecordedArchive, { directory, tablespa
 /** Modes are kept, since a cluster may let its group read; the owner is who runs tar. */
 async function extractArchive(
   parts: NativeParts,
-  { name, directory, transform }: ArchivePlace & { readonly name: string },
+  { name, directory, transform, lockFile }: ArchivePlace & { readonly name: string; readonly lockFile: string },
   content: AsyncIterable<Uint8Array>,
   context: OperationContext,
 ): Promise<void> {
@@ -98,7 +105,11 @@ async function extractArchive(
     '--no-same-owner',
     '--touch',
   ];
-  const { exitCode, stderrTail } = await runAsOwner(parts, { file: 'tar', argv: [...argv, ...transform], inputStream: content }, context);
+  const { exitCode, stderrTail } = await runAsOwner(
+    parts,
+    { file: 'tar', argv: [...argv, ...transform], inputStream: content, lockFile },
+    context,
+  );
   if (exitCode === 0) return;
   throw new SpokeError(
     'TOOL_FAILED',
@@ -114,12 +125,4 @@ async function writeManifest({ settings: { user } }: NativeParts, path: string, 
   const file = await open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   if (user !== undefined && process.geteuid?.() === 0) await file.chown(user.uid, user.gid);
   await pipeline(content, file.createWriteStream());
-}
-
-/** For the places that hold a chain until it is one directory. */
-export async function makeOwnDirectory({ settings: { user } }: Pick<NativeParts, 'settings'>, path: string): Promise<void> {
-  await mkdir(path, { mode: 0o700 });
-  if (user === undefined || process.geteuid?.() !== 0) return;
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  await directory.chown(user.uid, user.gid).finally(() => directory.close());
 }

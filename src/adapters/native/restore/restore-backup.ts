@@ -14,6 +14,7 @@ import { countingProgress } from './progress.ts';
 import { writeRecoveryFiles } from './recovery-files.ts';
 import { linkTablespaces, requireMapped, rewriteTablespaceMap } from './tablespaces.ts';
 import { verifyCopy } from './verify-copy.ts';
+import { lockFileOf, manifestFileOf } from './work-files.ts';
 import { syncDirectory } from './write-owned.ts';
 
 /**
@@ -27,36 +28,36 @@ export async function restoreBackup(
   restoreCommand: string,
   context: OperationContext,
 ): Promise<void> {
-  const { dataDirectory, workDirectory, tablespaceMap, repository, label } = request;
+  const { dataDirectory, tablespaceMap, repository, label } = request;
+  const [manifestFile, lockFile] = [manifestFileOf(request), lockFileOf(request)];
   const record = await catalog.readRecord(repository, label, context.signal);
   const { postgresMajor } = record;
   requireMapped(record, tablespaceMap);
   await emptyDirectories(parts, request, postgresMajor, context);
-  const manifestFile = join(workDirectory, 'backup_manifest');
   await rm(manifestFile, { force: true });
-  await extract(parts, catalog, { request, record, manifestFile }, context);
+  await extract(parts, catalog, { request, record }, context);
   await linkTablespaces(dataDirectory, tablespaceMap);
   context.onProgress?.({ phase: 'verify' });
-  await verifyCopy(parts, { directory: dataDirectory, manifestFile, postgresMajor, label, isControlAside: true }, context);
+  await verifyCopy(parts, { directory: dataDirectory, manifestFile, lockFile, postgresMajor, label, isControlAside: true }, context);
   await rewriteTablespaceMap(parts, dataDirectory, tablespaceMap);
   await writeRecoveryFiles(parts, request, restoreCommand);
   context.onProgress?.({ phase: 'sync' });
-  await makeDurable(parts, dataDirectory, postgresMajor, context);
+  await makeDurable(parts, request, postgresMajor, context);
   await putControlFileInPlace(dataDirectory);
 }
 
 interface Extraction {
   readonly request: RestoreRequest;
   readonly record: BackupRecord;
-  readonly manifestFile: string;
 }
 
 /** A full backup as it is; of a chain what its last member stands for. */
 async function extract(parts: NativeParts, catalog: NativeCatalog, extraction: Extraction, context: OperationContext): Promise<void> {
-  const { request, record, manifestFile } = extraction;
+  const { request, record } = extraction;
   const { repository, dataDirectory, tablespaceMap } = request;
   const onBytes = countingProgress('copy', await storedBytes(parts, extraction, context), context);
-  const common = { repository, record, tablespaces: tablespaceMap, manifestFile, onBytes };
+  const files = { manifestFile: manifestFileOf(request), lockFile: lockFileOf(request) };
+  const common = { ...files, repository, record, tablespaces: tablespaceMap, onBytes };
   if (record.references.length === 0)
     await extractBackup(parts, catalog, { ...common, directory: dataDirectory, isStartable: false }, context);
   else await extractChain(parts, catalog, { ...common, dataDirectory }, context);
@@ -75,9 +76,9 @@ function isAboutBackup(key: string): boolean {
 }
 
 /** PostgreSQL's own way, tablespaces included: all files are told to be written out before the first is waited for. */
-async function makeDurable(parts: NativeParts, dataDirectory: string, postgresMajor: number, context: OperationContext): Promise<void> {
+async function makeDurable(parts: NativeParts, request: RestoreRequest, postgresMajor: number, context: OperationContext): Promise<void> {
   const file = await postgresProgram(parts, 'initdb', postgresMajor);
-  await runToSuccess(parts, { file, argv: ['--sync-only', '--pgdata', dataDirectory] }, context);
+  await runToSuccess(parts, { file, argv: ['--sync-only', '--pgdata', request.dataDirectory], lockFile: lockFileOf(request) }, context);
 }
 
 async function putControlFileInPlace(dataDirectory: string): Promise<void> {

@@ -7,6 +7,7 @@ import { firstLine, postgresProgram, runAsOwner } from './programs.ts';
 export interface VerifyCopyRequest {
   readonly directory: string;
   readonly manifestFile: string;
+  readonly lockFile: string;
   readonly postgresMajor: number;
   /** Of what, for people. */
   readonly label: string;
@@ -19,11 +20,11 @@ export interface VerifyCopyRequest {
  * the backup. Throws BACKUP_DAMAGED.
  */
 export async function verifyCopy(parts: NativeParts, request: VerifyCopyRequest, context: OperationContext): Promise<void> {
-  const { directory, manifestFile, postgresMajor, label, isControlAside } = request;
+  const { directory, manifestFile, postgresMajor, label, isControlAside, lockFile } = request;
   const ignored = isControlAside ? [CONTROL_FILE, CONTROL_FILE_ASIDE].map((path) => `--ignore=${path}`) : [];
   const file = await postgresProgram(parts, 'pg_verifybackup', postgresMajor);
   const argv = ['--no-parse-wal', '--exit-on-error', `--manifest-path=${manifestFile}`, ...ignored, directory];
-  const { exitCode, stdout, stderrTail } = await runAsOwner(parts, { file, argv }, context);
+  const { exitCode, stdout, stderrTail } = await runAsOwner(parts, { file, argv, lockFile }, context);
   if (exitCode === 0) return;
   const said = firstLine(`${stderrTail}\n${stdout}`, /error: /) ?? `pg_verifybackup ended with exit code ${exitCode}`;
   throw new SpokeError('BACKUP_DAMAGED', `backup ${label} is damaged: ${said.replace(/^.*?error: /, '')}`, {

@@ -39,6 +39,12 @@ describe('a server that died because its restore_command failed', () => {
     });
   });
 
+  it('is told apart by the words of spoke-wal-get as well', () => {
+    const said = (word: string) => judged(`spoke-wal-get: ERROR: [${word}]: 000000010000000000000009: what and why\n${DIED}`);
+    expect(said('damaged')).toMatchObject({ code: 'BACKUP_DAMAGED', message: expect.stringMatching(/000000010000000000000009: what and why$/) });
+    for (const word of ['unavailable', 'no-key', 'cannot-write']) expect(said(word)).toMatchObject({ code: 'REPOSITORY_UNAVAILABLE' });
+  });
+
   it('is the fault of the WAL where PostgreSQL was given something of another size', () => {
     const size =
       '2026-11-25 01:40:44.480 UTC [18909] FATAL:  archive file "000000010000000000000009" has wrong size: 16767877 instead of 16777216\n';

@@ -127,6 +127,14 @@ describe('the log of a recovery', () => {
     });
   });
 
+  it('recognizes what spoke-wal-get says of a file that it cannot bring', () => {
+    const damaged = 'spoke-wal-get: ERROR: [damaged]: 000000010000000000000009: /r/wal/x.zst is damaged: Restored data does not match checksum\n';
+    expect(readRecoveryLog(ENDED_TOO_EARLY + damaged).fetchError).toBe(
+      'ERROR: [damaged]: 000000010000000000000009: /r/wal/x.zst is damaged: Restored data does not match checksum',
+    );
+    expect(readRecoveryLog('spoke-wal-get: ERROR: [no-key]: 00000002.history: it is encrypted\n').fetchError).toMatch(/^ERROR: \[no-key\]/);
+  });
+
   it('is understood with any log_line_prefix, and as PostgreSQL 13 and 14 word it', () => {
     const text = `LOG:  redo done at 0/3000270
 prefix with spaces LOG:  last completed transaction was at log time 2026-11-22 22:03:55.656581+00

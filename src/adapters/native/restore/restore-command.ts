@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
+import type { NativeSettings } from '../settings.ts';
+import { confFileOf } from '../wal/places.ts';
+import { shellWord } from '../wal/shell-word.ts';
+
+type Settings = Pick<NativeSettings, 'directory' | 'programDirectory' | 'repositories'>;
+
+/**
+ * From the repository that was chosen alone, so that its window is what counts. spoke-wal-get exits with 1 for "not in the archive" and with more
+ * for trouble, which PostgreSQL would take for the end of the archive all the same unless it is above 125: then recovery stops instead of
+ * ending early (RestoreArchivedFile, xlogarchive.c).
+ */
+export function restoreCommand(settings: Settings, repository: RepositoryName): string {
+  return `${walGet(settings, repository, [])}; code=$?; test $code -le 1 || code=200; exit $code`;
+}
+
+/** The same while the server is beside: what was fetched ahead is asked for first. */
+export function replayRestoreCommand(settings: Settings, repository: RepositoryName, replayPlace: string): string {
+  return `${walGet(settings, repository, ['-a', replayPlace])}; code=$?; test $code -le 1 || code=200; exit $code`;
+}
+
+function walGet(settings: Settings, repository: RepositoryName, options: readonly string[]): string {
+  const argv = [join(settings.programDirectory, 'spoke-wal-get'), '-c', confFileOf(settings), '-r', repository, ...options];
+  return `${argv.map(shellWord).join(' ')} %f "%p"`;
+}
