@@ -1,4 +1,4 @@
-import { chown, mkdir } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
@@ -7,6 +7,7 @@ import { translating } from './file-error.ts';
 import type { NativeParts } from './parts.ts';
 
 const CONFLICT = 75;
+const HELD = 'held\n';
 /** What a killed backup has started is gone within this; a living one holds the lock for longer. */
 const PATIENCE_MS = 45_000;
 const PAUSE_MS = 1_000;
@@ -43,14 +44,15 @@ export async function whileLocked<T>(parts: LockParts, context: OperationContext
 async function takeLock(parts: LockParts, signal: AbortSignal): Promise<{ release(): Promise<void> } | undefined> {
   const path = lockFileOf(parts);
   await makeOwnDirectory(parts, parts.settings.directory);
+  await translating(`write ${path}`, () => writeFile(path, HELD, { mode: 0o600 }));
   const taken = Promise.withResolvers<boolean>();
-  const released = Promise.withResolvers<void>();
+  const releasing = new AbortController();
   const holding = parts.runner.run({
     file: 'flock',
-    argv: ['--nonblock', '--conflict-exit-code', String(CONFLICT), path, 'cat'],
-    inputStream: heldUntil(released.promise),
-    onLine: () => taken.resolve(true),
-    signal: new AbortController().signal,
+    // Shows what the file holds as soon as the lock is held, and then waits for more for ever.
+    argv: ['--nonblock', '--conflict-exit-code', String(CONFLICT), path, 'tail', '--follow', '--lines=1', path],
+    onLine: (_line, stream) => stream === 'stdout' && taken.resolve(true),
+    signal: releasing.signal,
     timeoutMs: LONGEST_MS,
   });
   const ended = holding.then(
@@ -61,22 +63,13 @@ async function takeLock(parts: LockParts, signal: AbortSignal): Promise<{ releas
     (thrown: unknown) => taken.reject(asSpokeError(thrown)),
   );
   const release = async () => {
-    released.resolve();
+    releasing.abort();
     await ended;
   };
-  if (!(await taken.promise)) {
-    await release();
-    return undefined;
-  }
+  if (!(await taken.promise)) return undefined;
   if (signal.aborted) await release();
   throwIfCancelled(signal);
   return { release };
-}
-
-/** One line, which `cat` shows as soon as the lock is held; its end is the end of the lock. */
-async function* heldUntil(released: Promise<void>): AsyncGenerator<Uint8Array> {
-  yield Buffer.from('held\n');
-  await released;
 }
 
 function lockFileOf({ settings }: LockParts): string {
