@@ -26,6 +26,11 @@ export async function labConfigText(lab: LabDescription, layout: LabLayout, pgba
   return comment + stringify({ stateDirectory: lab.stateDirectory, clusters: { [LAB_CLUSTER]: cluster } }, { lineWidth: 0 });
 }
 
+/** With what else its kind needs. */
+interface NamedRepository extends Readonly<Record<string, unknown>> {
+  readonly name: string;
+}
+
 /** Of both engines in one place each: they keep to folders of their own. */
 function repositoriesOf(lab: LabDescription, layout: LabLayout): readonly object[] {
   const own = [{ name: 'local', kind: 'local', path: layout.repository }, ...s3Repository(lab)];
@@ -33,7 +38,7 @@ function repositoriesOf(lab: LabDescription, layout: LabLayout): readonly object
   return [...own, ...own.map((repository) => ({ ...repository, name: `native-${repository.name}`, engine: 'native' }))];
 }
 
-function s3Repository(lab: LabDescription): readonly (object & { readonly name: string })[] {
+function s3Repository(lab: LabDescription): readonly NamedRepository[] {
   const { s3 } = lab;
   if (s3 === undefined) return [];
   const { hostname, port } = new URL(s3.endpoint);

@@ -57,6 +57,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
         () => createRepositories(world.repositories.slice(0, 1)),
       ),
     checkArchiving: () => process.change('check archiving', () => checkArchiving(world)),
+    awaitArchived: () => Promise.resolve(),
     shipsWal: false,
     shipWal: () => Promise.resolve(),
     takeBackup: (request) =>
