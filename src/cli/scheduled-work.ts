@@ -11,6 +11,7 @@ import type { CommandContext } from './command-context.ts';
 import { backupResultToJson, renderBackupResult, takeBackups } from './commands/backup.ts';
 import { expireIn, planExpireIn } from './commands/expire.ts';
 import { planVerify, verifyRepositories } from './commands/verify.ts';
+import { enginesOf } from './render/backups.ts';
 import { renderExpiry } from './render/expire.ts';
 import { planToJson, renderPlan } from './render/plan.ts';
 import { newRunHeader, type Session } from './session.ts';
@@ -53,7 +54,12 @@ async function runScheduledBackup(work: ScheduledWork, session: Session, context
   const intent = backupIntent(work, session);
   const header = newRunHeader(session, 'backup', intent, context.version, session.newRunId('backup'), work.trigger);
   const result = await takeBackups(header, session, context);
-  return { document: backupResultToJson(result), text: renderBackupResult(result), isPartial: result.failures.length > 0 };
+  const engineOf = enginesOf(session.cluster);
+  return {
+    document: backupResultToJson(result, engineOf),
+    text: renderBackupResult(result, engineOf),
+    isPartial: result.failures.length > 0,
+  };
 }
 
 function backupIntent({ schedule, repositories }: ScheduledWork, session: Session): BackupIntent {
