@@ -3,7 +3,7 @@ import { type EngineOfRepositories, engineByRepository } from './adapters/engine
 import type { NativeRepository, NativeSettings } from './adapters/native/settings.ts';
 import { createPgbackrestEngine } from './adapters/pgbackrest/adapter.ts';
 import type { PgbackrestSettings, RepositorySettings } from './adapters/pgbackrest/settings.ts';
-import { openBlobStoreOf, withoutUndefined } from './composition-stores.ts';
+import { openBlobStoreOf, s3AccessOf, withoutUndefined } from './composition-stores.ts';
 import type { ClusterConfig, Configuration, EngineName, NodeConfig, RepositoryConfig } from './config/model.ts';
 import { resolveSecret, type SecretContext } from './config/resolve-secret.ts';
 import type { SecretReference } from './config/secrets.ts';
@@ -134,7 +134,7 @@ function nativeRepository(repository: RepositoryConfig, { cluster, secrets, user
   let opened: Promise<BlobStore> | undefined;
   return {
     ...{ name, kind, retentionDays: retention.days },
-    ...(repository.kind === 'local' ? { directory: join(repository.path, root) } : {}),
+    ...(repository.kind === 'local' ? { directory: join(repository.path, root) } : { access: () => s3AccessOf(repository, root, secrets) }),
     open: () => (opened ??= openBlobStoreOf(repository, root, secrets, user)),
   };
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { S3Client } from './adapters/s3/client.ts';
+import type { ObjectStoreConnection, S3Client } from './adapters/s3/client.ts';
+import type { S3Access } from './composition-wal.ts';
 import type { ClusterConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
 import { resolveSecret, type SecretContext } from './config/resolve-secret.ts';
 import type { SecretReference } from './config/secrets.ts';
@@ -56,23 +57,27 @@ export async function openS3(
   limits: { readonly timeoutMs?: number; readonly attempts?: number } = {},
 ): Promise<S3Client> {
   const { openS3Client } = await import('./adapters/s3/client.ts');
+  return openS3Client({ ...limits, ...(await connectionOf(repository, secrets)) });
+}
+
+/** How the objects of a repository are reached by a program that has no configuration. Secret. Throws SECRET_UNAVAILABLE. */
+export async function s3AccessOf(repository: S3RepositoryConfig, root: string, secrets: SecretContext): Promise<S3Access> {
+  const connection = { ...(await connectionOf(repository, secrets)), attempts: PATIENT_ATTEMPTS };
+  return { connection, prefix: `${repository.pathPrefix}/${root}` };
+}
+
+async function connectionOf(repository: S3RepositoryConfig, secrets: SecretContext): Promise<ObjectStoreConnection> {
   const { endpoint, port, region, bucket, uriStyle, verifyTls, checksums, caFile } = repository;
   const read = async (reference: SecretReference | undefined) => (reference === undefined ? undefined : resolveSecret(reference, secrets));
-  return openS3Client({
-    ...limits,
-    endpoint: `https://${endpoint}:${port ?? 443}`,
-    region,
-    bucket,
-    uriStyle,
-    verifyTls,
-    checksums,
+  return {
+    ...{ endpoint: `https://${endpoint}:${port ?? 443}`, region, bucket, uriStyle, verifyTls, checksums },
     ...withoutUndefined({
       caFile,
       accessKey: await read(repository.accessKey),
       secretKey: await read(repository.secretKey),
       sessionToken: await read(repository.sessionToken),
     }),
-  });
+  };
 }
 
 /** exactOptionalPropertyTypes: what is not there is left out. */

@@ -44,7 +44,7 @@ export function buildProgram(context: CommandContext, first?: string): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES);
-  const only = COMMANDS.get(first ?? '');
+  const only = first === 'wal-get' ? addWalGet : COMMANDS.get(first ?? '');
   for (const add of only === undefined ? COMMANDS.values() : [only]) add(program, context);
   if (only === undefined) addCompletion(program, context);
   for (const command of allCommands(program))
@@ -320,6 +320,15 @@ function addLab(program: Command, context: CommandContext): void {
     .argument('<command...>')
     .passThroughOptions()
     .action(async (command, options) => (await import('./commands/lab.ts')).labExecCommand(command, options, context));
+}
+
+/** Nothing for people: what bin/spoke-wal-get starts for a repository that is not on this machine. */
+function addWalGet(program: Command, context: CommandContext): void {
+  program
+    .command('wal-get <access> <repository> <name> <path>')
+    .action(async (access, repository, name, path) =>
+      (await import('./commands/wal-get.ts')).walGetCommand({ access, repository, name, path }, context),
+    );
 }
 
 function addCompletion(program: Command, context: CommandContext): void {

@@ -41,6 +41,11 @@ export interface NativeRepository {
   readonly retentionDays: number;
   /** The directory of a local repository's objects: the root of its blob store. */
   readonly directory?: string;
+  /**
+   * Of one that is not on this machine: what a program needs to open it that has no configuration, as plain data. Secret. Throws
+   * SECRET_UNAVAILABLE.
+   */
+  access?(): Promise<object>;
   /** Opened when it is first asked for; the caller does not close it. */
   open(): Promise<BlobStore>;
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { HeldWal, PushError } from '../../../domain/health/archive-facts.ts';
-import type { CommandPreview } from '../../../ports/backup-engine.ts';
 import type { ArchivedSegmentRequest, CommandPreview } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';

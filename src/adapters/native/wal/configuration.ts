@@ -6,19 +6,21 @@ import type { OperationContext } from '../../../ports/operation.ts';
 import { translating } from '../file-error.ts';
 import { makeOwnDirectory } from '../lock.ts';
 import { asUser, type NativeParts } from '../parts.ts';
+import { accessText } from './access-text.ts';
 import { configurationText, recipientsText } from './configuration-text.ts';
 import { replaceFile } from './own-files.ts';
-import { confFileOf, destinationsOf, errorsOf, failedOf, homeOf, recipientsFileOf, sumsOf, todoOf } from './places.ts';
+import { accessFileOf, confFileOf, destinationsOf, errorsOf, failedOf, homeOf, recipientsFileOf, sumsOf, todoOf } from './places.ts';
 
 const FILE_MODE = 0o644;
+const SECRET_FILE_MODE = 0o600;
 const PROBE_TIMEOUT_MS = 10_000;
 
 /** Whether the files hold what we would write, and whoever runs PostgreSQL can read them. */
 export async function isConfigurationCurrent({ settings }: Pick<NativeParts, 'settings'>): Promise<boolean> {
   try {
-    for (const [path, text] of filesOf(settings)) {
+    for (const [path, text, fileMode] of await filesOf(settings)) {
       const { mode } = await lstat(path);
-      if ((mode & 0o777) !== FILE_MODE || (await readFile(path, 'utf8')) !== text) return false;
+      if ((mode & 0o777) !== fileMode || (await readFile(path, 'utf8')) !== text) return false;
     }
     for (const directory of directoriesOf(settings)) if (!(await lstat(directory)).isDirectory()) return false;
     return true;
@@ -34,7 +36,8 @@ export async function isConfigurationCurrent({ settings }: Pick<NativeParts, 'se
 export async function writeConfiguration(parts: NativeParts): Promise<void> {
   const { settings } = parts;
   for (const directory of directoriesOf(settings)) await makeOwnDirectory(parts, directory);
-  for (const [path, text] of filesOf(settings)) await translating(`write ${path}`, () => replaceFile(path, text, settings.user));
+  for (const [path, text, mode] of await filesOf(settings))
+    await translating(`write ${path}`, () => replaceFile(path, text, settings.user, mode));
   await assertReadable(parts);
 }
 
@@ -55,9 +58,17 @@ export async function adoptCluster({ settings }: NativeParts, context: Operation
   }
 }
 
-function filesOf(settings: NativeParts['settings']): readonly (readonly [path: string, text: string])[] {
-  const recipients = settings.encryption === undefined ? [] : [[recipientsFileOf(settings), recipientsText(settings)] as const];
-  return [...recipients, [confFileOf(settings), configurationText(settings)]];
+type OwnFile = readonly [path: string, text: string, mode: number];
+
+async function filesOf(settings: NativeParts['settings']): Promise<readonly OwnFile[]> {
+  const recipients: readonly OwnFile[] =
+    settings.encryption === undefined ? [] : [[recipientsFileOf(settings), recipientsText(settings), FILE_MODE]];
+  const access = await accessText(settings);
+  return [
+    ...recipients,
+    ...(access === undefined ? [] : [[accessFileOf(settings), access, SECRET_FILE_MODE] as const]),
+    [confFileOf(settings), configurationText(settings), FILE_MODE],
+  ];
 }
 
 function directoriesOf(settings: NativeParts['settings']): readonly string[] {

@@ -30,6 +30,11 @@ export function confFileOf({ directory }: PlaceSettings): string {
   return join(directory, 'wal.conf');
 }
 
+/** How repositories are reached that are not on this machine; beside the other, where spoke-wal-get looks for it. Secret. */
+export function accessFileOf({ directory }: PlaceSettings): string {
+  return join(directory, 'access.json');
+}
+
 /** The public keys that age encrypts for, one a line. */
 export function recipientsFileOf({ directory }: PlaceSettings): string {
   return join(directory, 'recipients');
