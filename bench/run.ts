@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { archiveComparisons } from './archive.ts';
 import { compare, type Comparison, type Measured } from './compare.ts';
 import { withDaemonComparisons } from './daemon.ts';
 import { retentionComparison } from './retention.ts';
@@ -27,7 +28,7 @@ interface Options {
   readonly repetitions: number;
 }
 
-/** `npm run bench -- [--only backup,restore,version,backups,retention,daemon-memory,daemon-idle-cpu,daemon-growth-cpu,daemon-growth-memory] [--scale 100] [--repetitions 7]` */
+/** `npm run bench -- [--only backup,restore,version,backups,retention,daemon-memory,daemon-idle-cpu,daemon-growth-cpu,daemon-growth-memory,archive-random-cp,…] [--scale 100] [--repetitions 7]` */
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   const lab = JSON.parse((await run(cli, ['lab', 'up', '--nodes', '1', '--no-s3', '--json'])).stdout) as Lab;
@@ -55,9 +56,39 @@ async function measureAll(lab: Lab, { only, scale, repetitions }: Options): Prom
   await measure('version', 41, async () => versionComparison());
   await measure('backups', 25, () => backupsComparison(lab));
   if (only.length === 0 || only.includes('backup') || only.includes('restore')) await fill(lab, scale);
+  if (only.length === 0 || only.some((name) => name.startsWith('archive'))) await measureArchive(lab, repetitions, measure);
   await measure('backup', 3 * repetitions, async () => backupComparison(lab));
   await measure('restore', repetitions, () => restoreComparison(lab));
   return measured;
+}
+
+async function measureArchive(
+  lab: Lab,
+  repetitions: number,
+  measure: (name: string, times: number, make: () => Promise<Comparison>) => Promise<void>,
+): Promise<void> {
+  const { dataDirectory, port, socketDirectory } = lab.primary;
+  const own = (await psql(lab, 'SHOW archive_command')).trim();
+  const comparisons = await archiveComparisons({
+    ...{ directory: lab.directory, dataDirectory, osUser: lab.osUser },
+    connection: [`pg1-port=${port}`, `pg1-socket-path=${socketDirectory}`],
+    asOwner: (file, argv) => asOwner(lab, file, argv),
+    psql: (statement) => psql(lab, statement),
+    pgbench: async (transactions) => {
+      const pgbench = join(lab.postgresqlBinDirectory, 'pgbench');
+      const connected = [...connection(lab), 'postgres'];
+      if ((await psql(lab, "SELECT to_regclass('pgbench_accounts') IS NULL")).trim() === 't')
+        await asOwner(lab, pgbench, ['-i', '-q', '-s', '20', ...connected]);
+      await asOwner(lab, pgbench, ['-n', '-c', '4', '-t', String(Math.ceil(transactions / 4)), ...connected]);
+    },
+  });
+  for (const comparison of comparisons) {
+    const { name } = comparison;
+    const isBlock = name.endsWith('p99') || name === 'archive-backlog';
+    await measure(name, isBlock ? repetitions : 12 * repetitions, async () => comparison);
+  }
+  await psql(lab, `ALTER SYSTEM SET archive_command = '${own.replaceAll("'", "''")}'`);
+  await psql(lab, 'SELECT pg_reload_conf()');
 }
 
 function versionComparison(): Comparison {

@@ -1,6 +1,6 @@
 import type { BackupDetail, BackupLabel, BackupType, RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../domain/catalog/repository-snapshot.ts';
-import type { PushError } from '../domain/health/archive-facts.ts';
+import type { HeldWal, PushError } from '../domain/health/archive-facts.ts';
 import type { RecoveryTarget, TargetTimeline } from '../domain/recovery/target.ts';
 import type { OwnExpiry } from '../domain/retention/policy.ts';
 import type { OperationContext } from './operation.ts';
@@ -111,6 +111,8 @@ export interface BackupCatalogReader {
    * on this machine.
    */
   readPushErrors(): Promise<readonly PushError[]>;
+  /** What archive_command has acknowledged and shipWal has still to bring on. Empty where an engine acknowledges only what every repository has. */
+  readHeldWal(): Promise<readonly HeldWal[]>;
   /** Whether the engine's own configuration on disk is what writeConfiguration would write. */
   isConfigurationCurrent(): Promise<boolean>;
   /**

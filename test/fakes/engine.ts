@@ -17,6 +17,7 @@ export function fakeCatalogReader(process: FakeProcess): BackupCatalogReader {
     readVersion: () => process.read(() => ({ name: 'pgbackrest', version: '2.45' })),
     readRepository: (name, options) => process.read(() => repositoryNamed(world, name).snapshot(world.now(), options)),
     readPushErrors: () => process.read(() => []),
+    readHeldWal: () => process.read(() => []),
     isConfigurationCurrent: () => process.read(() => world.configurationIsCurrent),
     readOwnExpiry: (name) => process.read(() => repositoryNamed(world, name).ownExpiry(world.now())),
     readBackupDetail: (name, label) =>

@@ -27,6 +27,7 @@ function readerOf(engines: readonly EngineOfRepositories[]): BackupCatalogReader
     readVersion: (repository, context) => of(repository).readVersion(repository, context),
     readRepository: (repository, options, context) => of(repository).readRepository(repository, options, context),
     readPushErrors: async () => (await Promise.all(engines.map(({ reader }) => reader.readPushErrors()))).flat(),
+    readHeldWal: async () => (await Promise.all(engines.map(({ reader }) => reader.readHeldWal()))).flat(),
     isConfigurationCurrent: async () => (await Promise.all(engines.map(({ reader }) => reader.isConfigurationCurrent()))).every(Boolean),
     readOwnExpiry: (repository, context) => of(repository).readOwnExpiry(repository, context),
     readBackupDetail: (repository, label, context) => of(repository).readBackupDetail(repository, label, context),

@@ -31,9 +31,8 @@ export function createFileBlobStore({ directory, owner }: FileBlobStoreOptions):
     list: (prefix, signal) => guarded(`list ${place}`, signal, () => unlessNoDirectory(root, listObjects(root, prefix, signal))),
     listFolders: (prefix, signal) => guarded(`list ${place}`, signal, () => unlessNoDirectory(root, listFolders(root, prefix, signal))),
     read: (key, signal) => guarded(`read ${key} in ${place}`, signal, () => unlessNoDirectory(root, readWhole(pathOf(key), signal))),
-    openRead: (key, signal) => guarded(`read ${key} in ${place}`, signal, () =>
-        unlessNoDirectory(root, openPieces(pathOf(key), `${key} in ${place}`, signal)),
-      ),
+    openRead: (key, signal) =>
+      guarded(`read ${key} in ${place}`, signal, () => unlessNoDirectory(root, openPieces(pathOf(key), `${key} in ${place}`, signal))),
     write: (key, bytes, signal) => writeStream(key, oneChunk(bytes), signal),
     writeStream,
     delete: (keys, signal) => guarded(`remove objects of ${place}`, signal, () => removeObjects(root, keys.map(pathOf), signal)),

@@ -13,10 +13,10 @@ export function createNativeEngine(parts: NativeParts): { readonly reader: Backu
   const catalog = createCatalog(parts);
   const recent = createRecentReads(parts.clock);
   const archiving = createArchiving(parts);
-  const { isConfigurationCurrent, readPushErrors, awaitWal, adoptCluster, ...archives } = archiving;
+  const { isConfigurationCurrent, readPushErrors, readHeldWal, awaitWal, adoptCluster, ...archives } = archiving;
   const backups = createBackups(parts, catalog, { awaitWal }, recent);
   return {
-    reader: { ...createNativeReader(parts, catalog, recent), isConfigurationCurrent, readPushErrors },
+    reader: { ...createNativeReader(parts, catalog, recent), isConfigurationCurrent, readPushErrors, readHeldWal },
     engine: {
       ...archives,
       ...createRestores(parts, catalog, archiving),

@@ -67,6 +67,7 @@ function createReader(parts: PgbackrestParts, recent: RecentReads): BackupCatalo
     },
     isConfigurationCurrent: () => isConfigurationFileCurrent(settings),
     readPushErrors: () => readPushErrors(settings),
+    readHeldWal: () => Promise.resolve([]),
   };
 }
 

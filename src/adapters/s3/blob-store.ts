@@ -76,5 +76,7 @@ async function removeObjects(s3: S3Client, keys: readonly string[], signal: Abor
 }
 
 async function removeObject({ sdk, bucket, guarded }: S3Client, key: string, signal: AbortSignal): Promise<void> {
-  await guarded(signal, (client, options) => unlessMissing(client.send(new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key }), options)));
+  await guarded(signal, (client, options) =>
+    unlessMissing(client.send(new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key }), options)),
+  );
 }

@@ -126,12 +126,20 @@ function uploadOf(s3: S3Client, key: string, signal: AbortSignal, onFailure: (th
   async function begin(): Promise<string> {
     const request = { ...object, Metadata: { [MARK]: mark }, ...(s3.checksums === 'auto' && { ChecksumAlgorithm: 'CRC32' as const }) };
     const { UploadId } = await s3.guarded(signal, (client, options) => client.send(new sdk.CreateMultipartUploadCommand(request), options));
-    if (UploadId === undefined) throw new SpokeError('REPOSITORY_UNAVAILABLE', `${s3.place} began an upload of ${key} and gave it no name.`);
+    if (UploadId === undefined)
+      throw new SpokeError('REPOSITORY_UNAVAILABLE', `${s3.place} began an upload of ${key} and gave it no name.`);
     return UploadId;
   }
 
   async function sendPart({ number, bytes }: Part): Promise<void> {
-    const request = { ...object, UploadId: uploadId, PartNumber: number, Body: bytes, ContentLength: bytes.length, ...checksumOf(s3, bytes) };
+    const request = {
+      ...object,
+      UploadId: uploadId,
+      PartNumber: number,
+      Body: bytes,
+      ContentLength: bytes.length,
+      ...checksumOf(s3, bytes),
+    };
     const { ETag, ChecksumCRC32 } = await s3.guarded(signal, (client, options) =>
       client.send(new sdk.UploadPartCommand(request), { ...options, ...s3.transfer }),
     );

@@ -73,7 +73,7 @@ export function partMissing(
     lost.push(...parts.gone);
     pending.push(...parts.waiting);
   }
-  return { lost, pending: pending.toSorted((left, right) => comparePieces(left, right)) };
+  return { lost, pending: inOrder(pending) };
 }
 
 /** The last acknowledged segment of a piece; before its first where none is. */
@@ -147,6 +147,10 @@ function positionOf(file: string | undefined, segmentSizeBytes: number): Segment
 function compare(left: SegmentPosition, right: SegmentPosition): number {
   if (left.timeline !== right.timeline) return left.timeline - right.timeline;
   return left.segmentNumber < right.segmentNumber ? -1 : left.segmentNumber > right.segmentNumber ? 1 : 0;
+}
+
+export function inOrder(pieces: readonly WalPathPiece[]): readonly WalPathPiece[] {
+  return pieces.toSorted((left, right) => comparePieces(left, right));
 }
 
 function comparePieces(left: WalPathPiece, right: WalPathPiece): number {

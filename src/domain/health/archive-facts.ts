@@ -74,6 +74,14 @@ export interface PushError {
   readonly message: string;
 }
 
+/** WAL that the engine has acknowledged and brings on to a repository by itself; meanwhile it is durable elsewhere. */
+export interface HeldWal {
+  readonly repository: RepositoryName;
+  readonly queue: ArchiveQueue;
+  /** The repository that it is brought from; absent where that is a place of the engine's own. */
+  readonly from?: RepositoryName;
+}
+
 /** Everything by which the archive of one cluster is judged. */
 export interface ArchiveFacts {
   readonly now: Instant;
@@ -86,6 +94,8 @@ export interface ArchiveFacts {
   /** Ancestries that were found elsewhere than in a repository: in pg_wal. */
   readonly histories: readonly TimelineHistory[];
   readonly pushErrors: readonly PushError[];
+  /** Read after the primary and before the repositories. Absent where the engine acknowledges only what every repository has. */
+  readonly held?: readonly HeldWal[];
   /** What `setup archiving` would set archive_command to. */
   readonly expectedArchiveCommand?: string;
   readonly rpoSeconds?: number;

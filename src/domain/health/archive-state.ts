@@ -5,9 +5,19 @@ import { classifyWalFile, parseWalSegmentName, segmentStartLsn } from '../postgr
 import { timelineHistoryFileName } from '../postgres/timeline-history.ts';
 import type { WalPathPiece } from '../recovery/timeline-path.ts';
 import { type Instant, secondsBetween } from '../time/instant.ts';
-import { type AcknowledgedWal, acknowledgedWal, archives, firstNameOf, lastNameOf, partMissing, segmentCountOf } from './acknowledged.ts';
+import {
+  type AcknowledgedWal,
+  acknowledgedWal,
+  archives,
+  firstNameOf,
+  inOrder,
+  lastNameOf,
+  partMissing,
+  segmentCountOf,
+} from './acknowledged.ts';
 import type { ArchiveFacts, ArchivingPrimary, PushError } from './archive-facts.ts';
 import { type ArchiveReach, archiveReach, primaryHistory } from './archive-reach.ts';
+import { partHeld, primaryFor } from './held-wal.ts';
 import { waitingTime } from './waiting-time.ts';
 
 /** How the archive of the primary's WAL in one repository is. */
@@ -59,9 +69,19 @@ export function archiveStates(facts: ArchiveFacts): readonly RepositoryArchive[]
   }
   const comparison = { primary, facts, acknowledged: acknowledgedWal(primary, facts) };
   return [
-    ...facts.snapshots.map((snapshot) => ({ repository: snapshot.repository, archive: stateOfRead(snapshot, comparison) })),
-    ...facts.unreadable.map((one) => ({ repository: one.repository, archive: stateOfUnreadable(one, comparison) })),
+    ...facts.snapshots.map((snapshot) => ({
+      repository: snapshot.repository,
+      archive: stateOfRead(snapshot, comparisonOf(snapshot.repository, comparison)),
+    })),
+    ...facts.unreadable.map((one) => ({
+      repository: one.repository,
+      archive: stateOfUnreadable(one, comparisonOf(one.repository, comparison)),
+    })),
   ];
+}
+
+function comparisonOf(repository: RepositoryName, comparison: Comparison): Comparison {
+  return { ...comparison, primary: primaryFor(repository, comparison.primary, comparison.facts) };
 }
 
 function stateOfRead(snapshot: RepositorySnapshot, comparison: Comparison): ArchiveState {
@@ -75,7 +95,7 @@ function stateOfRead(snapshot: RepositorySnapshot, comparison: Comparison): Arch
       lastError: `the repository holds the WAL of another cluster (system identifier ${snapshot.systemIdentifier})`,
     };
   const reach = archiveReach(snapshot, walArchive, primary, primaryHistory(primary, facts), acknowledged);
-  const { lost, pending } = partMissing(reach.missing, primary, acknowledged);
+  const { lost, pending } = partByReason(snapshot.repository, reach.missing, comparison);
   const trouble = troubleOf(snapshot, pending, comparison);
   return (
     gapOf(reach, lost, trouble, comparison) ??
@@ -83,6 +103,13 @@ function stateOfRead(snapshot: RepositorySnapshot, comparison: Comparison): Arch
       ? lagOf(pending, comparison)
       : { ...trouble, ...(pending.length === 0 ? {} : { bytes: bytesFrom(pending, primary) }) })
   );
+}
+
+/** What is missing for good, and what may yet come: from pg_wal, or from where the engine holds it. */
+function partByReason(repository: RepositoryName, missing: readonly WalPathPiece[], { primary, facts, acknowledged }: Comparison) {
+  const { lost, pending } = partMissing(missing, primary, acknowledged);
+  const parts = partHeld(lost, repository, facts);
+  return { lost: parts.lost, pending: inOrder([...parts.held, ...pending]) };
 }
 
 function gapOf(

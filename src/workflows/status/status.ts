@@ -42,13 +42,14 @@ export async function observeStatus(
   context: OperationContext,
 ): Promise<ClusterStatus> {
   const nodes = await observeNodes(cluster, ports, context);
+  const held = await ports.catalog.readHeldWal();
   const [primary, repositories] = await Promise.all([
     observePrimaryWal(nodes, ports, context),
     observeRepositories(cluster, undefined, { walArchive: true }, ports, context),
   ]);
   const pushErrors = await ports.catalog.readPushErrors();
   const now = ports.clock.now();
-  const facts = archiveFacts(cluster, { now, nodes, primary, repositories, pushErrors }, { ...options, samples: [] });
+  const facts = archiveFacts(cluster, { now, nodes, primary, repositories, pushErrors, held }, { ...options, samples: [] });
   return statusOf(nodes, repositories, facts);
 }
 

@@ -40,11 +40,13 @@ export async function observeArchive(
   const nodes = await observeNodes(cluster, ports, context);
   const primary = await observePrimaryWal(nodes, ports, context);
   const limited = { ...context, timeoutMs: Math.min(context.timeoutMs ?? REPOSITORY_TIMEOUT_MS, REPOSITORY_TIMEOUT_MS) };
+  // Before the repositories: what has been brought on meanwhile is in their listings.
+  const held = await ports.catalog.readHeldWal();
   const [repositories, pushErrors] = await Promise.all([
     observeRepositories(cluster, undefined, { walArchive: true, onlySinceNewestBackup: true }, ports, limited),
     ports.catalog.readPushErrors(),
   ]);
-  return archiveFacts(cluster, { nodes, primary, repositories, pushErrors, now: ports.clock.now() }, options);
+  return archiveFacts(cluster, { nodes, primary, repositories, pushErrors, held, now: ports.clock.now() }, options);
 }
 
 /** Undefined where no primary answers, or more than one does. */
@@ -91,12 +93,13 @@ interface Observed {
   readonly primary: PrimaryWal | undefined;
   readonly repositories: RepositoryObservations;
   readonly pushErrors: ArchiveFacts['pushErrors'];
+  readonly held: NonNullable<ArchiveFacts['held']>;
 }
 
 /** Puts what was observed into the domain's words. Pure. */
 export function archiveFacts(
   cluster: ClusterConfig,
-  { now, nodes, primary, repositories, pushErrors }: Observed,
+  { now, nodes, primary, repositories, pushErrors, held }: Observed,
   options: WatchOptions,
 ): ArchiveFacts {
   const { samples, expectedArchiveCommand } = options;
@@ -109,6 +112,7 @@ export function archiveFacts(
     unreadable: repositories.unreadable,
     histories: primary?.histories ?? [],
     pushErrors,
+    ...(held.length === 0 ? {} : { held }),
     ...(expectedArchiveCommand === undefined ? {} : { expectedArchiveCommand }),
     ...(rpoSeconds === undefined ? {} : { rpoSeconds }),
     samples,

@@ -16,7 +16,7 @@ import { type KnownHistories, readWalArchive } from './wal-listing.ts';
 /** The run that took a backup, as an annotation. */
 const RUN_ANNOTATION = 'spoke-run';
 
-type NativeReader = Omit<BackupCatalogReader, 'isConfigurationCurrent' | 'readPushErrors'>;
+type NativeReader = Omit<BackupCatalogReader, 'isConfigurationCurrent' | 'readPushErrors' | 'readHeldWal'>;
 
 interface Reading {
   readonly parts: NativeParts;

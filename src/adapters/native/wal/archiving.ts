@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
-import type { PushError } from '../../../domain/health/archive-facts.ts';
+import type { HeldWal, PushError } from '../../../domain/health/archive-facts.ts';
 import type { CommandPreview } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
@@ -8,6 +8,7 @@ import type { NativeSettings } from '../settings.ts';
 import { awaitWal } from './await-wal.ts';
 import { checkArchiving } from './check-archiving.ts';
 import { adoptCluster, isConfigurationCurrent, writeConfiguration } from './configuration.ts';
+import { readHeldWal } from './held-wal.ts';
 import { confFileOf, destinationsOf } from './places.ts';
 import { readPushErrors } from './push-errors.ts';
 import type { SegmentSpan } from './segment-span.ts';
@@ -23,6 +24,7 @@ export interface NativeArchiving {
   writeConfiguration(): Promise<void>;
   isConfigurationCurrent(): Promise<boolean>;
   readPushErrors(): Promise<readonly PushError[]>;
+  readHeldWal(): Promise<readonly HeldWal[]>;
   previewCheckArchiving(): readonly CommandPreview[];
   checkArchiving(context: OperationContext): Promise<void>;
   readonly shipsWal: boolean;
@@ -44,6 +46,7 @@ export function createArchiving(parts: NativeParts): NativeArchiving {
     writeConfiguration: () => writeConfiguration(parts),
     isConfigurationCurrent: () => isConfigurationCurrent(parts),
     readPushErrors: () => readPushErrors(settings),
+    readHeldWal: () => readHeldWal(settings),
     previewCheckArchiving: () => [
       { argv: ['(primary)', 'SELECT pg_switch_wal()'] },
       ...settings.repositories.map(({ name }) => ({ argv: ['(wait)', `for the closed segment in ${name}`] })),

@@ -16,7 +16,7 @@ export function configurationText(settings: NativeSettings): string {
     '# Written by spoke-backup, which replaces it: change its configuration instead.',
     `layout=${LAYOUT}`,
     assignment('compress', compressType),
-    assignment('level', String(compressLevel)),
+    assignment('level', levelOption(compressType, compressLevel)),
     assignment('recipients_file', encryption === undefined ? '' : recipientsFileOf(settings)),
     assignment('identity_file', encryption?.identityFile ?? ''),
     assignment('ack', ack),
@@ -30,6 +30,14 @@ export function configurationText(settings: NativeSettings): string {
     callsOf('each_remote', remotes),
     '',
   ].join('\n');
+}
+
+/**
+ * The lowest level of zstd is a little lower for WAL: a tenth more is stored, and archive_command takes a fifth less of the time that PostgreSQL
+ * waits for it.
+ */
+function levelOption(compressType: NativeSettings['compressType'], level: number): string {
+  return compressType === 'zst' && level === 1 ? '--fast=1' : `-${level}`;
 }
 
 /** The public keys, one a line. Pure. */

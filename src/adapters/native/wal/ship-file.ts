@@ -39,12 +39,17 @@ export async function shipFile(
   const store = await repository.open();
   if ((await store.list(key, context.signal)).some((found) => found.key === key)) {
     const sources = [() => createReadStream(path), () => pieces(store, key, context.signal)] as const;
-    if (await isSameContent(parts, stored, sources, context)) return 'there';
+    if (await isSameContent(parts, stored, sources, context).catch(notSameWhereDamaged)) return 'there';
     throw new OtherBytes(repository, key, path);
   }
   if (facts.size > MOST_IN_MEMORY_BYTES) await store.writeStream(key, createReadStream(path), context.signal);
   else await store.write(key, await readFile(path), context.signal);
   return 'shipped';
+}
+
+function notSameWhereDamaged(thrown: unknown): boolean {
+  if (thrown instanceof SpokeError && thrown.code === 'BACKUP_DAMAGED') return false;
+  throw thrown;
 }
 
 async function* pieces(store: BlobStore, key: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {

@@ -41,7 +41,10 @@ describe('a server that died because its restore_command failed', () => {
 
   it('is told apart by the words of spoke-wal-get as well', () => {
     const said = (word: string) => judged(`spoke-wal-get: ERROR: [${word}]: 000000010000000000000009: what and why\n${DIED}`);
-    expect(said('damaged')).toMatchObject({ code: 'BACKUP_DAMAGED', message: expect.stringMatching(/000000010000000000000009: what and why$/) });
+    expect(said('damaged')).toMatchObject({
+      code: 'BACKUP_DAMAGED',
+      message: expect.stringMatching(/000000010000000000000009: what and why$/),
+    });
     for (const word of ['unavailable', 'no-key', 'cannot-write']) expect(said(word)).toMatchObject({ code: 'REPOSITORY_UNAVAILABLE' });
   });
 

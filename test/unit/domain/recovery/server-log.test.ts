@@ -128,7 +128,8 @@ describe('the log of a recovery', () => {
   });
 
   it('recognizes what spoke-wal-get says of a file that it cannot bring', () => {
-    const damaged = 'spoke-wal-get: ERROR: [damaged]: 000000010000000000000009: /r/wal/x.zst is damaged: Restored data does not match checksum\n';
+    const damaged =
+      'spoke-wal-get: ERROR: [damaged]: 000000010000000000000009: /r/wal/x.zst is damaged: Restored data does not match checksum\n';
     expect(readRecoveryLog(ENDED_TOO_EARLY + damaged).fetchError).toBe(
       'ERROR: [damaged]: 000000010000000000000009: /r/wal/x.zst is damaged: Restored data does not match checksum',
     );
