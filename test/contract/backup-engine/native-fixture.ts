@@ -1,5 +1,6 @@
 import { chmod, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSystemClock } from '../../../src/adapters/clock/clock.ts';
 import { createFileBlobStore } from '../../../src/adapters/files/blob-store.ts';
 import { createNativeEngine } from '../../../src/adapters/native/adapter.ts';
@@ -117,7 +118,10 @@ function repositoryOf(
 /** As the daemon does: what is archived at home goes to where it is not. */
 function keepShipping({ shipWal }: BackupEngine, area: TestArea): void {
   const stopping = new AbortController();
-  const shipping = shipWal(stopping.signal).catch(() => undefined);
+  const keep = async () => {
+    for (; !stopping.signal.aborted; await sleep(100)) await shipWal(stopping.signal);
+  };
+  const shipping = keep();
   area.onRemove(async () => {
     stopping.abort();
     await shipping;
