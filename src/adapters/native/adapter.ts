@@ -13,8 +13,8 @@ export function createNativeEngine(parts: NativeParts): { readonly reader: Backu
   const catalog = createCatalog(parts);
   const recent = createRecentReads(parts.clock);
   const archiving = createArchiving(parts);
-  const { isConfigurationCurrent, readPushErrors, readHeldWal, awaitWal, adoptCluster, ...archives } = archiving;
-  const backups = createBackups(parts, catalog, { awaitWal }, recent);
+  const { isConfigurationCurrent, readPushErrors, readHeldWal, awaitWal, whileShipping, adoptCluster, ...archives } = archiving;
+  const backups = createBackups(parts, catalog, { awaitWal, whileShipping }, recent);
   return {
     reader: { ...createNativeReader(parts, catalog, recent), isConfigurationCurrent, readPushErrors, readHeldWal },
     engine: {

@@ -100,6 +100,8 @@ async function clientConfiguration(connection: ObjectStoreConnection): Promise<S
     requestChecksumCalculation: checksum,
     responseChecksumValidation: checksum,
     maxAttempts: connection.attempts ?? ATTEMPTS,
+    // The SDK sends what announces itself by an agent of its own making, which does not know our certificate authority.
+    expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
       requestTimeout: connection.timeoutMs ?? REQUEST_TIMEOUT_MS,

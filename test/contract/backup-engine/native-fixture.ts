@@ -1,5 +1,6 @@
 import { chmod, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSystemClock } from '../../../src/adapters/clock/clock.ts';
 import { createFileBlobStore } from '../../../src/adapters/files/blob-store.ts';
 import { createNativeEngine } from '../../../src/adapters/native/adapter.ts';
@@ -9,6 +10,7 @@ import { createPostgresReader } from '../../../src/adapters/postgres/reader.ts';
 import { createPostgresWriter } from '../../../src/adapters/postgres/writer.ts';
 import { createProcessRunner } from '../../../src/adapters/process/index.ts';
 import type { RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
+import type { BackupEngine } from '../../../src/ports/backup-engine.ts';
 import type { BlobStore } from '../../../src/ports/blob-store.ts';
 import { createCluster, createTestArea, newestInstallation, serverOn, type TestArea, type TestServer } from '../../harness/postgres.ts';
 import type { EngineUnderTest } from './backup-engine.contract.ts';
@@ -23,6 +25,8 @@ export interface NativeOptions {
   readonly settings?: Partial<NativeSettings>;
   readonly parts?: Partial<NativeParts>;
   readonly repositories?: 1 | 2;
+  /** In place of the second local one. */
+  readonly second?: NativeRepository;
   /** What the engine gets in place of a store. */
   readonly wrapStore?: (store: BlobStore, repository: RepositoryName) => BlobStore;
   /** Of the primary's start, beside what archives. */
@@ -52,7 +56,10 @@ export async function createNative(options: NativeOptions = {}): Promise<NativeU
   const repositoryAt = (name: string, root: string) => repositoryOf(name as RepositoryName, root, area, options.wrapStore);
   const settings: NativeSettings = {
     ...settingsOf(directory, primary, area, binDirectory),
-    repositories: REPOSITORIES.slice(0, options.repositories ?? 2).map((name) => repositoryAt(name, join(directory, `repository-${name}`))),
+    repositories: REPOSITORIES.slice(0, options.repositories ?? 2).map((name) =>
+      name === options.second?.name ? options.second : repositoryAt(name, join(directory, `repository-${name}`)),
+    ),
+    ...(options.second === undefined ? {} : { ack: 'all' }),
     ...options.settings,
   };
   const build = (more: Partial<NativeSettings> = {}, parts: Partial<NativeParts> = {}) =>
@@ -66,6 +73,7 @@ export async function createNative(options: NativeOptions = {}): Promise<NativeU
   await engine.writeConfiguration();
   const incremental: Readonly<Record<string, string>> = major >= INCREMENTAL_SINCE ? { summarize_wal: 'on' } : {};
   await primary.start({ ...engine.archivingSettings(), ...incremental, ...options.serverSettings });
+  if (options.second !== undefined) keepShipping(engine, area);
   const rootOf = (name: RepositoryName) => settings.repositories.find((one) => one.name === name)?.directory ?? '';
   let servers = 0;
   return {
@@ -105,6 +113,19 @@ function repositoryOf(
 ): NativeRepository {
   const store = wrap(createFileBlobStore({ directory, owner }), name);
   return { name, kind: 'local', retentionDays: 7, directory, open: async () => store };
+}
+
+/** As the daemon does: what is archived at home goes to where it is not. */
+function keepShipping({ shipWal }: BackupEngine, area: TestArea): void {
+  const stopping = new AbortController();
+  const keep = async () => {
+    for (; !stopping.signal.aborted; await sleep(100)) await shipWal(stopping.signal);
+  };
+  const shipping = keep();
+  area.onRemove(async () => {
+    stopping.abort();
+    await shipping;
+  });
 }
 
 /** In the middle of a file. Resolves with what mends it. */

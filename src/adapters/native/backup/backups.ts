@@ -15,7 +15,7 @@ type NativeBackups = Pick<
 export function createBackups(
   parts: NativeParts,
   catalog: NativeCatalog,
-  wal: Pick<NativeArchiving, 'awaitWal'>,
+  wal: Pick<NativeArchiving, 'awaitWal' | 'whileShipping'>,
   recent: RecentReads,
 ): NativeBackups {
   const { settings } = parts;

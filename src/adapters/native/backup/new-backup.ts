@@ -106,7 +106,8 @@ async function takeOne(taking: TakingParts, attempt: BasedAttempt, context: Oper
   const writer: ObjectWriter = { label, destinations, failures, signal: context.signal };
   const published = new Set<Destination>();
   try {
-    const copied = await copyInto(parts, writer, attempt, context);
+    // The server waits in the end until the WAL is archived, which may mean: in every repository.
+    const copied = await taking.wal.whileShipping(context.signal, () => copyInto(parts, writer, attempt, context));
     const stopTime = await timeAfter(parts, source.from, copied, context);
     const record = recordOf(parts, { ...attempt, label, copied, stopTime });
     context.onProgress?.({ phase: 'waiting for the WAL of the backup' });

@@ -8,7 +8,7 @@ import type { NativeArchiving, SegmentSpan } from '../wal/archiving.ts';
 export interface TakingParts {
   readonly parts: NativeParts;
   readonly catalog: NativeCatalog;
-  readonly wal: Pick<NativeArchiving, 'awaitWal'>;
+  readonly wal: Pick<NativeArchiving, 'awaitWal' | 'whileShipping'>;
 }
 
 /** The WAL without which a backup cannot become consistent. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BackupLabel } from '../../../domain/catalog/base-backup.ts';
 import { isNativeLabel } from '../../../domain/native/label.ts';
 import { noteKey } from '../../../domain/native/layout.ts';
+import { type Instant, secondsBetween } from '../../../domain/time/instant.ts';
 import { SpokeError } from '../../../errors.ts';
 import type { BlobInfo, BlobReader, BlobStore } from '../../../ports/blob-store.ts';
 
@@ -9,6 +10,7 @@ export const NOTES_PREFIX = 'notes/';
 const KEY = /^[\w.-]{1,100}$/;
 /** `<sha256 of the value>\n<value>` */
 const HASH_LENGTH = 64;
+const SETTLED_AFTER_SECONDS = 60;
 
 export type Notes = ReadonlyMap<BackupLabel, Readonly<Record<string, string>>>;
 /** By key, time and size: what was read of a note that has not changed since. */
@@ -21,12 +23,12 @@ export function requireNoteKey(key: string): string {
 }
 
 /** Everything that is noted with backups. Notes that are gone by the time they are read are left out. */
-export async function readNotes(store: BlobReader, known: KnownNotes, signal: AbortSignal): Promise<Notes> {
+export async function readNotes(store: BlobReader, known: KnownNotes, now: Instant, signal: AbortSignal): Promise<Notes> {
   const notes = new Map<BackupLabel, Record<string, string>>();
   for (const info of await store.list(NOTES_PREFIX, signal)) {
     const { label, key } = placeOf(info);
     if (label === undefined) continue;
-    const value = await readNote(store, info, known, signal);
+    const value = await readNote(store, info, known, now, signal);
     if (value !== undefined) notes.set(label, { ...notes.get(label), [key]: value });
   }
   return notes;
@@ -54,15 +56,21 @@ function placeOf(info: BlobInfo): { readonly label?: BackupLabel; readonly key: 
 }
 
 /** Of one that is damaged what is left of it: a pin that cannot be read still shows. */
-async function readNote(store: BlobReader, info: BlobInfo, known: KnownNotes, signal: AbortSignal): Promise<string | undefined> {
+async function readNote(
+  store: BlobReader,
+  info: BlobInfo,
+  known: KnownNotes,
+  now: Instant,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const version = `${store.place} ${info.key} ${info.modifiedAt} ${info.sizeBytes}`;
   const found = known.get(version);
   if (found !== undefined) return found;
   const bytes = await store.read(info.key, signal);
   if (bytes === undefined) return undefined;
   const value = Buffer.from(bytes.subarray(HASH_LENGTH + 1)).toString('utf8');
-  // A note may be written twice within what the store's clock tells apart: only one that has lain for a while is remembered.
-  known.set(version, value);
+  // It may be written again within what the store's clock tells apart.
+  if (secondsBetween(info.modifiedAt, now) > SETTLED_AFTER_SECONDS) known.set(version, value);
   return value;
 }
 

@@ -62,7 +62,7 @@ async function readRepository(
   if (cluster === undefined) return { ...base, initialised: false, backups: [] };
   const { records } = await catalog.listBackups(name, context.signal);
   const store = await storeOf(parts, name);
-  const notes = await readNotes(store, reading.knownNotes, context.signal);
+  const notes = await readNotes(store, reading.knownNotes, parts.clock.now(), context.signal);
   const from = options.onlySinceNewestBackup === true ? firstSegmentOf(records.at(-1)) : undefined;
   const request = { segmentBytes: cluster.walSegmentBytes, ...(from === undefined ? {} : { from }) };
   return {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BackupLabel, RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
+import type { ClusterRecord } from '../../../domain/native/cluster-record.ts';
 import { CLUSTER_KEY, MANIFEST_NAME, SUMS_NAME, WAL_PREFIX } from '../../../domain/native/layout.ts';
 import { formatClusterRecord } from '../../../domain/native/record-text.ts';
 import { parseTimelineHistory } from '../../../domain/postgres/timeline-history.ts';
@@ -19,6 +20,8 @@ import type { BackupFolder, NativeCatalog } from './catalog.ts';
 import { findDamagedNotes } from './notes.ts';
 import { walFileOf } from './wal-listing.ts';
 
+const FILES_AT_ONCE = 4;
+
 interface Fault {
   readonly what: string;
   /** The backups that may not be relied on because of it. */
@@ -31,6 +34,8 @@ interface Verification {
   readonly name: RepositoryName;
   readonly store: BlobReader;
   readonly context: OperationContext;
+  /** Undefined where the repository does not say it. */
+  readonly segmentBytes: number | undefined;
   /** Bytes that were read. */
   readonly onBytes: (bytes: number) => void;
 }
@@ -51,23 +56,38 @@ export async function verifyRepository(
     const complete = folders.filter(({ isComplete }) => isComplete);
     const objects = [...complete.flatMap((folder) => [...folder.objects.values()]), ...wal];
     const onBytes = createMeter(objects, context);
-    const verification: Verification = { parts, catalog, name, store, context, onBytes };
+    const cluster = await readCluster(catalog, name, context);
+    const segmentBytes = 'layoutVersion' in cluster ? cluster.walSegmentBytes : undefined;
+    const verification: Verification = { parts, catalog, name, store, context, segmentBytes, onBytes };
     const records: BackupRecord[] = [];
     const faults: Fault[] = [];
     for (const folder of complete) faults.push(...(await verifyBackup(verification, folder, records)));
     faults.push(...missingReferences(records));
     const soundWal = new Set<string>();
-    for (const info of wal) faults.push(...(await verifyWalFile(verification, info, soundWal)));
+    await someAtATime(wal, async (info) => void faults.push(...(await verifyWalFile(verification, info, soundWal))));
     faults.push(...missingWal(records, soundWal));
     faults.push(...(await findDamagedNotes(store, context.signal)).map((what) => ({ what, labels: [] })));
-    faults.push(...(await verifyCluster(verification, records)));
-    return reportOf(faults);
+    faults.push(...(await verifyCluster(verification, cluster, records)));
+    return reportOf(faults, await catalog.listFolders(name, context.signal));
   });
 }
 
-function reportOf(faults: readonly Fault[]): VerifyReport {
+/** The time goes into asking for them rather than into their bytes. */
+async function someAtATime<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const waiting = items.values();
+  await Promise.all(
+    Array.from({ length: FILES_AT_ONCE }, async () => {
+      for (const item of waiting) await work(item);
+    }),
+  );
+}
+
+/** What was expired meanwhile lacks what it lacks. */
+function reportOf(found: readonly Fault[], folders: readonly BackupFolder[]): VerifyReport {
+  const present = new Set(folders.filter(({ isComplete }) => isComplete).map(({ label }) => label));
+  const faults = found.filter(({ labels }) => labels.length === 0 || labels.some((label) => present.has(label)));
   const damagedBackups = [...new Set(faults.flatMap(({ labels }) => labels))];
-  return { ok: faults.length === 0, faults: faults.map(({ what }) => what), damagedBackups };
+  return { ok: faults.length === 0, faults: faults.map(({ what }) => what).sort(), damagedBackups };
 }
 
 /** Adds the record to `records` where it is sound. */
@@ -137,7 +157,7 @@ async function sha256Of({ store, context, onBytes }: Verification, key: string):
 
 /** Adds the name of a segment that is whole to `sound`. */
 async function verifyWalFile(verification: Verification, info: BlobInfo, sound: Set<string>): Promise<readonly Fault[]> {
-  const { parts, catalog, name, store, context, onBytes } = verification;
+  const { parts, store, context, onBytes } = verification;
   const file = walFileOf(info);
   const fault = (what: string): readonly Fault[] => [{ what: `${info.key}: ${what}`, labels: [] }];
   if (file === undefined) return fault('it is no file of the WAL archive');
@@ -157,7 +177,7 @@ async function verifyWalFile(verification: Verification, info: BlobInfo, sound: 
     if (isDamage) return fault(thrown.message);
     throw thrown;
   }
-  const wanted = (await catalog.readCluster(name, context.signal))?.walSegmentBytes;
+  const wanted = verification.segmentBytes;
   if (kind === 'segment' && wanted !== undefined && sizeBytes !== wanted) return fault(`it holds ${sizeBytes} bytes, not ${wanted}`);
   if (kind === 'segment') sound.add(file);
   return [];
@@ -199,17 +219,35 @@ function missingReferences(records: readonly BackupRecord[]): readonly Fault[] {
   );
 }
 
+interface Unreadable {
+  readonly why: string;
+}
+
+async function readCluster(
+  catalog: NativeCatalog,
+  name: RepositoryName,
+  { signal }: OperationContext,
+): Promise<ClusterRecord | Unreadable> {
+  try {
+    return (await catalog.readCluster(name, signal)) ?? { why: 'it is missing' };
+  } catch (thrown) {
+    // A repository that does not answer is no damage.
+    if (thrown instanceof SpokeError && thrown.cause instanceof RangeError) return { why: thrown.message };
+    throw thrown;
+  }
+}
+
 /** Its text is as we write it, and says what the backups say. */
 async function verifyCluster(
-  { parts, catalog, name, store, context }: Verification,
+  { parts, store, context }: Verification,
+  cluster: ClusterRecord | Unreadable,
   records: readonly BackupRecord[],
 ): Promise<readonly Fault[]> {
   const fault = (what: string): readonly Fault[] => [{ what: `${CLUSTER_KEY}: ${what}`, labels: [] }];
+  if ('why' in cluster) return fault(cluster.why);
   const bytes = await store.read(CLUSTER_KEY, context.signal);
-  if (bytes === undefined) return fault('it is missing');
-  const cluster = await catalog.readCluster(name, context.signal);
-  if (cluster === undefined) return fault('it is missing');
-  if (Buffer.from(bytes).toString('utf8') !== formatClusterRecord(cluster)) return fault('it is not as it was written');
+  if (bytes === undefined || Buffer.from(bytes).toString('utf8') !== formatClusterRecord(cluster))
+    return fault('it is not as it was written');
   if (cluster.cluster !== parts.settings.cluster) return fault(`it is of cluster ${cluster.cluster}`);
   const odd = records.find(
     (record) =>

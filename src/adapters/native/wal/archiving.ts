@@ -38,6 +38,8 @@ export interface NativeArchiving {
    * TIMED_OUT, naming the first segment that is missing.
    */
   awaitWal(repository: RepositoryName, span: SegmentSpan, context: OperationContext): Promise<void>;
+  /** Has WAL shipped while something goes on that waits for archive_command, unless a daemon does so already. Not within awaitWal. */
+  whileShipping<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T>;
 }
 
 export function createArchiving(parts: NativeParts): NativeArchiving {
@@ -58,6 +60,7 @@ export function createArchiving(parts: NativeParts): NativeArchiving {
     shipsWal: destinationsOf(settings).length > 0,
     shipWal: (signal) => runShipper(parts, { reconciles: true }, signal),
     adoptCluster: (context) => adoptCluster(parts, context),
+    whileShipping: (signal, work) => whileShipping(parts, signal, work),
     awaitWal: (name, span, context) => whileShipping(parts, context.signal, () => awaitWal(parts, name, span, context)),
   };
 }

@@ -6,13 +6,20 @@ import { shipperNoteOf } from './places.ts';
 /** Of what follows the command's name in /proc/<pid>/stat: the state, and 19 fields further the start in clock ticks. */
 const START_FIELD = 19;
 
+/** How many of this process ship, by note: a backup of the daemon ships beside the daemon's own, and must not take the note along when it ends. */
+const shipping = new Map<string, number>();
+
 /** Tells spoke-wal-push that this process ships: its pid and its start, by which a pid that was used again is told apart. */
 export async function noteShipper(settings: NativeSettings): Promise<void> {
+  shipping.set(shipperNoteOf(settings), (shipping.get(shipperNoteOf(settings)) ?? 0) + 1);
   await replaceFile(shipperNoteOf(settings), `${process.pid} ${(await startOf(process.pid)) ?? 0}\n`, settings.user);
 }
 
-/** Takes the note away, unless it is another one's by now. */
+/** Takes the note away with the last one of this process, unless it is another process's by now. */
 export async function forgetShipper(settings: NativeSettings): Promise<void> {
+  const others = (shipping.get(shipperNoteOf(settings)) ?? 1) - 1;
+  shipping.set(shipperNoteOf(settings), others);
+  if (others > 0) return;
   if ((await readNote(settings))?.pid === process.pid) await unlink(shipperNoteOf(settings)).catch(() => undefined);
 }
 
