@@ -10,7 +10,7 @@ import type { NativeSettings } from '../settings.ts';
 import { storing } from '../transform.ts';
 import { copyCluster } from './base-backup.ts';
 import { type ManifestFacts, type ManifestRange, readManifestFacts } from './manifest-facts.ts';
-import type { BasedAttempt } from './new-backup.ts';
+import type { BasedAttempt } from './attempt.ts';
 import { createCopyProgress, type SizeEstimate } from './progress.ts';
 import type { ObservedNode } from './source.ts';
 import { type ObjectWriter, storeObject, type StoredObject } from './store-objects.ts';

@@ -1,23 +1,17 @@
 import type { BackupLabel } from '../../../domain/catalog/base-backup.ts';
 import { nextLabel, rootOfLabel } from '../../../domain/native/label.ts';
 import { asSpokeError, SpokeError } from '../../../errors.ts';
-import type { BackupRequest } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import { findBasis, type IncrementalBasis, reasonForFull } from '../incremental/incremental.ts';
+import type { Attempt, BasedAttempt, NewBackup } from './attempt.ts';
 import { copyInto, timeAfter } from './copy-into.ts';
 import { type Destination, type Failures, tidyUp } from './destinations.ts';
 import { publish, recordOf } from './publish.ts';
 import { type BackupSource, chooseSource } from './source.ts';
 import { type ObjectWriter, remaining } from './store-objects.ts';
 import type { TakingParts } from './taking.ts';
-import { type BackupProgram, findBackupProgram } from './version.ts';
-import { inWorkDirectory, type WorkDirectory } from './work-directory.ts';
-
-interface NewBackup {
-  readonly request: BackupRequest;
-  readonly destinations: readonly Destination[];
-  readonly failures: Failures;
-}
+import { findBackupProgram } from './version.ts';
+import { inWorkDirectory } from './work-directory.ts';
 
 /** Reads the database once. Throws where no repository got the backup; those that failed are in `failures`. */
 export async function takeNewBackup(taking: TakingParts, backup: NewBackup, context: OperationContext): Promise<BackupLabel> {
@@ -38,7 +32,8 @@ export async function takeNewBackup(taking: TakingParts, backup: NewBackup, cont
       if (reason === undefined || context.signal.aborted || remainsNone(destinations, failures)) throw thrown;
       const full = { kind: 'full', reason } as const;
       tellFull(context, reason);
-      return takeOne(taking, { ...attempt, basis: full }, context);
+      // Of the first attempt nothing is left.
+      return inWorkDirectory(parts, context.signal, (fresh) => takeOne(taking, { ...attempt, work: fresh, basis: full }, context));
     }
   });
 }
@@ -66,17 +61,6 @@ function refuseForeign({ destinations, failures }: NewBackup, { from: { server }
 
 function remainsNone(destinations: readonly Destination[], failures: Failures): boolean {
   return destinations.every(({ name }) => failures.has(name));
-}
-
-/** All that is known once it can begin. */
-export interface Attempt extends NewBackup {
-  readonly source: BackupSource;
-  readonly program: BackupProgram;
-  readonly work: WorkDirectory;
-}
-
-export interface BasedAttempt extends Attempt {
-  readonly basis: IncrementalBasis;
 }
 
 async function basisOf({ parts, catalog }: TakingParts, attempt: Attempt, context: OperationContext): Promise<IncrementalBasis> {

@@ -10,7 +10,7 @@ import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
 import type { CopiedCluster } from './copy-into.ts';
 import type { Destination } from './destinations.ts';
-import type { BasedAttempt } from './new-backup.ts';
+import type { BasedAttempt } from './attempt.ts';
 import { type ObjectWriter, remaining, type StoredObject } from './store-objects.ts';
 import { spanOf, type TakingParts } from './taking.ts';
 
