@@ -7,7 +7,9 @@ import { createNative } from './native-fixture.ts';
 const server = useS3Server();
 
 describeBackupEngine('the native engine with a local repository and one in S3', async () => {
-  const { s3 } = await server.bucket();
-  const store = createS3BlobStore(s3, 'cluster');
-  return createNative({ second: { name: 'two' as RepositoryName, kind: 's3', retentionDays: 7, open: async () => store } });
+  const { s3, connection } = await server.bucket();
+  const prefix = 'cluster';
+  const store = createS3BlobStore(s3, prefix);
+  const ways = { open: async () => store, access: async () => ({ connection, prefix }) };
+  return createNative({ second: { name: 'two' as RepositoryName, kind: 's3', retentionDays: 7, ...ways } });
 });
