@@ -9,6 +9,7 @@ const PHASES: readonly (readonly [RegExp, string])[] = [
 ];
 const KIB = 1024n;
 const ALL = 100;
+const TELLING_BYTES = 64 * 1024 * 1024;
 
 /** What an earlier backup tells of how large this one gets. */
 export interface SizeEstimate {
@@ -30,13 +31,13 @@ export function createCopyProgress({ onProgress }: Pick<OperationContext, 'onPro
   let reported = { doneBytes: 0, storedBytes: 0 };
   let totalBytes = Number(estimate?.databaseBytes ?? 0n);
   let percent = -1;
+  // What it reports may be some MiB ahead of what is stored: of a small cluster an earlier backup tells more.
+  const trustsReports = () => reported.doneBytes > 0 && (estimate === undefined || reported.storedBytes >= TELLING_BYTES);
   // Stored bytes that stand for one of the database's.
-  const ratio = () =>
-    reported.doneBytes > 0 && reported.storedBytes > 0
-      ? reported.storedBytes / reported.doneBytes
-      : estimate === undefined || estimate.databaseBytes === 0n
-        ? 1
-        : Number(estimate.storedBytes) / Number(estimate.databaseBytes);
+  const ratio = () => {
+    if (trustsReports()) return Math.max(reported.storedBytes, 1) / reported.doneBytes;
+    return estimate === undefined || estimate.databaseBytes === 0n ? 1 : Number(estimate.storedBytes) / Number(estimate.databaseBytes);
+  };
   const tell = (next: number, doneBytes: number) => {
     if (next <= percent) return;
     percent = next;
@@ -44,7 +45,8 @@ export function createCopyProgress({ onProgress }: Pick<OperationContext, 'onPro
     onProgress?.({ phase: 'copy', percent, doneBytes: BigInt(Math.round(doneBytes)), totalBytes: total });
   };
   const tellDone = () => {
-    const done = reported.doneBytes + (storedBytes - reported.storedBytes) / Math.max(ratio(), 1e-6);
+    const since = trustsReports() ? reported : { doneBytes: 0, storedBytes: 0 };
+    const done = since.doneBytes + (storedBytes - since.storedBytes) / Math.max(ratio(), 1e-6);
     if (totalBytes > 0) tell(Math.min(ALL - 1, Math.floor((done / totalBytes) * ALL)), Math.min(done, totalBytes));
   };
   return {
