@@ -45,6 +45,8 @@ async function* through(
   const cancel = () => transform.destroy(cancellation(signal));
   if (signal.aborted) throw cancellation(signal);
   signal.addEventListener('abort', cancel, { once: true });
+  // Whoever reads it sees why it was destroyed; nobody may be reading any more.
+  transform.on('error', () => {});
   const fed = feed(transform, source, afterEach).catch((thrown: unknown) => {
     transform.destroy(thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown }));
   });

@@ -1,6 +1,5 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord, RecordedArchive } from '../../../domain/native/backup-record.ts';

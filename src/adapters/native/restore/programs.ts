@@ -5,8 +5,8 @@ import type { ProcessRequest, ProcessResult } from '../../../ports/process-runne
 import { asUser, type NativeParts } from '../parts.ts';
 
 const LONGEST_MS = 48 * 60 * 60_000;
-/** strerror(ENOSPC) and strerror(EDQUOT), which every program prints. */
-const FULL = /No space left on device|Disk quota exceeded/;
+/** strerror(ENOSPC) and strerror(EDQUOT), which every program prints; and what tar says of the write that took the last of the space. */
+const FULL = /No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes/;
 
 /** Long enough for a program to end that was told to when we were killed. */
 const STALE_WRITER_SECONDS = 60;
