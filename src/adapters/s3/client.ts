@@ -97,6 +97,8 @@ async function clientConfiguration(connection: ObjectStoreConnection): Promise<S
     requestChecksumCalculation: checksum,
     responseChecksumValidation: checksum,
     maxAttempts: connection.attempts ?? ATTEMPTS,
+    // With it the SDK makes a connection of its own for each larger body, which knows nothing of caFile and verifyTls.
+    expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
       requestTimeout: connection.timeoutMs ?? REQUEST_TIMEOUT_MS,
