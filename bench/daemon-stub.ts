@@ -77,7 +77,7 @@ class StubWork implements ClusterWork {
   saveFirstSeen = () => Promise.resolve();
   observe = (): Promise<ObservedFacts> => {
     looks += 1;
-    return Promise.resolve({ engine: 'pgbackrest', runs: this.runs, repositories: [] });
+    return Promise.resolve({ engines: new Map(), runs: this.runs, repositories: [] });
   };
   execute: ClusterWork['execute'] = (run) => {
     const at = clock.now();

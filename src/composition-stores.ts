@@ -1,9 +1,9 @@
+import { join } from 'node:path';
 import type { S3Client } from './adapters/s3/client.ts';
 import type { ClusterConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
 import { resolveSecret, type SecretContext } from './config/resolve-secret.ts';
 import type { SecretReference } from './config/secrets.ts';
 import type { RepositoryName } from './domain/catalog/base-backup.ts';
-import { SpokeError } from './errors.ts';
 import type { BlobStore } from './ports/blob-store.ts';
 import type { BucketReaders, BucketWriters } from './ports/buckets.ts';
 import type { FileOwner } from './ports/instance.ts';
@@ -84,11 +84,17 @@ export function withoutUndefined<T extends object>(value: T): { [K in keyof T]: 
  * The objects of a native repository below `root`, which names the engine and the stanza: clusters may share a place. Files that we write as
  * root belong to `user`.
  */
-export function openBlobStoreOf(
+export async function openBlobStoreOf(
   repository: RepositoryConfig,
-  _root: string,
-  _secrets: SecretContext,
-  _user: FileOwner | undefined,
+  root: string,
+  secrets: SecretContext,
+  user: FileOwner | undefined,
 ): Promise<BlobStore> {
-  return Promise.reject(new SpokeError('TOOL_UNSUPPORTED', `there are no objects in ${repository.name} yet`));
+  if (repository.kind === 'local') {
+    const { createFileBlobStore } = await import('./adapters/files/blob-store.ts');
+    return createFileBlobStore({ directory: join(repository.path, root), ...(user === undefined ? {} : { owner: user }) });
+  }
+  const { createS3BlobStore } = await import('./adapters/s3/blob-store.ts');
+  const s3 = await openS3(repository, secrets, { attempts: PATIENT_ATTEMPTS });
+  return createS3BlobStore(s3, `${repository.pathPrefix}/${root}`);
 }

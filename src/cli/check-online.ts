@@ -3,17 +3,21 @@ import { openObjectStoreOf } from '../composition-stores.ts';
 import type { Finding } from '../config/check.ts';
 import type { ClusterConfig, Configuration, S3RepositoryConfig } from '../config/model.ts';
 import type { SecretContext } from '../config/resolve-secret.ts';
+import { checkServers } from './check-servers.ts';
 import { addMicros, instantOfMillis } from '../domain/time/instant.ts';
 import { asSpokeError, type SpokeError } from '../errors.ts';
 
 const DAY_MICROS = 86_400_000_000n;
 
-/** What only the services themselves can say: whether each bucket is reached, what is left over in it, and whether it can hold leases. */
+/** What only servers and services can say: whether they are fit for what is to be done, each bucket is reached, what is left over in it. */
 export async function checkOnline(configuration: Configuration, secrets: SecretContext): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   for (const cluster of configuration.clusters.values()) {
     const path = `clusters.${cluster.name}`;
-    findings.push(...(await checkLeases(cluster, `${path}.multiHost`, secrets)));
+    findings.push(
+      ...(await checkLeases(cluster, `${path}.multiHost`, secrets)),
+      ...(await checkServers(configuration, cluster, path, secrets)),
+    );
     for (const repository of cluster.repositories)
       if (repository.kind === 's3')
         findings.push(...(await checkBucket(repository, `${path}.repositories[${repository.index - 1}]`, secrets)));

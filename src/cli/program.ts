@@ -296,6 +296,7 @@ function addLab(program: Command, context: CommandContext): void {
     .option('--dir <path>', 'where; a new directory below /tmp where it is not given')
     .option('--nodes <count>', 'primary and standbys together, 1 to 5', '3')
     .option('--no-s3', 'without the S3 server')
+    .option('--engine <name>', 'what keeps its repositories: pgbackrest, native or both', 'pgbackrest')
     .option('--json', 'one JSON document on stdout')
     .option('-q, --quiet', 'no progress')
     .action(async (options) => (await import('./commands/lab.ts')).labUpCommand(options, context));

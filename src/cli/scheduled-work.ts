@@ -11,15 +11,16 @@ import type { CommandContext } from './command-context.ts';
 import { backupResultToJson, renderBackupResult, takeBackups } from './commands/backup.ts';
 import { expireIn, planExpireIn } from './commands/expire.ts';
 import { planVerify, verifyRepositories } from './commands/verify.ts';
+import { enginesOf } from './render/backups.ts';
 import { renderExpiry } from './render/expire.ts';
 import { planToJson, renderPlan } from './render/plan.ts';
 import { newRunHeader, type Session } from './session.ts';
 import type { WorkReport } from './work-report.ts';
 
-/** One run of a schedule: in one repository, since the engine works on one at a time. */
+/** One run of a schedule: in one repository, or a backup into several where one reading of the database serves all of them. */
 export interface ScheduledWork {
   readonly schedule: Schedule;
-  readonly repository: RepositoryName;
+  readonly repositories: readonly RepositoryName[];
   readonly trigger: RunTrigger;
 }
 
@@ -53,19 +54,28 @@ async function runScheduledBackup(work: ScheduledWork, session: Session, context
   const intent = backupIntent(work, session);
   const header = newRunHeader(session, 'backup', intent, context.version, session.newRunId('backup'), work.trigger);
   const result = await takeBackups(header, session, context);
-  return { document: backupResultToJson(result), text: renderBackupResult(result), isPartial: result.failures.length > 0 };
+  const engineOf = enginesOf(session.cluster);
+  return {
+    document: backupResultToJson(result, engineOf),
+    text: renderBackupResult(result, engineOf),
+    isPartial: result.failures.length > 0,
+  };
 }
 
-function backupIntent({ schedule, repository }: ScheduledWork, session: Session): BackupIntent {
-  return { cluster: session.cluster.name, type: schedule.type ?? 'incr', repositories: [repository] };
+function backupIntent({ schedule, repositories }: ScheduledWork, session: Session): BackupIntent {
+  return { cluster: session.cluster.name, type: schedule.type ?? 'incr', repositories };
 }
 
-async function previewExpire({ repository }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
-  return planReport(await planExpireIn([repository], session, context), session);
+async function previewExpire({ repositories }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
+  return planReport(await planExpireIn(repositories, session, context), session);
 }
 
-async function runScheduledExpire({ repository, trigger }: ScheduledWork, session: Session, context: CommandContext): Promise<WorkReport> {
-  const result = await expireIn([repository], session, context, trigger);
+async function runScheduledExpire(
+  { repositories, trigger }: ScheduledWork,
+  session: Session,
+  context: CommandContext,
+): Promise<WorkReport> {
+  const result = await expireIn(repositories, session, context, trigger);
   return { document: { ...result }, text: renderExpiry(result), isPartial: result.findings.length > 0 };
 }
 
@@ -77,8 +87,8 @@ function runScheduledVerify(work: ScheduledWork, session: Session, context: Comm
   return verifyRepositories(verifyHeader(work, session, context), session, context);
 }
 
-function verifyHeader({ repository, trigger }: ScheduledWork, session: Session, { version }: CommandContext): RunHeader {
-  const intent: VerifyIntent = { cluster: session.cluster.name, repositories: [repository] };
+function verifyHeader({ repositories, trigger }: ScheduledWork, session: Session, { version }: CommandContext): RunHeader {
+  const intent: VerifyIntent = { cluster: session.cluster.name, repositories };
   return newRunHeader(session, 'verify', intent, version, session.newRunId('verify'), trigger);
 }
 

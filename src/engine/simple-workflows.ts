@@ -3,7 +3,14 @@ import type { RepositoryName } from '../domain/catalog/base-backup.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import type { StoredRun } from '../ports/run-store.ts';
-import { type BackupFacts, type BackupIntent, observeBackup, planBackup, reasonAgainstBackup } from '../workflows/backup/plan.ts';
+import {
+  type BackupFacts,
+  type BackupIntent,
+  backupOfRun,
+  observeBackup,
+  planBackup,
+  reasonAgainstBackup,
+} from '../workflows/backup/plan.ts';
 import { type ExpireFacts, type ExpireIntent, observeExpire } from '../workflows/expire/facts.ts';
 import { planExpire } from '../workflows/expire/plan.ts';
 import { observePin, type PinFacts, type PinIntent, planPin } from '../workflows/pin/plan.ts';
@@ -43,7 +50,9 @@ export function backupWorkflow(
     outcomeOf: ({ repositories }, { failures }) => (failures.length > 0 || repositories.unreadable.length > 0 ? 'failed' : 'succeeded'),
     plan: (intent, facts, runId) => {
       const plan = planBackup(intent, facts, runId);
-      const refusal = plan.steps.length === 0 && facts.repositories.snapshots.length > 0 ? undefined : reasonAgainstBackup(intent, facts);
+      const { snapshots } = facts.repositories;
+      const isDone = snapshots.length > 0 && snapshots.every((snapshot) => backupOfRun(snapshot, runId) !== undefined);
+      const refusal = isDone ? undefined : reasonAgainstBackup(intent, facts);
       if (refusal !== undefined) throw refusal;
       return plan;
     },

@@ -14,17 +14,31 @@ export async function labConfigText(lab: LabDescription, layout: LabLayout, pgba
     socketDirectory: node.socketDirectory,
     port: node.port,
   }));
+  const pgbackrest = { command: pgbackrestCommand, lockPath: `${layout.pgbackrest}/lock`, spoolPath: `${layout.pgbackrest}/spool` };
   const cluster = {
+    ...(lab.engine === 'native' ? { engine: 'native' } : {}),
     postgresqlBinDirectory: lab.postgresqlBinDirectory,
-    pgbackrest: { command: pgbackrestCommand, lockPath: `${layout.pgbackrest}/lock`, spoolPath: `${layout.pgbackrest}/spool` },
+    ...(lab.engine === 'native' ? {} : { pgbackrest }),
     nodes,
-    repositories: [{ name: 'local', kind: 'local', path: layout.repository }, ...s3Repository(lab)],
+    repositories: repositoriesOf(lab, layout),
   };
   const comment = '# The lab of spoke-backup: disposable, gone with `spoke-backup lab down`.\n';
   return comment + stringify({ stateDirectory: lab.stateDirectory, clusters: { [LAB_CLUSTER]: cluster } }, { lineWidth: 0 });
 }
 
-function s3Repository(lab: LabDescription): readonly object[] {
+/** With what else its kind needs. */
+interface NamedRepository extends Readonly<Record<string, unknown>> {
+  readonly name: string;
+}
+
+/** Of both engines in one place each: they keep to folders of their own. */
+function repositoriesOf(lab: LabDescription, layout: LabLayout): readonly object[] {
+  const own = [{ name: 'local', kind: 'local', path: layout.repository }, ...s3Repository(lab)];
+  if (lab.engine !== 'both') return own;
+  return [...own, ...own.map((repository) => ({ ...repository, name: `native-${repository.name}`, engine: 'native' }))];
+}
+
+function s3Repository(lab: LabDescription): readonly NamedRepository[] {
   const { s3 } = lab;
   if (s3 === undefined) return [];
   const { hostname, port } = new URL(s3.endpoint);

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SpokeError } from '../errors.ts';
 
+/** What keeps the repositories of a lab; with both there is one of each kind for each. */
+export type LabEngine = 'pgbackrest' | 'native' | 'both';
+
 /** One server of the lab. */
 export interface LabNode {
   readonly name: string;
@@ -44,7 +47,10 @@ export interface LabDescription {
   readonly passwordFile: string;
   readonly postgresVersion: string;
   readonly postgresqlBinDirectory: string;
-  readonly pgbackrestVersion: string;
+  /** Which engines keep the repositories. */
+  readonly engine: LabEngine;
+  /** Absent where pgBackRest keeps none. */
+  readonly pgbackrestVersion?: string;
   /** The operating system user that the servers run as. */
   readonly osUser: string;
 }

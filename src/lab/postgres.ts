@@ -13,6 +13,8 @@ export interface LabPostgres {
   readonly account: Account;
   readonly walSegmentSizeMb: number;
   readonly tablespace: boolean;
+  /** Whether the servers note which blocks changed. */
+  readonly summarizesWal: boolean;
 }
 
 const START_TIMEOUT_MS = 60_000;
@@ -38,11 +40,11 @@ export async function initialise(postgres: LabPostgres, node: LabNode, context: 
 /** What makes this node differ from the others. After initdb or pg_basebackup, before the start. */
 export async function configureNode(postgres: LabPostgres, node: LabNode): Promise<void> {
   const path = join(node.dataDirectory, NODE_SETTINGS);
-  await writeFile(path, nodeSettings(node), { mode: 0o600 });
+  await writeFile(path, nodeSettings(node, postgres), { mode: 0o600 });
   await chown(path, postgres.account.uid, postgres.account.gid);
 }
 
-function nodeSettings(node: LabNode): string {
+function nodeSettings(node: LabNode, { summarizesWal }: LabPostgres): string {
   const settings: Readonly<Record<string, string>> = {
     cluster_name: node.name,
     listen_addresses: '127.0.0.1',
@@ -63,6 +65,7 @@ function nodeSettings(node: LabNode): string {
     timezone: 'UTC',
     log_timezone: 'UTC',
     log_line_prefix: '%m [%p] ',
+    ...(summarizesWal ? { summarize_wal: 'on' } : {}),
   };
   return Object.entries(settings)
     .map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`)

@@ -8,7 +8,15 @@ import type { InstanceReader, PostgresInstallation } from '../ports/instance.ts'
 import { labConfigText } from './config-file.ts';
 import { environmentOf, runTool, type LabContext } from './context.ts';
 import type { Account } from './daemon.ts';
-import { LAB_DIRECTORY_PREFIX, writeLabFile, type LabDescription, type LabFile, type LabNode, type LabS3 } from './description.ts';
+import {
+  LAB_DIRECTORY_PREFIX,
+  writeLabFile,
+  type LabDescription,
+  type LabEngine,
+  type LabFile,
+  type LabNode,
+  type LabS3,
+} from './description.ts';
 import { labDown } from './down.ts';
 import { findFreePorts } from './free-ports.ts';
 import { layoutOf, nodeHome, nodeOf, REPLICATION_ROLE, SUPERUSER, type LabLayout } from './layout.ts';
@@ -29,6 +37,8 @@ export interface LabUpOptions {
   readonly walSegmentSizeMb?: number;
   /** With a tablespace called lab_tablespace; false where not given. */
   readonly tablespace?: boolean;
+  /** What keeps its repositories; pgbackrest where not given. */
+  readonly engine?: LabEngine;
   /** A path, or a name in PATH; pgbackrest where not given. */
   readonly pgbackrestCommand?: string;
 }
@@ -75,7 +85,8 @@ async function planLab(options: LabUpOptions, context: LabUpContext): Promise<La
   const pgbackrestCommand = options.pgbackrestCommand ?? 'pgbackrest';
   const account = await serverAccount(context);
   const installation = await chooseInstallation(options.postgresMajor, context);
-  const pgbackrest = await runTool(context, { file: pgbackrestCommand, argv: ['version'] });
+  const engine = options.engine ?? 'pgbackrest';
+  const pgbackrest = engine === 'native' ? undefined : await runTool(context, { file: pgbackrestCommand, argv: ['version'] });
   const layout = layoutOf(await chooseDirectory(options.directory));
   const ports = await findFreePorts(count);
   const nodes = ports.map((port, index) => nodeOf(layout.directory, index === 0 ? 'primary-1' : `replica-${index}`, port));
@@ -92,10 +103,20 @@ async function planLab(options: LabUpOptions, context: LabUpContext): Promise<La
     passwordFile: layout.passwordFile,
     postgresVersion: installation.version,
     postgresqlBinDirectory: installation.binDirectory,
-    pgbackrestVersion: pgbackrest.stdout.trim().replace(/^pgBackRest /, ''),
+    engine,
+    ...(pgbackrest && { pgbackrestVersion: pgbackrest.stdout.trim().replace(/^pgBackRest /, '') }),
     osUser: account.name,
   };
-  const postgres = { layout, binDirectory: installation.binDirectory, account, walSegmentSizeMb, tablespace: options.tablespace ?? false };
+  // For the incrementals of PostgreSQL itself, which it has from 17 on.
+  const summarizesWal = engine !== 'pgbackrest' && installation.major >= 17;
+  const postgres = {
+    layout,
+    binDirectory: installation.binDirectory,
+    account,
+    walSegmentSizeMb,
+    tablespace: options.tablespace ?? false,
+    summarizesWal,
+  };
   return { layout, postgres, description, wantsS3, pgbackrestCommand };
 }
 

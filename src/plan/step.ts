@@ -73,7 +73,16 @@ export type Step = StepBase &
         readonly service: ServiceManager;
       }
     | { readonly kind: 'check-archiving'; readonly node: string }
-    | { readonly kind: 'take-backup'; readonly repository: RepositoryName; readonly type: BackupType; readonly runId: string }
+    | {
+        readonly kind: 'take-backup';
+        readonly repository: RepositoryName;
+        /** Further repositories that the same reading of the database goes into; each has a step of its own that looks. */
+        readonly alsoInto?: readonly RepositoryName[];
+        /** It may have come with that of another repository: then nothing is done. */
+        readonly unlessThere?: true;
+        readonly type: BackupType;
+        readonly runId: string;
+      }
     | {
         readonly kind: 'expire-backup';
         readonly cluster: string;

@@ -51,6 +51,13 @@ export interface RestoreRequest {
   readonly resume: boolean;
 }
 
+/** A segment on its way into a repository. */
+export interface ArchivedSegmentRequest {
+  readonly repository: RepositoryName;
+  readonly segment: string;
+  readonly segmentSizeBytes: number;
+}
+
 /** A server beside its destination that replays WAL from a repository. */
 export interface Replay {
   readonly repository: RepositoryName;
@@ -150,6 +157,11 @@ export interface BackupEngine extends BackupEnginePreview {
   createRepositories(context: OperationContext): Promise<void>;
   /** Forces a WAL switch and waits until the segment is in every repository (pgBackRest: check). */
   checkArchiving(context: OperationContext): Promise<void>;
+  /**
+   * Resolves once the repository has a segment that PostgreSQL was told is archived, and all before it; brings on what has still to come.
+   * At once where an engine acknowledges only what every repository has. Throws TIMED_OUT or REPOSITORY_*.
+   */
+  awaitArchived(request: ArchivedSegmentRequest, context: OperationContext): Promise<void>;
   /** Whether archive_command leaves something for shipWal to do. */
   readonly shipsWal: boolean;
   /**

@@ -36,6 +36,8 @@ export interface ServerObservation {
   readonly postgresMajor: number;
   /** server_version_num, for example 150020. */
   readonly versionNumber: number;
+  /** Whether the role that asked may use the replication protocol. */
+  readonly mayReplicate?: boolean;
   readonly inRecovery: boolean;
   readonly timeline: TimelineId;
   /** The insert position on a primary, the replayed position on a standby. */

@@ -82,6 +82,8 @@ export async function observeEngines(
         versions.set(name, await ports.catalog.readVersion(name, context));
       } catch (thrown) {
         const error = asSpokeError(thrown);
+        // What has to be asked of a server or a repository is not known while that is away: it says so itself where it matters.
+        if (ABOUT_THE_REPOSITORY.includes(error.code) || error.code === 'POSTGRES_UNAVAILABLE') return;
         if (!ABOUT_THE_ENGINE.includes(error.code)) throw error;
         faults.push(error);
         without.push({ repository: name, kind, errorCode: error.code, message: error.message });
@@ -89,7 +91,7 @@ export async function observeEngines(
     }),
   );
   const [fault] = faults;
-  if (fault !== undefined && versions.size === 0) throw fault;
+  if (fault !== undefined && faults.length === wanted.length) throw fault;
   return { versions, without };
 }
 

@@ -4,6 +4,7 @@ import { formatTimelineHistory, timelineHistoryFileName } from '../../src/domain
 import { addMicros, instantOfSeconds } from '../../src/domain/time/instant.ts';
 import type { ClusterConfig, NodeConfig, RepositoryConfig, ServiceConfig } from '../../src/config/model.ts';
 import { SecretText } from '../../src/config/secrets.ts';
+import type { EngineVersion } from '../../src/ports/backup-engine.ts';
 import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
 import { FAKE_ARCHIVING_SETTINGS } from './engine.ts';
 import { formatSettings, writeDataDirectory } from './data-directory.ts';
@@ -22,6 +23,8 @@ export type FakeEvent =
 export interface FakeClusterSpec {
   readonly events: readonly FakeEvent[];
   readonly repositories: 1 | 2;
+  /** Absent: one that takes one backup at a time and keeps nothing apart by timeline. */
+  readonly engine?: EngineVersion;
   readonly primary: 'running' | 'stopped' | 'crashed' | 'gone';
   readonly service: ServiceConfig['manager'];
   /** Whether the service manager starts the primary when the machine boots. */
@@ -96,7 +99,13 @@ export function buildCluster(changes: Partial<FakeClusterSpec> = {}): FakeCluste
     happen(event, history, repositories, spec);
     if (index < spec.archiverFailsFrom) for (const repository of repositories) repository.archiveEverything();
   }
-  const world = new FakeWorld({ history, repositories, currentUser: spec.currentUser, reusesInodes: spec.reusesInodes });
+  const world = new FakeWorld({
+    history,
+    repositories,
+    currentUser: spec.currentUser,
+    reusesInodes: spec.reusesInodes,
+    ...(spec.engine && { engine: spec.engine }),
+  });
   const start = startOfPrimary(spec);
   world.fs.makeDirectory(SOCKET_DIRECTORY, POSTGRES_USER);
   world.services.push({ service: SYSTEMD, start, startsAtBoot: spec.startsAtBoot });

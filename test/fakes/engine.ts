@@ -4,7 +4,7 @@ import { formatLsn } from '../../src/domain/postgres/lsn.ts';
 import { recoverySettings, withoutRecoverySettings } from '../../src/domain/recovery/settings.ts';
 import { SpokeError } from '../../src/errors.ts';
 import { dataDirectoryFiles, formatSettings, POSTGRES_MAJOR, putFile } from './data-directory.ts';
-import type { FakeProcess } from './process.ts';
+import type { Disturbance, FakeProcess } from './process.ts';
 import { type FakeBackup, type FakeRepository, takeFakeBackup } from './repository.ts';
 import { type FakeWorld, POSTGRES_USER } from './world.ts';
 
@@ -14,7 +14,7 @@ export const FAKE_ARCHIVING_SETTINGS = { archive_mode: 'on', archive_command: 'f
 export function fakeCatalogReader(process: FakeProcess): BackupCatalogReader {
   const { world } = process;
   return {
-    readVersion: () => process.read(() => ({ name: 'pgbackrest', version: '2.45' })),
+    readVersion: () => process.read(() => world.engine),
     readRepository: (name, options) => process.read(() => repositoryNamed(world, name).snapshot(world.now(), options)),
     readPushErrors: () => process.read(() => []),
     readHeldWal: () => process.read(() => []),
@@ -57,14 +57,14 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
         () => createRepositories(world.repositories.slice(0, 1)),
       ),
     checkArchiving: () => process.change('check archiving', () => checkArchiving(world)),
+    awaitArchived: () => Promise.resolve(),
     shipsWal: false,
     shipWal: () => Promise.resolve(),
     takeBackup: (request) =>
       process.change(
         `take backup into ${request.repository}`,
-        () => takeBackup(world, request),
-        // A process that is killed leaves the engine's behind, which goes on; not one that still waited for the engine's lock.
-        (kind) => (kind === 'crash' && world.orphanedBackups.length === 0 ? world.orphanedBackups.push(request) : undefined),
+        () => (world.engine.copiesIntoSeveral === true ? takeIntoSeveral(world, request) : takeBackup(world, request)),
+        (kind) => leaveHalfTaken(world, request, kind),
       ),
     expireBackup: (request) =>
       process.change(
@@ -131,6 +131,32 @@ function takeBackup(world: FakeWorld, request: BackupRequest): BackupLabel {
   const label = orphaned?.backup.label ?? writeBackup(world, repository, request);
   if (fault !== undefined) throw fault.error;
   return label;
+}
+
+/** What fails in one of them is not there, and is said of the first alone. */
+function takeIntoSeveral(world: FakeWorld, request: BackupRequest): BackupLabel {
+  for (const repository of request.alsoInto ?? []) {
+    try {
+      takeBackup(world, { ...request, repository });
+    } catch (thrown) {
+      if (!(thrown instanceof SpokeError)) throw thrown;
+    }
+  }
+  return takeBackup(world, request);
+}
+
+/**
+ * A process that is killed leaves the engine's behind, which goes on; not one that still waited for the engine's lock. Where the engine is
+ * our own process, some of the repositories have the backup, and nothing goes on.
+ */
+function leaveHalfTaken(world: FakeWorld, request: BackupRequest, kind: Disturbance['kind']): void {
+  if (world.engine.copiesIntoSeveral !== true) {
+    if (kind === 'crash' && world.orphanedBackups.length === 0) world.orphanedBackups.push(request);
+    return;
+  }
+  const [other] = request.alsoInto ?? [];
+  const repository = world.repositories.find(({ name }) => name === other);
+  if (repository?.state === 'up' && world.origin() !== undefined) writeBackup(world, repository, request);
 }
 
 /** Engine processes that outlived the one that started them come to their end. */

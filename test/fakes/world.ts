@@ -1,7 +1,7 @@
 import { addMicros, type Instant } from '../../src/domain/time/instant.ts';
 import type { Pin } from '../../src/domain/retention/pin.ts';
 import { SpokeError } from '../../src/errors.ts';
-import type { BackupRequest } from '../../src/ports/backup-engine.ts';
+import type { BackupRequest, EngineVersion } from '../../src/ports/backup-engine.ts';
 import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
 import type { HeldLease } from '../../src/ports/lease.ts';
 import type { ManagedService } from '../../src/ports/service-control.ts';
@@ -39,6 +39,7 @@ export interface FakeWorldOptions {
   readonly repositories: readonly FakeRepository[];
   readonly currentUser?: FileOwner;
   readonly reusesInodes?: boolean;
+  readonly engine?: EngineVersion;
 }
 
 /** One machine with its disks, its servers and the repositories it reaches. Time passes only where somebody sleeps. */
@@ -56,6 +57,8 @@ export class FakeWorld {
   readonly buckets = new Map<string, FakeBucket>();
   /** By cluster. */
   readonly pins = new Map<string, readonly Pin[]>();
+  /** What keeps the repositories, and what it can do. */
+  readonly engine: EngineVersion;
   readonly currentUser: FileOwner;
   readonly installedMajors = new Set([15]);
   readonly mountPoints = new Set(['/']);
@@ -81,6 +84,7 @@ export class FakeWorld {
     this.fs = new FakeFileSystem({ reusesInodes: options.reusesInodes ?? true });
     this.history = options.history;
     this.repositories = options.repositories;
+    this.engine = options.engine ?? { name: 'pgbackrest', version: '2.45' };
     this.currentUser = options.currentUser ?? POSTGRES_USER;
     this.#startedAt = addMicros(options.history.time, 60_000_000n);
     for (const path of ['/etc', '/tmp', '/var/lib/postgresql', '/home/someone']) this.fs.makeDirectory(path);

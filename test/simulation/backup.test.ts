@@ -4,6 +4,7 @@ import type { RepositoryName } from '../../src/domain/catalog/base-backup.ts';
 import { executeRun } from '../../src/engine/execute-run.ts';
 import { createStepHandlers } from '../../src/engine/handlers/index.ts';
 import { backupWorkflow } from '../../src/engine/simple-workflows.ts';
+import type { EngineVersion } from '../../src/ports/backup-engine.ts';
 import { asSpokeError, type ErrorCode, SpokeError } from '../../src/errors.ts';
 import type { RunHeader, RunId } from '../../src/ports/run-store.ts';
 import type { BackupIntent } from '../../src/workflows/backup/plan.ts';
@@ -13,6 +14,9 @@ import { fakePorts, fakeReadPorts } from '../fakes/ports.ts';
 import { type Disturbance, FakeProcess } from '../fakes/process.ts';
 import { share } from './restore-scenario.ts';
 import { simulation } from './seeds.ts';
+
+const ONE_AT_A_TIME: EngineVersion = { name: 'pgbackrest', version: '2.45' };
+const SEVERAL_AT_ONCE: EngineVersion = { name: 'native', version: '17.2', copiesIntoSeveral: true, needsFullOnNewTimeline: true };
 
 const RUN_ID = '20261122T211628Z-backup-k3f9' as RunId;
 
@@ -38,6 +42,8 @@ const blow = fc.record({
 });
 
 const scenario = fc.record({
+  /** One of them serves several repositories by one reading of the database. */
+  engine: fc.constantFrom<EngineVersion>(ONE_AT_A_TIME, SEVERAL_AT_ONCE),
   repositories: fc.constantFrom<1 | 2>(1, 2),
   type: fc.constantFrom<BackupIntent['type']>('full', 'diff', 'incr'),
   /** Of the two repositories, which have a backup already. */
@@ -49,9 +55,9 @@ const scenario = fc.record({
 
 type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
 
-function begin({ repositories, present, faults, unreachable }: Scenario): FakeCluster {
+function begin({ engine, repositories, present, faults, unreachable }: Scenario): FakeCluster {
   const events = present.map((repository) => ({ kind: 'backup', repository, type: 'full' }) as const);
-  const built = buildCluster({ repositories, events: [...commits(2), ...events, ...commits(2)], startsAtBoot: true });
+  const built = buildCluster({ engine, repositories, events: [...commits(2), ...events, ...commits(2)], startsAtBoot: true });
   for (const { repository, code, isComplete } of faults)
     built.world.repositories[repository]?.backupFaults.push({ error: new SpokeError(code, 'a fault of the engine'), isComplete });
   const away = unreachable === undefined ? undefined : built.world.repositories[unreachable];

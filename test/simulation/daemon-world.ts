@@ -3,6 +3,7 @@ import { type TimelineId, timelineIdOf } from '../../src/domain/postgres/timelin
 import { learnReplayRate } from '../../src/domain/recovery/estimate.ts';
 import { decideWhatIsDue, type ScheduleDecision } from '../../src/domain/schedule/decide.ts';
 import type { DueRun } from '../../src/domain/schedule/due-run.ts';
+import type { EnginesByRepository } from '../../src/domain/schedule/engine-facts.ts';
 import type { RepositoryFacts } from '../../src/domain/schedule/early.ts';
 import type { PastRun, RunState } from '../../src/domain/schedule/past-run.ts';
 import type { FirstSeen, Schedule } from '../../src/domain/schedule/schedule.ts';
@@ -58,6 +59,8 @@ export interface WorldOptions {
   readonly expire?: (repository: RepositoryName, world: DaemonWorld) => void;
   /** Whether a backup fails that would not be later than the newest one by the clock of the machine, as pgBackRest has it. */
   readonly refusesEarlier?: boolean;
+  /** What is known of their engines; absent: nothing special. */
+  readonly engines?: EnginesByRepository;
   /** Sees each decision, before anything is done about it. */
   readonly watch?: (decision: ScheduleDecision, world: DaemonWorld) => void;
 }
@@ -79,6 +82,8 @@ export class DaemonWorld {
   aheadSeconds = 0;
   #upFrom = 0;
   #runs: WorldRun[] = [];
+  /** By run: the repositories whose step of a backup has ended well, and when. */
+  readonly #doneIn = new Map<string, Map<RepositoryName, Instant>>();
   readonly #unforgotten = new Set<PastRun>();
   #running: Running | undefined;
   #firstSeen: FirstSeen = {};
@@ -144,16 +149,24 @@ export class DaemonWorld {
   decide(): ScheduleDecision {
     const decision = decideWhatIsDue({
       cluster: 'main',
-      engine: 'pgbackrest',
+      engines: this.options.engines ?? new Map(),
       schedules: this.options.schedules,
       firstSeen: this.#firstSeen,
-      runs: this.#runs,
+      runs: this.#runs.flatMap((run) => this.#byRepository(run)),
       repositories: this.#repositoryFacts(),
       timeline: this.timeline,
       now: this.clock(),
     });
     this.#firstSeen = decision.firstSeen;
     return decision;
+  }
+
+  /** As the journals tell: where a backup into several is not done in all of them, it is done where a step says so. */
+  #byRepository(run: WorldRun): readonly PastRun[] {
+    const steps = this.#doneIn.get(run.runId) ?? new Map<RepositoryName, Instant>();
+    if (steps.size === 0 || (run.state.kind !== 'failed' && run.state.kind !== 'interrupted')) return [run];
+    const done = [...steps].map(([name, endedAt]): PastRun => ({ ...run, repositories: [name], state: { kind: 'succeeded', endedAt } }));
+    return [...done, { ...run, repositories: run.repositories.filter((name) => !steps.has(name)) }];
   }
 
   #repositoryFacts(): readonly RepositoryFacts[] {
@@ -172,7 +185,7 @@ export class DaemonWorld {
     if (before !== undefined) before.attempts += 1;
     run.state = { kind: 'running' };
     const usual = USUAL_SECONDS[due.type ?? 'incr'];
-    const isThere = this.#backupOf(run) !== undefined;
+    const isThere = this.#isWhole(run);
     const seconds = isThere ? 5 : this.#downRepository(run) !== undefined ? 30 : (this.#slowSeconds ?? usual);
     if (!isThere) this.#slowSeconds = undefined;
     this.#running = { run, startedAt: this.now, clockAtStart: this.clock(), endsAt: this.now + seconds };
@@ -206,16 +219,32 @@ export class DaemonWorld {
     const { run } = running;
     this.#running = undefined;
     run.state = this.#stateAtEnd(running);
-    if (run.kind === 'backup' && run.state.kind === 'failed')
-      for (const repository of run.repositories) this.failedAt.set(repository, run.state.endedAt);
+    if (run.kind === 'backup' && run.state.kind === 'failed') this.#takeWhereItCanBe(running, run.state);
     if (run.state.kind !== 'succeeded') return;
     if (run.kind === 'backup') this.#store(running);
     if (run.kind === 'expire') for (const repository of run.repositories) this.options.expire?.(repository, this);
   }
 
+  /** A repository that is down keeps the backup from no other one. */
+  #takeWhereItCanBe(running: Running, state: Extract<RunState, { kind: 'failed' }>): void {
+    const { run } = running;
+    const isAboutOne = state.code === 'REPOSITORY_UNAVAILABLE';
+    for (const repository of run.repositories) {
+      if (this.#backupOf(run, repository) === undefined && isAboutOne && !this.isDown(repository)) this.#storeIn(repository, running);
+      if (this.#backupOf(run, repository) === undefined) this.failedAt.set(repository, state.endedAt);
+      else this.#note(run, repository);
+    }
+  }
+
+  #note({ runId }: PastRun, repository: RepositoryName): void {
+    const known = this.#doneIn.get(runId) ?? new Map<RepositoryName, Instant>();
+    if (!known.has(repository)) known.set(repository, this.clock());
+    this.#doneIn.set(runId, known);
+  }
+
   #stateAtEnd({ run, clockAtStart }: Running): RunState {
     const endedAt = this.clock();
-    if (this.#backupOf(run) !== undefined) return { kind: 'succeeded', endedAt };
+    if (this.#isWhole(run)) return { kind: 'succeeded', endedAt };
     if (run.kind === 'backup' && (this.now < this.#barrenUntil || this.#isEarlier(run, clockAtStart)))
       return { kind: 'failed', endedAt, code: 'TOOL_FAILED', retry: 'none' };
     if (this.#downRepository(run) !== undefined) return { kind: 'failed', endedAt, code: 'REPOSITORY_UNAVAILABLE', retry: 'alternative' };
@@ -225,38 +254,42 @@ export class DaemonWorld {
     return { kind: 'succeeded', endedAt };
   }
 
-  #isEarlier({ repositories }: PastRun, clockAtStart: Instant): boolean {
+  #isEarlier(run: PastRun, clockAtStart: Instant): boolean {
     if (this.options.refusesEarlier !== true) return false;
-    return repositories.some((repository) => clockAtStart <= (this.backups.get(repository)?.at(-1)?.copiedFrom ?? -1n));
+    const left = run.repositories.filter((repository) => this.#backupOf(run, repository) === undefined);
+    return left.some((repository) => clockAtStart <= (this.backups.get(repository)?.at(-1)?.copiedFrom ?? -1n));
   }
 
-  #store({ run, startedAt: trueStart, clockAtStart: copiedFrom }: Running): void {
+  #store(running: Running): void {
+    for (const repository of running.run.repositories)
+      if (this.#backupOf(running.run, repository) === undefined) this.#storeIn(repository, running);
+      else this.failedAt.delete(repository);
+  }
+
+  #storeIn(repository: RepositoryName, { run, startedAt: trueStart, clockAtStart: copiedFrom }: Running): void {
     const { runId, type = 'incr', startedAt } = run;
-    for (const repository of run.repositories) {
-      const backups = this.backups.get(repository) ?? [];
-      this.failedAt.delete(repository);
-      if (this.#backupOf(run) !== undefined) continue;
-      const times = { startedAt, endedAt: this.clock(), copiedFrom, trueStart, trueEnd: this.now };
-      backups.push({ runId, type, timeline: this.timeline, ...times });
-    }
+    const times = { startedAt, endedAt: this.clock(), copiedFrom, trueStart, trueEnd: this.now };
+    this.failedAt.delete(repository);
+    this.backups.get(repository)?.push({ runId, type, timeline: this.timeline, ...times });
   }
 
-  #backupOf({ runId, repositories }: PastRun): StoredBackup | undefined {
-    return repositories.flatMap(
-      (repository) =>
-        this.backups
-          .get(repository)
-          ?.slice(-5)
-          .find((one) => one.runId === runId) ?? [],
-    )[0];
+  #backupOf({ runId }: PastRun, repository: RepositoryName): StoredBackup | undefined {
+    return this.backups
+      .get(repository)
+      ?.slice(-5)
+      .find((one) => one.runId === runId);
+  }
+
+  #isWhole(run: PastRun): boolean {
+    return run.kind === 'backup' && run.repositories.every((repository) => this.#backupOf(run, repository) !== undefined);
   }
 
   isDown(repository: RepositoryName): boolean {
     return (this.#downUntil.get(repository) ?? 0) > this.now;
   }
 
-  #downRepository({ repositories }: PastRun): RepositoryName | undefined {
-    return repositories.find((repository) => this.isDown(repository));
+  #downRepository(run: PastRun): RepositoryName | undefined {
+    return run.repositories.find((repository) => this.isDown(repository) && this.#backupOf(run, repository) === undefined);
   }
 
   #befall(blow: Blow): void {

@@ -25,6 +25,8 @@ interface Story {
   readonly days: number;
   readonly zone: string;
   readonly repositories: readonly RepositoryName[];
+  /** Whether one backup goes into all of them. */
+  readonly together: boolean;
   readonly jitterSeconds: number;
   readonly fullAt: string;
   readonly blows: readonly Blow[];
@@ -36,6 +38,7 @@ const storyOf = (start: number, days: number, mostBlows: number): fc.Arbitrary<S
     days: fc.constant(days),
     zone: fc.constantFrom('America/New_York', 'Europe/Paris', 'Australia/Lord_Howe', 'Africa/Casablanca', 'Etc/UTC'),
     repositories: fc.constantFrom([LOCAL], [LOCAL], [LOCAL, S3]),
+    together: fc.boolean(),
     jitterSeconds: fc.constantFrom(0, 0, 900),
     // In the hour that is skipped or comes twice in each of them, before it, and away from it.
     fullAt: fc.constantFrom('0 2', '30 2', '15 1', '45 1', '0 13'),
@@ -85,20 +88,20 @@ function troubledSpans(blows: readonly Blow[]): readonly (readonly [from: number
   });
 }
 
-const identityOf = ({ kind, trigger, repositories }: DueRun) =>
-  trigger.kind === 'schedule' ? `${kind} ${trigger.name} ${trigger.occurrence} ${repositories.join('+')}` : undefined;
+const identitiesOf = ({ kind, trigger, repositories }: DueRun) =>
+  trigger.kind === 'schedule' ? repositories.map((repository) => `${kind} ${trigger.name} ${trigger.occurrence} ${repository}`) : [];
 
 /** What holds of each decision. */
 function watch({ start, queued }: ScheduleDecision, world: DaemonWorld): void {
   const waiting = [...(start === undefined ? [] : [start]), ...queued];
-  const places = waiting.map(
-    ({ kind, trigger, repositories }) => `${kind} ${trigger.kind === 'schedule' ? trigger.name : ''} ${repositories.join('+')}`,
+  const places = waiting.flatMap(({ kind, trigger, repositories }) =>
+    repositories.map((repository) => `${kind} ${trigger.kind === 'schedule' ? trigger.name : ''} ${repository}`),
   );
   if (new Set(places).size !== places.length) throw new Error(`runs pile up: ${places.join(', ')}`);
   if (start?.trigger.kind !== 'schedule' || start.kind === 'expire') return;
   const { name, occurrence } = start.trigger;
   const its = world.options.schedules.find((one) => one.name === name) as Schedule;
-  const backups = start.type === 'incr' ? (world.backups.get(start.repositories[0] as RepositoryName) ?? []) : [];
+  const backups = start.type === 'incr' ? start.repositories.flatMap((repository) => world.backups.get(repository) ?? []) : [];
   const full = backups.find(({ type, startedAt }) => type === 'full' && startedAt >= occurrence && startedAt <= world.clock());
   if (full !== undefined) throw new Error(`${name} runs for ${occurrence}, though ${full.runId} has taken a full backup since`);
   const next = nextOccurrence(its, occurrence);
@@ -125,13 +128,16 @@ function play(told: Story): void {
   const world = new DaemonWorld({
     schedules: schedulesOf(told),
     repositories: told.repositories,
+    ...(told.together
+      ? { engines: new Map(told.repositories.map((name) => [name, { together: 'native', needsFullOnNewTimeline: true }])) }
+      : {}),
     start: told.start,
     blows: told.blows,
     watch,
   });
   world.liveUntil(told.start + told.days * DAY);
 
-  const identities = world.begun.flatMap(({ due }) => identityOf(due) ?? []);
+  const identities = world.begun.flatMap(({ due }) => identitiesOf(due));
   expect(new Set(identities).size).toBe(identities.length);
   expectNothingOwed(world, told);
 

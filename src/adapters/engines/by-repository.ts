@@ -56,6 +56,7 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     writeConfiguration: () => each((engine) => engine.writeConfiguration()),
     createRepositories: (context) => each((engine) => engine.createRepositories(context)),
     checkArchiving: (context) => each((engine) => engine.checkArchiving(context)),
+    awaitArchived: (request, context) => of(request).awaitArchived(request, context),
     shipsWal: engines.some(({ engine }) => engine.shipsWal),
     async shipWal(signal) {
       await Promise.all(engines.map(({ engine }) => engine.shipWal(signal)));

@@ -118,6 +118,8 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
       await prepare(parts, context);
       await runWorking(parts, checkArguments(settings), {}, context);
     },
+    // What it acknowledges is in every repository.
+    awaitArchived: () => Promise.resolve(),
     shipsWal: false,
     shipWal: () => Promise.resolve(),
     takeBackup: (request, context) => takeBackup(parts, reader, recent, request, context),

@@ -54,6 +54,7 @@ async function observeServer(session: Session): Promise<ServerObservation> {
   const position = await readPosition(session);
   return {
     systemIdentifier: parseSystemIdentifier(textOf(control, 'system_identifier')),
+    mayReplicate: booleanOf(control, 'may_replicate'),
     postgresMajor: Math.floor(versionNumber / 10_000),
     versionNumber,
     inRecovery: booleanOf(position, 'in_recovery'),

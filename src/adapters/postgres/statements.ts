@@ -61,7 +61,10 @@ export const POSITION = `
          pg_control_recovery() AS m,
          (SELECT max(received_tli) AS received_tli FROM pg_stat_wal_receiver) AS w`;
 
-export const SYSTEM_IDENTIFIER = 'SELECT system_identifier FROM pg_control_system()';
+export const SYSTEM_IDENTIFIER = `
+  SELECT system_identifier,
+         (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may_replicate
+    FROM pg_control_system()`;
 
 export const VERSION_NUMBER = `SELECT current_setting('server_version_num') AS version_number`;
 

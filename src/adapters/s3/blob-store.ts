@@ -2,9 +2,10 @@ import { blobKeyParts, blobPrefixParts, byKey } from '../../domain/blob/blob-key
 import type { BlobStore } from '../../ports/blob-store.ts';
 import { type S3Client, unlessMissing } from './client.ts';
 import { createHousekeeping } from './housekeeping.ts';
-import { type PartSizes, writeInParts } from './multipart-upload.ts';
+import { writeInParts } from './multipart-upload.ts';
 import { listCommonPrefixes, listObjects } from './object-store.ts';
 import { openObject } from './open-object.ts';
+import type { PartSizes } from './part-sizes.ts';
 import { putObject } from './put-object.ts';
 
 export interface S3BlobStoreOptions {
@@ -61,7 +62,10 @@ async function listFolders(s3: S3Client, begin: string, below: string, signal: A
 
 async function readWhole(s3: S3Client, key: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
   const pieces = await openObject(s3, key, signal);
-  return pieces === undefined ? undefined : Buffer.concat(await Array.fromAsync(pieces));
+  if (pieces === undefined) return undefined;
+  const read: Uint8Array[] = [];
+  for await (const piece of pieces) read.push(piece);
+  return Buffer.concat(read);
 }
 
 async function removeObjects(s3: S3Client, keys: readonly string[], signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { Agent } from 'node:https';
 import type * as SdkModule from '@aws-sdk/client-s3';
 import { type Instant, instantOfMillis } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
@@ -53,6 +54,8 @@ export interface S3Client {
 
 const REQUEST_TIMEOUT_MS = 20_000;
 const STALL_MS = 60_000;
+/** As many as the SDK itself would open. */
+const MOST_SOCKETS = 50;
 const CONNECTION_TIMEOUT_MS = 5_000;
 const ATTEMPTS = 2;
 
@@ -104,7 +107,12 @@ async function clientConfiguration(connection: ObjectStoreConnection): Promise<S
       requestTimeout: connection.timeoutMs ?? REQUEST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
       socketTimeout: connection.stallMs ?? STALL_MS,
-      httpsAgent: { ...(ca !== undefined && { ca }), ...(verifyTls === false && { rejectUnauthorized: false }) },
+      // An agent of our own: of its options the SDK makes one that forgets them for requests that wait for 100-continue (from 2 MiB on).
+      httpsAgent: new Agent({
+        ...{ keepAlive: true, maxSockets: MOST_SOCKETS },
+        ...(ca !== undefined && { ca }),
+        ...(verifyTls === false && { rejectUnauthorized: false }),
+      }),
     },
   };
 }

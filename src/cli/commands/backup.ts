@@ -9,7 +9,7 @@ import { type BackupIntent, backupOfRun, observeBackup, planBackup, reasonAgains
 import { observeRepositories, type RepositoryObservations } from '../../workflows/observe-cluster.ts';
 import { execute } from '../execute.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
-import { backupToJson, renderBackups } from '../render/backups.ts';
+import { backupToJson, type EngineOf, enginesOf, renderBackups } from '../render/backups.ts';
 import { type ExpiryResult, renderExpiry } from '../render/expire.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, openSession, repositoryNamed, type Session } from '../session.ts';
@@ -75,8 +75,9 @@ export async function runBackup(
   const expiry = thenExpire && result.taken.length > 0 ? await expireAfter(result.taken, session, context) : undefined;
   if (expiry === undefined && isExpiryDue(result.snapshots, session))
     context.output.say('Some backups are older than they need to be kept: spoke-backup expire --explain');
-  context.output.result({ ...backupResultToJson(result), ...(expiry === undefined ? {} : { expiry }) }, () =>
-    [renderBackupResult(result), ...(expiry === undefined ? [] : [renderExpiry(expiry)])].join('\n'),
+  const engineOf = enginesOf(session.cluster);
+  context.output.result({ ...backupResultToJson(result, engineOf), ...(expiry === undefined ? {} : { expiry }) }, () =>
+    [renderBackupResult(result, engineOf), ...(expiry === undefined ? [] : [renderExpiry(expiry)])].join('\n'),
   );
 }
 
@@ -99,12 +100,12 @@ export async function takeBackups(
   return { run: header.runId, taken, failures, snapshots: repositories.snapshots };
 }
 
-export function backupResultToJson({ run, taken, failures }: BackupResult) {
-  return { run, backups: taken.map(backupToJson), failures };
+export function backupResultToJson({ run, taken, failures }: BackupResult, engineOf: EngineOf) {
+  return { run, backups: taken.map((backup) => backupToJson(backup, engineOf)), failures };
 }
 
-export function renderBackupResult({ taken, failures }: BackupResult): string {
-  return [renderBackups(taken), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n');
+export function renderBackupResult({ taken, failures }: BackupResult, engineOf: EngineOf): string {
+  return [renderBackups(taken, engineOf), ...failures.map((failure) => `${failure.repository}: ${failure.message}`)].join('\n');
 }
 
 /** Whatever becomes of the expiry, the backup is there: undefined, and a finding, where it could not be carried out. */

@@ -1,6 +1,6 @@
 import { observeRepositories } from '../../workflows/observe-cluster.ts';
 import type { CommandContext, GlobalOptions } from '../command-context.ts';
-import { backupToJson, renderBackups } from '../render/backups.ts';
+import { backupToJson, enginesOf, renderBackups } from '../render/backups.ts';
 import { openSession, repositoryNamed } from '../session.ts';
 import { unreadableError } from '../unreadable.ts';
 
@@ -15,5 +15,7 @@ export async function backupsCommand(options: GlobalOptions & { readonly repo?: 
   if (unreadable.length > 0) context.output.exitCode = 3;
   const backups = snapshots.flatMap((snapshot) => snapshot.backups);
   for (const one of unreadable) context.output.warn(`repository ${one.repository} could not be read: ${one.message}`);
-  context.output.result({ cluster: session.cluster.name, backups: backups.map(backupToJson), unreadable }, () => renderBackups(backups));
+  const engineOf = enginesOf(session.cluster);
+  const listed = backups.map((backup) => backupToJson(backup, engineOf));
+  context.output.result({ cluster: session.cluster.name, backups: listed, unreadable }, () => renderBackups(backups, engineOf));
 }

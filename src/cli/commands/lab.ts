@@ -1,6 +1,6 @@
 import { createProcessRunner, labInstances } from '../../composition.ts';
 import { SpokeError } from '../../errors.ts';
-import { findOnlyLab, type LabDescription } from '../../lab/description.ts';
+import { findOnlyLab, type LabDescription, type LabEngine } from '../../lab/description.ts';
 import { Output } from '../output.ts';
 import type { CommandContext } from '../command-context.ts';
 
@@ -10,14 +10,14 @@ interface LabOptions {
 
 /** `spoke-backup lab up` */
 export async function labUpCommand(
-  options: LabOptions & { readonly nodes: string; readonly s3: boolean },
+  options: LabOptions & { readonly nodes: string; readonly s3: boolean; readonly engine: string },
   context: CommandContext,
 ): Promise<void> {
   const { labUp } = await import('../../lab/up.ts');
   const nodes = Number(options.nodes);
   if (!Number.isInteger(nodes)) throw new SpokeError('USAGE', `--nodes ${options.nodes}: not a number`);
   const lab = await labUp(
-    { nodes, s3: options.s3, ...(options.dir === undefined ? {} : { directory: options.dir }) },
+    { nodes, s3: options.s3, engine: engineNamed(options.engine), ...(options.dir === undefined ? {} : { directory: options.dir }) },
     {
       processes: createProcessRunner(),
       environment: process.env,
@@ -28,6 +28,11 @@ export async function labUpCommand(
     },
   );
   context.output.result({ ...lab }, () => renderLab(lab));
+}
+
+function engineNamed(name: string): LabEngine {
+  if (name === 'pgbackrest' || name === 'native' || name === 'both') return name;
+  throw new SpokeError('USAGE', `--engine ${name}: there are pgbackrest, native and both`);
 }
 
 /** Set up as a user would, with the same command; its result is not the lab's. */
@@ -41,7 +46,7 @@ async function prepareArchiving(config: string, context: CommandContext): Promis
 function renderLab(lab: LabDescription): string {
   const bin = 'spoke-backup';
   return [
-    `lab in ${lab.directory}: PostgreSQL ${lab.postgresVersion}, ${[lab.primary, ...lab.standbys].map((node) => node.name).join(', ')}`,
+    `lab in ${lab.directory}: PostgreSQL ${lab.postgresVersion}, ${lab.engine === 'both' ? 'both engines' : `engine ${lab.engine}`}, ${[lab.primary, ...lab.standbys].map((node) => node.name).join(', ')}`,
     `  config   ${lab.config}`,
     `  connect  psql "${lab.primary.url}"`,
     '',

@@ -11,6 +11,8 @@ import { formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant } 
 import { parseInstant } from '../../domain/time/parse-instant.ts';
 import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { ChangingOptions, CommandContext, GlobalOptions } from '../command-context.ts';
+import type { RepositoryName } from '../../domain/catalog/base-backup.ts';
+import { observeEngines } from '../../workflows/observe-cluster.ts';
 import { renderTable } from '../render/table.ts';
 import { type ScheduledWork, WORKERS } from '../scheduled-work.ts';
 import type { WorkReport } from '../work-report.ts';
@@ -68,8 +70,25 @@ export async function runScheduleCommand(name: string, options: ChangingOptions,
   const session = await openSession(options, context);
   const schedule = scheduleNamed(name, await loadSchedules(session.cluster, locationOf(session.configuration, context)));
   const trigger = { kind: 'schedule', name: schedule.name, occurrence: session.ports.clock.now() } as const;
-  const works = schedule.repositories.map((repository) => ({ schedule, repository, trigger }));
+  const groups = schedule.kind === 'backup' ? await takenTogether(schedule, session, context) : schedule.repositories.map((one) => [one]);
+  const works = groups.map((repositories) => ({ schedule, repositories, trigger }));
   await runEach(works, options.dryRun === true, session, context);
+}
+
+/** The repositories of a schedule, those together that one backup goes into. */
+async function takenTogether(
+  { repositories }: Schedule,
+  { cluster, ports }: Session,
+  { signal }: CommandContext,
+): Promise<RepositoryName[][]> {
+  const { versions } = await observeEngines(cluster, repositories, ports, { signal });
+  const groups = new Map<string, RepositoryName[]>();
+  for (const repository of repositories) {
+    const version = versions.get(repository);
+    const key = version?.copiesIntoSeveral === true ? `engine ${version.name}` : `repository ${repository}`;
+    groups.set(key, [...(groups.get(key) ?? []), repository]);
+  }
+  return [...groups.values()];
 }
 
 /** One after the other; a repository in which it fails does not keep it from the next. */

@@ -1,6 +1,7 @@
 import { observeStatus } from '../../workflows/status/status.ts';
 import type { CommandContext, GlobalOptions } from '../command-context.ts';
 import { hasFindings, renderStatus, statusToJson } from '../render/status.ts';
+import { enginesOf } from '../render/backups.ts';
 import { openSession } from '../session.ts';
 
 /** `spoke-backup status` */
@@ -9,7 +10,7 @@ export async function statusCommand(options: GlobalOptions, context: CommandCont
   const { archive_command: expectedArchiveCommand } = session.ports.engine.archivingSettings();
   const status = await observeStatus(session.cluster, { expectedArchiveCommand }, session.ports, { signal: context.signal });
   if (hasFindings(status)) context.output.exitCode = 3;
-  context.output.result({ cluster: session.cluster.name, ...statusToJson(status) }, () =>
+  context.output.result({ cluster: session.cluster.name, ...statusToJson(status, enginesOf(session.cluster)) }, () =>
     renderStatus(status, session.configuration.timezone),
   );
 }

@@ -4,7 +4,7 @@ import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type
 import type { NodeObservation } from '../../workflows/observe-cluster.ts';
 import type { ClusterStatus, RepositoryStatus } from '../../workflows/status/status.ts';
 import { archiveCell, archiveToJson, findingLines, findingToJson } from './archive.ts';
-import { backupToJson } from './backups.ts';
+import { backupToJson, type EngineOf } from './backups.ts';
 import { renderTable } from './table.ts';
 
 /** Whether somebody should look: exit code 3. */
@@ -89,7 +89,7 @@ function repositoryRow(repository: RepositoryStatus, now: Instant, time: (instan
 }
 
 /** The status as JSON. */
-export function statusToJson(status: ClusterStatus) {
+export function statusToJson(status: ClusterStatus, engineOf: EngineOf) {
   const iso = (instant: Instant | undefined) => (instant === undefined ? null : formatInstantIso(instant));
   return {
     now: formatInstantIso(status.now),
@@ -105,6 +105,7 @@ export function statusToJson(status: ClusterStatus) {
     repositories: status.repositories.map((repository) => ({
       name: repository.repository,
       kind: repository.kind,
+      engine: engineOf(repository.repository) ?? null,
       unreadable: repository.unreadable ?? null,
       archive: archiveToJson(repository.archive),
       windows: repository.windows.map((window) => ({
@@ -122,7 +123,7 @@ export function statusToJson(status: ClusterStatus) {
         from: iso(gap.before),
         to: iso(gap.after),
       })),
-      lastBackup: repository.lastBackup === undefined ? null : backupToJson(repository.lastBackup),
+      lastBackup: repository.lastBackup === undefined ? null : backupToJson(repository.lastBackup, engineOf),
     })),
   };
 }

@@ -4,8 +4,10 @@ import { considerSchedule, earlier } from './consider-schedule.ts';
 import { considerEarlyBackup, considerExpire } from './consider-unscheduled.ts';
 import type { Consideration, DueRun, HeldRun, PassedOver } from './due-run.ts';
 import type { EarlyFacts, RepositoryFacts } from './early.ts';
+import { scheduledType } from './engine-facts.ts';
 import { RunHistory } from './history.ts';
 import { isAtLeast, type PastRun } from './past-run.ts';
+import { gatherBackups } from './together.ts';
 import { type FirstSeen, noteFirstSeen, type Schedule, scheduleIdentity } from './schedule.ts';
 
 /** All that the decision rests on. */
@@ -49,12 +51,13 @@ export function decideWhatIsDue(facts: ScheduleFacts): ScheduleDecision {
   ];
   const due = considered.flatMap((one) => one.due ?? []).sort((a, b) => rank(a) - rank(b));
   const { kept, passedOver } = withoutRepeated(due, history.running);
-  const [next, ...later] = kept;
+  const gathered = gatherBackups(kept, facts.engines);
+  const [next, ...later] = gathered;
   const isBusy = history.running.length > 0;
   const wakeAt = considered.reduce<Instant | undefined>((first, one) => earlier(first, one.wakeAt), undefined);
   return {
     ...(isBusy || next === undefined ? {} : { start: next }),
-    queued: isBusy ? kept : later,
+    queued: isBusy ? gathered : later,
     held: considered.flatMap((one) => one.held ?? []),
     passedOver: [...considered.flatMap((one) => one.passedOver ?? []), ...passedOver],
     ...(wakeAt === undefined ? {} : { wakeAt }),
@@ -62,11 +65,15 @@ export function decideWhatIsDue(facts: ScheduleFacts): ScheduleDecision {
   };
 }
 
-/** A drill is one thing; everything else is done in each repository by itself. */
+/** A drill is one thing; everything else is due in each repository by itself, of the type that its engine can take. */
 function considerEverywhere(schedule: Schedule, history: RunHistory, facts: ScheduleFacts, firstSeen: Instant): readonly Consideration[] {
   const context = { cluster: facts.cluster, history, now: facts.now, firstSeen };
-  const places = schedule.kind === 'drill' ? [undefined] : schedule.repositories;
-  return places.map((repository) => considerSchedule(schedule, repository, context));
+  if (schedule.kind === 'drill') return [considerSchedule(schedule, undefined, context)];
+  return schedule.repositories.flatMap((repository) => {
+    const type = scheduledType(schedule.type, facts.engines.get(repository));
+    if (type === undefined) return schedule.type === undefined ? [considerSchedule(schedule, repository, context)] : [];
+    return [considerSchedule({ ...schedule, type }, repository, context)];
+  });
 }
 
 function considerBetween(active: readonly Schedule[], history: RunHistory, facts: ScheduleFacts): readonly Consideration[] {

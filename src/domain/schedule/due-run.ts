@@ -8,7 +8,7 @@ export interface DueRun {
   readonly kind: ScheduleKind;
   /** Of backups only. */
   readonly type?: BackupType;
-  /** One, where the engine works on one at a time; all of its schedule for a drill. */
+  /** One; several where one backup goes into all of them; all of its schedule for a drill. */
   readonly repositories: readonly RepositoryName[];
   readonly trigger: RunTrigger;
   /** Why it is due now, as a sentence without its full stop. */

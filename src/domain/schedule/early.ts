@@ -4,6 +4,7 @@ import type { TimelineId } from '../postgres/timeline.ts';
 import { estimateRestoreSeconds, type ReplayRate } from '../recovery/estimate.ts';
 import { formatDuration } from '../time/duration.ts';
 import { addMicros, type Instant } from '../time/instant.ts';
+import { type EngineFacts, type EnginesByRepository } from './engine-facts.ts';
 
 /** What is known of a repository when it is decided what is due. */
 export interface RepositoryFacts {
@@ -26,7 +27,7 @@ export interface RepositoryFacts {
 }
 
 export interface EarlyFacts {
-  readonly engine: 'pgbackrest' | 'native';
+  readonly engines: EnginesByRepository;
   /** Of the primary now; absent where none answers. */
   readonly timeline?: TimelineId;
   /** The longest that a restore may take. */
@@ -44,7 +45,10 @@ export interface EarlyBackup {
 
 /** Why a backup of that repository is due at once; undefined where it is not. */
 export function earlyBackup(repository: RepositoryFacts, facts: EarlyFacts): EarlyBackup | undefined {
-  return afterGap(repository) ?? afterTimelineChange(repository, facts) ?? beyondRecoveryTime(repository, facts);
+  const engine = facts.engines.get(repository.name) ?? {};
+  const early = afterGap(repository) ?? afterTimelineChange(repository, facts, engine) ?? beyondRecoveryTime(repository, facts);
+  // What is due early is needed: where there are no incrementals it is a full one, whatever scheduled ones become.
+  return early === undefined || engine.withoutIncremental === undefined ? early : { ...early, type: 'full' };
 }
 
 /** Until then everything that is committed is lost to this repository. */
@@ -52,11 +56,15 @@ function afterGap({ gap }: RepositoryFacts): EarlyBackup | undefined {
   return gap === undefined ? undefined : { type: 'incr', reason: gap, heedsBlackouts: false };
 }
 
-/** pgBackRest compares checksums and needs no full backup on a new timeline. */
-function afterTimelineChange({ lastBackup }: RepositoryFacts, { engine, timeline }: EarlyFacts): EarlyBackup | undefined {
+/** Whoever compares checksums needs no full backup on a new timeline. */
+function afterTimelineChange(
+  { lastBackup }: RepositoryFacts,
+  { timeline }: EarlyFacts,
+  { needsFullOnNewTimeline }: EngineFacts,
+): EarlyBackup | undefined {
   if (lastBackup === undefined || timeline === undefined || timeline === lastBackup.timeline) return undefined;
   return {
-    type: engine === 'pgbackrest' ? 'incr' : 'full',
+    type: needsFullOnNewTimeline === true ? 'full' : 'incr',
     reason: `the primary is on timeline ${timeline}, the last backup on timeline ${lastBackup.timeline}`,
     heedsBlackouts: false,
   };

@@ -86,9 +86,14 @@ async function closeWalSegment(ports: HandlerPorts, step: StepOf<'close-wal-segm
   const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
   let lookAgainMs = 0;
   for (;;) {
-    const { archiver } = await ports.postgres.observeServer(address, context);
-    if (archiver.lastArchivedWal !== undefined && isArchivedUpTo(archiver.lastArchivedWal, closed.segment))
+    const { archiver, walSegmentSizeBytes } = await ports.postgres.observeServer(address, context);
+    if (archiver.lastArchivedWal !== undefined && isArchivedUpTo(archiver.lastArchivedWal, closed.segment)) {
+      const leftMs = Math.max(1, deadlineMs - ports.clock.monotonicMs());
+      const request = { segment: closed.segment, segmentSizeBytes: walSegmentSizeBytes };
+      for (const repository of step.repositories)
+        await ports.engine.awaitArchived({ repository, ...request }, { ...context, timeoutMs: leftMs });
       return { segment: closed.segment };
+    }
     const isFailing = archiver.lastFailedTime !== undefined && archiver.lastFailedTime >= closed.commitTime;
     if (isFailing && ports.clock.monotonicMs() >= lookAgainMs) {
       if (await allHold(ports, step.repositories, closed.segment, context)) return { segment: closed.segment };

@@ -5,6 +5,7 @@ import { SpokeError } from '../../errors.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
+import { type ChosenType, chooseType, type WithoutIncremental } from './choose-type.ts';
 import {
   type EngineObservations,
   type NodeObservation,
@@ -28,6 +29,7 @@ export interface BackupFacts {
   readonly repositories: RepositoryObservations;
   readonly nodes: readonly NodeObservation[];
   readonly versions: EngineObservations['versions'];
+  readonly withoutIncremental: WithoutIncremental;
 }
 
 /** Reads the repositories of the intent and asks the nodes. */
@@ -43,7 +45,12 @@ export async function observeBackup(
     observeEngines(cluster, intent.repositories, ports, context),
     observeServers(cluster, ports, context),
   ]);
-  return { repositories: withoutThoseOf(engines.without, repositories), nodes, versions: engines.versions };
+  return {
+    repositories: withoutThoseOf(engines.without, repositories),
+    nodes,
+    versions: engines.versions,
+    withoutIncremental: cluster.native.withoutIncremental,
+  };
 }
 
 /** What an engine keeps that does not work here is as good as unreadable. */
@@ -59,7 +66,8 @@ function withoutThoseOf(
 }
 
 /** Why no backup can be taken now; undefined where one can. Pure. */
-export function reasonAgainstBackup(intent: BackupIntent, { repositories, nodes, versions }: BackupFacts): SpokeError | undefined {
+export function reasonAgainstBackup(intent: BackupIntent, facts: BackupFacts): SpokeError | undefined {
+  const { repositories, nodes, versions } = facts;
   const primary = onlyPrimary(nodes);
   const { snapshots, unreadable } = repositories;
   if (primary === undefined) return withoutPrimary(nodes);
@@ -91,6 +99,11 @@ export function reasonAgainstBackup(intent: BackupIntent, { repositories, nodes,
       `repository ${foreign.repository} belongs to another cluster: its system identifier is ${foreign.systemIdentifier}, that of ${primary.node.name} is ${primary.server.systemIdentifier}`,
       { hint: 'Check which cluster the nodes in the configuration belong to; a new cluster needs a stanza or a path of its own.' },
     );
+  const chosen = snapshots.map((snapshot) => chosenFor(intent, snapshot, facts));
+  if (chosen.every(({ type }) => type === 'nothing'))
+    return new SpokeError('REFUSED_PRECONDITION', `${chosen[0]?.reason ?? ''}, and withoutIncremental is nothing`, {
+      hint: `Take a full one: spoke-backup backup --type full --cluster ${intent.cluster}`,
+    });
   return undefined;
 }
 
@@ -104,15 +117,66 @@ function withoutPrimary(nodes: readonly NodeObservation[]): SpokeError {
   return new SpokeError('POSTGRES_UNAVAILABLE', `no primary answers (${found.join('; ')})`, { details: { nodes: found } });
 }
 
-/** One backup for each repository that does not have this run's yet, one after the other. Pure. */
+/**
+ * One backup for each repository that does not have this run's yet. Where the engine copies into several at once, those that get the same
+ * do: the first takes it for all, and each of the others has a step of its own that takes what did not come along. Pure.
+ */
 export function planBackup(intent: BackupIntent, facts: BackupFacts, runId: string): Plan {
-  const steps = facts.repositories.snapshots
+  const chosen = facts.repositories.snapshots
     .filter((snapshot) => backupOfRun(snapshot, runId) === undefined)
-    .map((snapshot) => takeStep(intent, snapshot, runId));
-  const warnings = facts.repositories.unreadable.map(
+    .map((snapshot) => ({ repository: snapshot.repository, ...chosenFor(intent, snapshot, facts) }));
+  const unread = facts.repositories.unreadable.map(
     (one) => `repository ${one.repository} could not be read and gets no backup: ${one.message}`,
   );
-  return { steps, warnings };
+  const left = chosen.flatMap(({ repository, type, reason }) =>
+    type === 'nothing' ? [`repository ${repository} gets no backup: ${reason}`] : [],
+  );
+  return { steps: groupsOf(chosen, facts).flatMap((group) => stepsOf(group, runId)), warnings: [...unread, ...left] };
+}
+
+interface Taking extends ChosenType {
+  readonly repository: RepositoryName;
+  readonly type: BackupType;
+}
+
+function chosenFor(intent: BackupIntent, snapshot: RepositorySnapshot, { nodes, versions, withoutIncremental }: BackupFacts): ChosenType {
+  const server = onlyPrimary(nodes)?.server;
+  if (server === undefined) return { type: intent.type, reason: 'as asked' };
+  return chooseType(intent.type, snapshot, versions.get(snapshot.repository), server, withoutIncremental);
+}
+
+/** What one reading of the database can serve: the same type, relative to the same backup, by one engine that can. */
+function groupsOf(
+  chosen: readonly (ChosenType & { readonly repository: RepositoryName })[],
+  { versions }: BackupFacts,
+): readonly Taking[][] {
+  const groups = new Map<string, Taking[]>();
+  for (const { type, ...rest } of chosen) {
+    if (type === 'nothing') continue;
+    const version = versions.get(rest.repository);
+    const key = version?.copiesIntoSeveral === true ? `${version.name} ${type} ${rest.prior ?? ''}` : `alone in ${rest.repository}`;
+    groups.set(key, [...(groups.get(key) ?? []), { type, ...rest }]);
+  }
+  return [...groups.values()];
+}
+
+function stepsOf([first, ...others]: readonly Taking[], runId: string): Step[] {
+  if (first === undefined) return [];
+  const alsoInto = others.map(({ repository }) => repository);
+  const along = alsoInto.length === 0 ? {} : { alsoInto };
+  return [
+    { ...takeStep(first, runId), ...along, title: `Take a ${first.type} backup into ${placesOf([first, ...others])}` },
+    ...others.map((other) => ({
+      ...takeStep(other, runId),
+      unlessThere: true as const,
+      title: `Take a ${other.type} backup into ${placesOf([other])}, unless it came with that of ${first.repository}`,
+    })),
+  ];
+}
+
+function placesOf(takings: readonly Taking[]): string {
+  const names = takings.map(({ repository }) => repository);
+  return names.length === 1 ? `repository ${names.join('')}` : `repositories ${names.slice(0, -1).join(', ')} and ${String(names.at(-1))}`;
 }
 
 /** The backup that a run left in a repository. */
@@ -120,25 +184,24 @@ export function backupOfRun(snapshot: RepositorySnapshot, runId: string): BaseBa
   return snapshot.backups.find((backup) => backup.annotations['spoke-run'] === runId);
 }
 
-function takeStep(intent: BackupIntent, snapshot: RepositorySnapshot, runId: string): Step {
-  const hasFull = snapshot.backups.some((backup) => backup.type === 'full');
-  const type = hasFull ? intent.type : 'full';
+/** The step whose end says that the repository has its backup. */
+export function takeBackupStepId(repository: RepositoryName): string {
+  return `take-backup:${repository}`;
+}
+
+function takeStep({ repository, type, reason }: Taking, runId: string) {
   return {
-    id: `take-backup:${snapshot.repository}`,
+    id: takeBackupStepId(repository),
     kind: 'take-backup',
     effect: 'write',
-    title: `Take a ${type} backup into repository ${snapshot.repository}`,
-    reason: type === intent.type ? 'as asked' : `there is no full backup yet that ${article(intent.type)} could build on`,
+    title: '',
+    reason,
     probe: `the catalogue shows a backup annotated spoke-run=${runId}`,
     timeoutMs: BACKUP_TIMEOUT_MS,
     retry: 'transient',
     onFailure: 'continue',
-    repository: snapshot.repository,
+    repository,
     type,
     runId,
-  };
-}
-
-function article(type: BackupType): string {
-  return type === 'incr' ? 'an incremental' : type === 'diff' ? 'a differential' : 'a full';
+  } as const;
 }

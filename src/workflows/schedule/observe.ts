@@ -2,10 +2,13 @@ import type { ClusterConfig } from '../../config/model.ts';
 import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
 import { learnReplayRate, type ReplaySample } from '../../domain/recovery/estimate.ts';
 import type { EarlyFacts, RepositoryFacts } from '../../domain/schedule/early.ts';
+import type { EngineFacts } from '../../domain/schedule/engine-facts.ts';
+import type { EngineVersion } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ServerObservation } from '../../ports/postgres-server.ts';
-import { observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
+import { reasonWithoutIncremental, type WithoutIncremental } from '../backup/choose-type.ts';
+import { observeEngines, observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
 
 /** A repository that is down must not keep the others waiting for as long as the engine would try to reach it. */
 const REPOSITORY_TIMEOUT_MS = 25_000;
@@ -20,18 +23,33 @@ export async function observeForSchedules(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<EarlyObservation> {
-  const [nodes, { snapshots }] = await Promise.all([
+  const [nodes, { versions }, { snapshots }] = await Promise.all([
     observeNodes(cluster, ports, context),
+    observeEngines(cluster, undefined, ports, context),
     observeRepositories(cluster, undefined, { walArchive: false }, ports, { ...context, timeoutMs: REPOSITORY_TIMEOUT_MS }),
   ]);
   const server = onlyPrimary(nodes)?.server;
-  const { engine, objectives } = cluster;
+  const { native, objectives } = cluster;
   const learned = samples(server?.walSegmentSizeBytes ?? 0);
   return {
-    engine,
+    engines: new Map([...versions].map(([name, version]) => [name, engineFactsOf(version, server, native.withoutIncremental)])),
     ...(server === undefined ? {} : { timeline: server.timeline }),
     ...(objectives?.rtoSeconds === undefined ? {} : { rtoSeconds: objectives.rtoSeconds }),
     repositories: snapshots.filter(({ initialised }) => initialised).map((snapshot) => repositoryFactsOf(snapshot, server, learned)),
+  };
+}
+
+/** Without a server nobody knows what it can do: the backup itself will ask. */
+export function engineFactsOf(
+  version: EngineVersion,
+  server: Pick<ServerObservation, 'postgresMajor'> | undefined,
+  withoutIncremental: WithoutIncremental,
+): EngineFacts {
+  const lacks = server !== undefined && reasonWithoutIncremental(version, server.postgresMajor) !== undefined;
+  return {
+    ...(version.copiesIntoSeveral === true ? { together: version.name } : {}),
+    ...(lacks ? { withoutIncremental } : {}),
+    ...(version.needsFullOnNewTimeline === true ? { needsFullOnNewTimeline: true } : {}),
   };
 }
 

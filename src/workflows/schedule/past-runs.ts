@@ -2,6 +2,7 @@ import type { BackupType, RepositoryName } from '../../domain/catalog/base-backu
 import type { PastRun, RunState } from '../../domain/schedule/past-run.ts';
 import type { ScheduleKind } from '../../domain/schedule/schedule.ts';
 import { ERROR_KINDS, type ErrorCode } from '../../errors.ts';
+import { takeBackupStepId } from '../backup/plan.ts';
 import type { JournalEntry, RunId, StoredRun } from '../../ports/run-store.ts';
 
 const KINDS: readonly string[] = ['backup', 'expire', 'verify', 'drill'] satisfies ScheduleKind[];
@@ -11,7 +12,28 @@ const KINDS: readonly string[] = ['backup', 'expire', 'verify', 'drill'] satisfi
  * other that has not ended was interrupted.
  */
 export function pastRunsOf(runs: readonly StoredRun[], cluster: string, alive: ReadonlySet<RunId>): readonly PastRun[] {
-  return runs.filter((run) => run.header.cluster === cluster && KINDS.includes(run.header.verb)).map((run) => pastRunOf(run, alive));
+  return runs
+    .filter((run) => run.header.cluster === cluster && KINDS.includes(run.header.verb))
+    .flatMap((run) => {
+      const past = pastRunOf(run, alive);
+      return past.kind === 'backup' ? byRepository(past, run.entries) : [past];
+    });
+}
+
+/**
+ * A backup that is not done everywhere is done where its journal says so: what is left of it is due again, and what rests on the rest goes
+ * on. Nobody wants one that was cancelled.
+ */
+function byRepository(run: PastRun, entries: readonly JournalEntry[]): readonly PastRun[] {
+  if (run.repositories.length < 2 || (run.state.kind !== 'failed' && run.state.kind !== 'interrupted')) return [run];
+  const ends = new Map(entries.flatMap((entry) => (entry.kind === 'step-finished' ? [[entry.step, entry.at] as const] : [])));
+  const endOf = (repository: RepositoryName) => ends.get(takeBackupStepId(repository));
+  const done = run.repositories.flatMap((repository): PastRun[] => {
+    const endedAt = endOf(repository);
+    return endedAt === undefined ? [] : [{ ...run, repositories: [repository], state: { kind: 'succeeded', endedAt } }];
+  });
+  const left = run.repositories.filter((repository) => endOf(repository) === undefined);
+  return left.length === 0 ? [run] : [...done, { ...run, repositories: left }];
 }
 
 function pastRunOf({ header, entries }: StoredRun, alive: ReadonlySet<RunId>): PastRun {

@@ -5,14 +5,14 @@ import type { ArchiveState } from '../../domain/health/archive-state.ts';
 import type { HealthFinding } from '../../domain/health/finding.ts';
 import { recoveryWindows, type RecoveryWindow, type WalGap } from '../../domain/recovery/window.ts';
 import type { Instant } from '../../domain/time/instant.ts';
-import type { BaseBackup } from '../../domain/catalog/base-backup.ts';
+import type { BaseBackup, RepositoryName } from '../../domain/catalog/base-backup.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { type NodeObservation, observeNodes, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
 import { archiveFacts, observePrimaryWal, type WatchOptions } from '../watch/observe.ts';
 
 export interface RepositoryStatus {
-  readonly repository: string;
+  readonly repository: RepositoryName;
   readonly kind: 'local' | 's3';
   /** Why it could not be read; absent where it could. */
   readonly unreadable?: string;

@@ -79,7 +79,7 @@ export class FakeWork implements ClusterWork {
 
   observe(): Promise<ObservedFacts> {
     if (this.observeError !== undefined) return Promise.reject(this.observeError);
-    return Promise.resolve({ engine: 'pgbackrest', runs: [...this.runs], repositories: [] });
+    return Promise.resolve({ engines: new Map(), runs: [...this.runs], repositories: [] });
   }
 
   async execute(run: DueRun, signal: AbortSignal): Promise<RunEnd> {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { BackupType, RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
 import { type BackupIntent, observeBackup, planBackup, reasonAgainstBackup } from '../../../src/workflows/backup/plan.ts';
-import { buildCluster, type FakeCluster, type FakeClusterSpec } from '../../fakes/cluster.ts';
+import type { EngineVersion } from '../../../src/ports/backup-engine.ts';
+import { buildCluster, commits, type FakeCluster, type FakeClusterSpec } from '../../fakes/cluster.ts';
 import { takeFakeBackup } from '../../fakes/repository.ts';
 import { readOnlyPorts } from '../../fakes/ports.ts';
 import { FakeProcess } from '../../fakes/process.ts';
@@ -70,6 +71,60 @@ describe('the plan of a backup', () => {
     expect(planBackup(intent, await observe(buildCluster({ repositories: 2 }), intent), RUN).steps.map((step) => step.id)).toEqual([
       'take-backup:s3',
     ]);
+  });
+});
+
+describe('the plan of a backup by an engine that copies into several repositories at once', () => {
+  const NATIVE: EngineVersion = { name: 'native', version: '15.9', copiesIntoSeveral: true, needsFullOnNewTimeline: true };
+  const EACH = [
+    { kind: 'backup', repository: 0, type: 'full' },
+    { kind: 'backup', repository: 1, type: 'full' },
+  ] as const;
+
+  it('reads the database once, and looks afterwards whether it came into the second', async () => {
+    const [first, second, ...more] = await steps('full', { engine: NATIVE });
+    expect(first).toMatchObject({ repository: 'local', alsoInto: ['s3'], type: 'full' });
+    expect(second).toMatchObject({ repository: 's3', unlessThere: true, type: 'full' });
+    expect(more).toEqual([]);
+  });
+
+  it('reads it for each repository that needs another type', async () => {
+    const [local, s3] = await steps('incr', { engine: NATIVE, events: FIRST });
+    expect(local).toMatchObject({ repository: 'local', type: 'incr' });
+    expect(local).not.toHaveProperty('alsoInto');
+    expect(s3).toMatchObject({ repository: 's3', type: 'full' });
+    expect(s3).not.toHaveProperty('unlessThere');
+  });
+
+  it('reads it for each repository where an incremental would rest on another backup', async () => {
+    const [local, s3] = await steps('incr', { engine: NATIVE, events: [...EACH, ...commits(8), FIRST[0]] });
+    expect(local).not.toHaveProperty('alsoInto');
+    expect(s3).not.toHaveProperty('unlessThere');
+  });
+
+  it('takes full ones on a new timeline, and says so', async () => {
+    const [first] = await steps('incr', { engine: NATIVE, events: [...EACH, ...commits(3), { kind: 'promotion' }, ...commits(3)] });
+    expect(first).toMatchObject({ type: 'full', alsoInto: ['s3'], reason: expect.stringContaining('timeline 2') });
+  });
+
+  describe('where this PostgreSQL has no incrementals', () => {
+    const LACKING = { ...NATIVE, incrementalsFrom: 17 };
+
+    it('takes a full one, and says so', async () => {
+      const [first] = await steps('incr', { engine: LACKING, events: EACH });
+      expect(first).toMatchObject({ type: 'full', reason: expect.stringContaining('PostgreSQL 15 has no incremental backups') });
+    });
+
+    it('takes none where the configuration says so, and names the command for a full one', async () => {
+      const built = buildCluster({ repositories: 2, engine: LACKING, events: EACH });
+      const facts = { ...(await observe(built, intentOf('incr'))), withoutIncremental: 'nothing' as const };
+      expect(planBackup(intentOf('incr'), facts, RUN)).toMatchObject({ steps: [], warnings: [expect.anything(), expect.anything()] });
+      expect(reasonAgainstBackup(intentOf('incr'), facts)).toMatchObject({
+        code: 'REFUSED_PRECONDITION',
+        hint: 'Take a full one: spoke-backup backup --type full --cluster main',
+      });
+      expect(reasonAgainstBackup(intentOf('full'), facts)).toBeUndefined();
+    });
   });
 });
 

@@ -45,6 +45,21 @@ describe('a run in the journals', () => {
     ]);
   });
 
+  it('into several repositories is done in those where its step has ended well', () => {
+    const several = stored([
+      attempt,
+      { at: AT, kind: 'step-finished', step: 'take-backup:local', seconds: 1, result: {} },
+      finished('failed'),
+    ]);
+    const { header, entries } = several;
+    const run = { header: { ...header, intent: { cluster: 'main', type: 'full', repositories: ['local', 's3'] } }, entries };
+    expect(pastRunsOf([run], 'main', new Set())).toMatchObject([
+      { runId: RUN, repositories: ['local'], state: { kind: 'succeeded', endedAt: AT } },
+      { runId: RUN, repositories: ['s3'], state: { kind: 'failed' } },
+    ]);
+    expect(pastRunsOf([run], 'main', new Set([RUN]))).toMatchObject([{ repositories: ['local', 's3'], state: { kind: 'running' } }]);
+  });
+
   it('is not looked at where it is of another cluster, or nothing that a schedule does', () => {
     expect(pastRunsOf([stored([attempt])], 'other', new Set())).toEqual([]);
     expect(pastRunsOf([stored([attempt], 'restore')], 'main', new Set())).toEqual([]);

@@ -62,7 +62,10 @@ describe('the status', () => {
   it('shows the archive of each repository', async () => {
     const status = await statusOf(build());
     expect(renderStatus(status, undefined)).toMatch(/^REPOSITORY .* ARCHIVE .*\nlocal .* healthy .*\ns3 .* healthy /m);
-    expect(statusToJson(status).repositories.map(({ archive }) => archive)).toEqual([{ state: 'healthy' }, { state: 'healthy' }]);
+    expect(statusToJson(status, () => 'pgbackrest').repositories.map(({ archive }) => archive)).toEqual([
+      { state: 'healthy' },
+      { state: 'healthy' },
+    ]);
   });
 
   it('says why WAL is late, what to type, and that somebody should look', async () => {
@@ -73,7 +76,7 @@ describe('the status', () => {
     expect(text).toContain('warning: repository local is behind: lagging');
     expect(text).toContain('  next: spoke-backup');
     // The fake server has no archive_timeout either.
-    expect(statusToJson(status)).toMatchObject({
+    expect(statusToJson(status, () => 'pgbackrest')).toMatchObject({
       repositories: [{ archive: { state: 'lagging', segments: expect.any(Number) } }, {}],
       findings: [
         { code: 'archive-lagging', repository: 'local' },

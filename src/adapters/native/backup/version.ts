@@ -5,6 +5,8 @@ import type { NativeCatalog } from '../catalog/catalog.ts';
 import { asUser, type NativeParts } from '../parts.ts';
 
 const VERSION_TIMEOUT_MS = 10_000;
+/** pg_basebackup --incremental. */
+const INCREMENTALS_FROM = 17;
 const VERSION = /^pg_basebackup \(PostgreSQL\) (\d+)(\S*)/;
 
 /** What is known of the pg_basebackup beside a server's programs. */
@@ -42,7 +44,14 @@ export async function findBackupProgram(
 /** The engine's version is that of the pg_basebackup that the cluster's server needs. */
 export async function readBackupVersion(parts: NativeParts, catalog: NativeCatalog, context: OperationContext): Promise<EngineVersion> {
   const { major, text } = await findBackupProgram(parts, await findMajor(parts, catalog, context), context);
-  return { name: 'native', version: text.replace(/^pg_basebackup \(PostgreSQL\) /, ''), newestPostgres: major, copiesIntoSeveral: true };
+  return {
+    name: 'native',
+    version: text.replace(/^pg_basebackup \(PostgreSQL\) /, ''),
+    newestPostgres: major,
+    copiesIntoSeveral: true,
+    incrementalsFrom: INCREMENTALS_FROM,
+    needsFullOnNewTimeline: true,
+  };
 }
 
 /** As a repository notes it, else as a server answers: one of both is there. */

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { HeldWal, PushError } from '../../../domain/health/archive-facts.ts';
-import type { CommandPreview } from '../../../ports/backup-engine.ts';
+import type { ArchivedSegmentRequest, CommandPreview } from '../../../ports/backup-engine.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeSettings } from '../settings.ts';
+import { awaitArchived } from './await-archived.ts';
 import { awaitWal } from './await-wal.ts';
 import { checkArchiving } from './check-archiving.ts';
 import { adoptCluster, isConfigurationCurrent, writeConfiguration } from './configuration.ts';
@@ -27,6 +28,7 @@ export interface NativeArchiving {
   readHeldWal(): Promise<readonly HeldWal[]>;
   previewCheckArchiving(): readonly CommandPreview[];
   checkArchiving(context: OperationContext): Promise<void>;
+  awaitArchived(request: ArchivedSegmentRequest, context: OperationContext): Promise<void>;
   readonly shipsWal: boolean;
   shipWal(signal: AbortSignal): Promise<void>;
   /** What has to know whose the repositories are, once that is in them. */
@@ -52,6 +54,7 @@ export function createArchiving(parts: NativeParts): NativeArchiving {
       ...settings.repositories.map(({ name }) => ({ argv: ['(wait)', `for the closed segment in ${name}`] })),
     ],
     checkArchiving: (context) => checkArchiving(parts, context),
+    awaitArchived: (request, context) => awaitArchived(parts, request, context),
     shipsWal: destinationsOf(settings).length > 0,
     shipWal: (signal) => runShipper(parts, { reconciles: true }, signal),
     adoptCluster: (context) => adoptCluster(parts, context),

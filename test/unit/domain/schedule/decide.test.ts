@@ -54,6 +54,43 @@ describe('a schedule', () => {
   });
 });
 
+describe('where one backup goes into several repositories', () => {
+  const both = { ...FULL, repositories: [LOCAL, S3] };
+  const engines = new Map([LOCAL, S3].map((name) => [name, { together: 'native' }]));
+
+  it('one run does what is due in all of them', () => {
+    const { start, queued } = decide('2026-11-10 02:00', [both], { engines });
+    expect([start, ...queued].map(told)).toEqual(['full local+s3']);
+  });
+
+  it('what is due in one of them alone has a run of its own', () => {
+    const runs = [run(FULL, '2026-11-10 02:00')];
+    expect(told(decide('2026-11-10 02:01', [both], { engines, runs }).start)).toBe('full s3');
+  });
+
+  it('what another engine keeps has a run of its own', () => {
+    const { start, queued } = decide('2026-11-10 02:00', [both], { engines: new Map([[LOCAL, { together: 'native' }]]) });
+    expect([start, ...queued].map(told)).toEqual(['full local', 'full s3']);
+  });
+
+  it('one that is left undone in both is gone on with once', () => {
+    const interrupted = run(both, '2026-11-10 02:00', { repositories: [LOCAL, S3], state: { kind: 'interrupted' } });
+    const { start, queued } = decide('2026-11-10 02:05', [both], { engines, runs: [interrupted] });
+    expect([start, ...queued].map(told)).toEqual([`full local+s3 resumes ${interrupted.runId}`]);
+  });
+});
+
+describe('where this PostgreSQL has no incrementals', () => {
+  const as = (withoutIncremental: 'full' | 'nothing') => new Map([[LOCAL, { withoutIncremental }]]);
+
+  it('a full one is due in place of an incremental, or nothing, as configured', () => {
+    expect(told(decide('2026-11-10 06:01', [INCREMENTAL], { engines: as('full') }).start)).toBe('full local');
+    expect(decide('2026-11-10 06:01', [INCREMENTAL], { engines: as('nothing') })).toMatchObject({ queued: [], held: [] });
+    expect(decide('2026-11-10 06:01', [INCREMENTAL], { engines: as('nothing') }).start).toBeUndefined();
+    expect(told(decide('2026-11-10 02:01', BOTH, { engines: as('nothing') }).start)).toBe('full local');
+  });
+});
+
 describe('after three days off', () => {
   const { start, queued, passedOver } = decide('2026-11-13 10:00', BOTH, { runs: UP_TO_DATE });
 
@@ -272,7 +309,9 @@ describe('a backup before its time', () => {
     const { start } = decide('2026-11-10 03:00', BOTH, changed);
     expect(told(start)).toBe('incr local');
     expect(start?.trigger).toEqual({ kind: 'early', reason: 'the primary is on timeline 2, the last backup on timeline 1' });
-    expect(told(decide('2026-11-10 03:00', BOTH, { ...changed, engine: 'native' }).start)).toBe('full local');
+    expect(
+      told(decide('2026-11-10 03:00', BOTH, { ...changed, engines: new Map([[LOCAL, { needsFullOnNewTimeline: true }]]) }).start),
+    ).toBe('full local');
   });
 
   it('is due when replay would take longer than the time for a recovery leaves, and says so', () => {

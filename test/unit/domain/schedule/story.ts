@@ -61,7 +61,7 @@ export function failed(endedAt: string, retry: 'transient' | 'alternative' | 'no
 export function decide(now: string, schedules: readonly Schedule[], changes: Partial<ScheduleFacts> = {}): ScheduleDecision {
   return decideWhatIsDue({
     cluster: 'main',
-    engine: 'pgbackrest',
+    engines: new Map(),
     schedules,
     firstSeen: Object.fromEntries(schedules.map((one) => [scheduleIdentity(one), at('2026-11-01 00:00')])),
     runs: [],
