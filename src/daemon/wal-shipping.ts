@@ -18,8 +18,9 @@ export interface ShippingParts {
  * secrets, where it came to an end. Never throws.
  */
 export async function keepShipping({ configuration, cluster, clock, onFault }: ShippingParts, signal: AbortSignal): Promise<void> {
+  const isOver = () => signal.aborted;
   let said: string | undefined;
-  while (!signal.aborted) {
+  while (!isOver()) {
     try {
       const { ports } = await composeCluster(configuration, cluster, signal, { askForPrimary: false });
       if (!ports.engine.shipsWal) return;
@@ -27,9 +28,9 @@ export async function keepShipping({ configuration, cluster, clock, onFault }: S
       await ports.engine.shipWal(signal);
     } catch (thrown) {
       const { message } = asSpokeError(thrown);
-      if (message !== said && !signal.aborted) onFault(`WAL is not brought on: ${message}`);
+      if (message !== said && !isOver()) onFault(`WAL is not brought on: ${message}`);
       said = message;
     }
-    if (!signal.aborted) await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+    if (!isOver()) await clock.sleep(RETRY_MS, signal).catch(() => undefined);
   }
 }

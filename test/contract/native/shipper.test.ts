@@ -6,6 +6,7 @@ import { createSystemClock } from '../../../src/adapters/clock/clock.ts';
 import { createFileBlobStore } from '../../../src/adapters/files/blob-store.ts';
 import type { NativeParts } from '../../../src/adapters/native/parts.ts';
 import type { NativeSettings } from '../../../src/adapters/native/settings.ts';
+import { archiveSegment } from '../../../src/adapters/native/wal/archive-segment.ts';
 import { awaitWal } from '../../../src/adapters/native/wal/await-wal.ts';
 import { readHeldWal } from '../../../src/adapters/native/wal/held-wal.ts';
 import { readPushErrors } from '../../../src/adapters/native/wal/push-errors.ts';
@@ -301,6 +302,25 @@ describe('a spool', () => {
     expect(await shipping.push(1)).toBe(45);
     expect(await shipping.place.files(join(shipping.place.spool, 'home/wal'))).toEqual([]);
     expect((await readFile(there)).equals(before)).toBe(true);
+  });
+});
+
+describe('a segment that lies elsewhere', () => {
+  it('is archived as archive_command does, and refused with the reason', async () => {
+    const shipping = await Shipping.create({ remotes: ['s3'] });
+    const context = { signal: new AbortController().signal };
+    const at = async (content: Uint8Array) => {
+      const path = join(shipping.place.directory, name(1));
+      await writeFile(path, content);
+      return path;
+    };
+    await archiveSegment(shipping.parts, await at(segmentBytes(name(1))), context);
+    expect(await shipping.has('local', 1)).toBe(true);
+    await expect(archiveSegment(shipping.parts, await at(segmentBytes(name(1))), context)).rejects.toMatchObject({
+      code: 'BACKUP_DAMAGED',
+    });
+    const foreign = segmentBytes(name(1), { systemIdentifier: 1n });
+    await expect(archiveSegment(shipping.parts, await at(foreign), context)).rejects.toMatchObject({ code: 'REFUSED_WRONG_CLUSTER' });
   });
 });
 

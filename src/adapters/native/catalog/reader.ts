@@ -7,6 +7,7 @@ import type { BackupCatalogReader, EngineVersion, ReadRepositoryOptions } from '
 import type { OperationContext } from '../../../ports/operation.ts';
 import { type NativeParts, repositoryOf, storeOf } from '../parts.ts';
 import { readBackupVersion } from '../backup/version.ts';
+import { withinTime } from '../time-limit.ts';
 import type { NativeCatalog } from './catalog.ts';
 import { type KnownNotes, type Notes, readNotes } from './notes.ts';
 import type { RecentReads } from './recent-reads.ts';
@@ -15,6 +16,9 @@ import { type KnownHistories, readWalArchive } from './wal-listing.ts';
 
 /** The run that took a backup, as an annotation. */
 const RUN_ANNOTATION = 'spoke-run';
+
+/** A store that is patient with its server is not asked for longer; listing millions of objects takes its time. */
+const READ_TIMEOUT_MS = 2 * 60_000;
 
 type NativeReader = Omit<BackupCatalogReader, 'isConfigurationCurrent' | 'readPushErrors' | 'readHeldWal'>;
 
@@ -39,7 +43,10 @@ export function createNativeReader(parts: NativeParts, catalog: NativeCatalog, r
         throw thrown;
       }
     },
-    readRepository: (name, options, context) => recent.unlessRecent(name, options, () => readRepository(reading, name, options, context)),
+    readRepository: (name, options, context) =>
+      recent.unlessRecent(name, options, () =>
+        withinTime(name, context, READ_TIMEOUT_MS, (limited) => readRepository(reading, name, options, limited)),
+      ),
     async readOwnExpiry(name, { signal }) {
       const { records } = await catalog.listBackups(name, signal);
       return ownExpiryOf(records, parts.clock.now(), repositoryOf(parts.settings, name).retentionDays);

@@ -6,6 +6,7 @@ import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeSettings } from '../settings.ts';
 import { awaitArchived } from './await-archived.ts';
+import { archiveSegment } from './archive-segment.ts';
 import { awaitWal } from './await-wal.ts';
 import { checkArchiving } from './check-archiving.ts';
 import { adoptCluster, isConfigurationCurrent, writeConfiguration } from './configuration.ts';
@@ -29,6 +30,8 @@ export interface NativeArchiving {
   previewCheckArchiving(): readonly CommandPreview[];
   checkArchiving(context: OperationContext): Promise<void>;
   awaitArchived(request: ArchivedSegmentRequest, context: OperationContext): Promise<void>;
+  /** As archive_command would, of a segment that lies elsewhere than in pg_wal. */
+  archiveSegment(path: string, context: OperationContext): Promise<void>;
   readonly shipsWal: boolean;
   shipWal(signal: AbortSignal): Promise<void>;
   /** What has to know whose the repositories are, once that is in them. */
@@ -57,6 +60,7 @@ export function createArchiving(parts: NativeParts): NativeArchiving {
     ],
     checkArchiving: (context) => checkArchiving(parts, context),
     awaitArchived: (request, context) => awaitArchived(parts, request, context),
+    archiveSegment: (path, context) => archiveSegment(parts, path, context),
     shipsWal: destinationsOf(settings).length > 0,
     shipWal: (signal) => runShipper(parts, { reconciles: true }, signal),
     adoptCluster: (context) => adoptCluster(parts, context),

@@ -2,7 +2,7 @@ import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { chooseNextFiles } from '../../../domain/native/shipping-order.ts';
-import { asSpokeError, type SpokeError } from '../../../errors.ts';
+import { asSpokeError, SpokeError } from '../../../errors.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeRepository } from '../settings.ts';
 import { ChangeWatch } from './change-watch.ts';
@@ -20,6 +20,7 @@ const LOOK_EVERY_MS = 30_000;
 const RECONCILE_EVERY_MS = 3_600_000;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
+const SLOW_MS = 30_000;
 /** Some five minutes. */
 const MOST_FAILURES = 10;
 /** A file that holds other bytes there is looked at again after this: somebody may have mended it. */
@@ -101,17 +102,27 @@ export class ShipperInto {
     const waiting = (await this.#todo.list()).filter((stored) => (this.#postponed.get(stored) ?? -Infinity) <= nowMs);
     const limit = pLimit(AT_ONCE);
     const failures: SpokeError[] = [];
+    const slow = this.#sayWhereSlow();
     await Promise.all(
       chooseNextFiles(waiting, MOST_IN_PASS).map((stored) =>
         limit(async () => {
           if (failures.length > 0 || signal.aborted) return;
           await this.#ship(stored, signal).catch((thrown: unknown) => failures.push(asSpokeError(thrown)));
+          slow.refresh();
         }),
       ),
     );
+    clearTimeout(slow);
     const [first] = failures;
     if (first !== undefined) throw first;
     return waiting.length === 0;
+  }
+
+  /** A store may be patient with its server for minutes; whoever watches the archive is told before. */
+  #sayWhereSlow(): NodeJS.Timeout {
+    const { name } = this.#into.repository;
+    const message = `repository ${name} has taken nothing for ${SLOW_MS / 1000} s`;
+    return setTimeout(() => void this.#note(new SpokeError('REPOSITORY_UNAVAILABLE', message)), SLOW_MS);
   }
 
   async #ship(stored: string, signal: AbortSignal): Promise<void> {
