@@ -111,8 +111,9 @@ export async function fetchAhead(options: FetchAheadOptions, signal: AbortSignal
     // Before the answer: the next question has the same name.
     if (isAsked) await rm(join(place.wanted, name), { force: true });
     if (answer === undefined) {
-      state.ready.add(name);
       await rename(path, join(place.ready, name));
+      // Not before: what is noted and not there counts as taken, and what lies before that is of no use any more.
+      state.ready.add(name);
     } else if (isAsked) await place.answer(name, answer);
     else state.notBefore = name;
   }
