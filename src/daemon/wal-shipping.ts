@@ -19,7 +19,8 @@ export interface ShippingParts {
  */
 export async function keepShipping({ configuration, cluster, clock, onFault }: ShippingParts, signal: AbortSignal): Promise<void> {
   let said: string | undefined;
-  while (!signal.aborted) {
+  const isOver = () => signal.aborted;
+  while (!isOver()) {
     try {
       const { ports } = await composeCluster(configuration, cluster, signal, { askForPrimary: false });
       if (!ports.engine.shipsWal) return;
@@ -27,9 +28,9 @@ export async function keepShipping({ configuration, cluster, clock, onFault }: S
       await ports.engine.shipWal(signal);
     } catch (thrown) {
       const { message } = asSpokeError(thrown);
-      if (message !== said && !signal.aborted) onFault(`WAL is not brought on: ${message}`);
+      if (message !== said && !isOver()) onFault(`WAL is not brought on: ${message}`);
       said = message;
     }
-    if (!signal.aborted) await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+    if (!isOver()) await clock.sleep(RETRY_MS, signal).catch(() => undefined);
   }
 }
