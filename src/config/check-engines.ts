@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
-import type { Finding } from './check-rules.ts';
+import type { Finding } from './finding.ts';
 import type { ClusterConfig, EngineName } from './model.ts';
 
 /** What the configuration says of an engine that keeps no repository, and of keys that cannot do what somebody may expect of them. */

@@ -1,14 +1,8 @@
 import { checkEngineRules } from './check-engines.ts';
+import type { Finding } from './finding.ts';
 import type { ClusterConfig, Configuration, EmailChannelConfig, RepositoryConfig } from './model.ts';
 
-/** Something about a valid configuration that will not work (error) or that somebody may regret (warning). */
-export interface Finding {
-  readonly severity: 'error' | 'warning';
-  /** The key: `clusters.main.repositories[0].path`. */
-  readonly path: string;
-  readonly message: string;
-  readonly hint: string;
-}
+export type { Finding } from './finding.ts';
 
 /** What can be said of a configuration without looking at anything else. */
 export function checkRules(configuration: Configuration): Finding[] {

@@ -4,17 +4,10 @@ import { key } from './described.ts';
 import { refusalOfExtraOption } from './generated-options.ts';
 import * as patterns from './patterns.ts';
 import { checkUrlTemplate } from './postgres-url.ts';
+import { daemon, history } from './daemon-schema.ts';
 import { durationOf } from './schedule-schema.ts';
+import { text, wholeNumber } from './schema-values.ts';
 import { parseSecretReference, parseSecretText, SECRET_REFERENCE_PATTERN, SecretReference } from './secrets.ts';
-
-/** Text of which the rule says what it must be. */
-function text(pattern: RegExp, rule: string) {
-  return z.string().check(z.regex(pattern, { error: rule }));
-}
-
-function wholeNumber(least: number, most: number) {
-  return z.int().check(z.minimum(least), z.maximum(most));
-}
 
 const name = text(patterns.NAME_PATTERN, patterns.NAME_RULE);
 const absolutePath = z
@@ -316,17 +309,6 @@ const notices = z.strictObject({
   remindAfterHours: z._default(key('What still fails is said again after so long.', wholeNumber(1, 8_760)), 24),
   mostPerHour: z._default(key('More notices than these are held back and counted.', wholeNumber(2, 1_000)), 20),
   channels: z._default(key('Where notices go.', z.array(channel).check(z.maxLength(32))), []),
-});
-
-const history = z.strictObject({
-  keepRuns: z._default(key('Runs that are kept of each kind.', wholeNumber(10, 100_000)), 1000),
-  keepDays: z._default(key('Days for which runs are kept.', days), 400),
-});
-
-const daemon = z.strictObject({
-  maximumRuns: z._default(key('Runs that may be under way at the same time, of all clusters.', wholeNumber(1, 1000)), 4),
-  maximumRunsPerHost: z._default(key('The same of clusters whose servers are on one host.', wholeNumber(1, 1000)), 1),
-  gracePeriodSeconds: z._default(key('How long runs may go on once the daemon is asked to end.', wholeNumber(0, 86_400)), 60),
 });
 
 const timezone = z.string().check(z.refine(patterns.isTimezone, { error: patterns.TIMEZONE_RULE }));

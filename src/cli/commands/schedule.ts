@@ -13,6 +13,7 @@ import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { ChangingOptions, CommandContext, GlobalOptions } from '../command-context.ts';
 import type { RepositoryName } from '../../domain/catalog/base-backup.ts';
 import { observeEngines } from '../../workflows/observe-cluster.ts';
+import { type Becoming, observeBecomings } from '../engine-facts.ts';
 import { renderTable } from '../render/table.ts';
 import { type ScheduledWork, WORKERS } from '../scheduled-work.ts';
 import type { WorkReport } from '../work-report.ts';
@@ -26,17 +27,16 @@ export async function listSchedulesCommand(options: GlobalOptions, context: Comm
   const cluster = clusterOf(configuration, options.cluster);
   const schedules = await loadSchedules(cluster, locationOf(configuration, context));
   const now = createSystemClock().now();
+  const becomingsOf = await observeBecomings(configuration, cluster, schedules, context.signal);
   const listed = schedules.map((schedule) => ({
     schedule,
+    becomings: becomingsOf(schedule),
     next: schedule.suspended ? [] : nextOccurrences(schedule, now, LISTED),
   }));
-  context.output.result({ cluster: cluster.name, schedules: listed.map(({ schedule, next }) => scheduleToJson(schedule, next)) }, () =>
+  context.output.result({ cluster: cluster.name, schedules: listed.map(scheduleToJson) }, () =>
     listed.length === 0
       ? `cluster ${cluster.name} names no schedules`
-      : renderTable(
-          ['SCHEDULE', 'WHAT', 'CRON', 'NEXT, LOCAL', 'NEXT, UTC'],
-          listed.flatMap(({ schedule, next }) => rowsOf(schedule, next)),
-        ),
+      : renderTable(['SCHEDULE', 'WHAT', 'CRON', 'NEXT, LOCAL', 'NEXT, UTC'], listed.flatMap(rowsOf)),
   );
 }
 
@@ -162,8 +162,14 @@ function usage(message: string, hint = 'See: spoke-backup schedule --help'): Spo
   return new SpokeError('USAGE', message, { hint });
 }
 
-function rowsOf(schedule: Schedule, next: readonly Instant[]): readonly (readonly string[])[] {
-  const head = [schedule.name, whatOf(schedule), `${schedule.pattern.text} ${schedule.timezone}`];
+interface Listed {
+  readonly schedule: Schedule;
+  readonly becomings: readonly Becoming[];
+  readonly next: readonly Instant[];
+}
+
+function rowsOf({ schedule, becomings, next }: Listed): readonly (readonly string[])[] {
+  const head = [schedule.name, whatOf(schedule, becomings), `${schedule.pattern.text} ${schedule.timezone}`];
   if (schedule.suspended) return [[...head, 'suspended', '']];
   return next.map((instant, index) => [
     ...(index === 0 ? head : ['', '', '']),
@@ -172,16 +178,20 @@ function rowsOf(schedule: Schedule, next: readonly Instant[]): readonly (readonl
   ]);
 }
 
-function whatOf({ kind, type, repositories }: Schedule): string {
-  return `${type === undefined ? kind : `${type} ${kind}`}: ${repositories.join(', ')}`;
+function whatOf({ kind, type, repositories }: Schedule, becomings: readonly Becoming[]): string {
+  const places = repositories.map((repository) => {
+    const becomes = becomings.find((one) => one.repository === repository)?.type;
+    return becomes === undefined ? repository : `${repository} (${becomes}: no incrementals before PostgreSQL 17)`;
+  });
+  return `${type === undefined ? kind : `${type} ${kind}`}: ${places.join(', ')}`;
 }
 
-function scheduleToJson(schedule: Schedule, next: readonly Instant[]) {
+function scheduleToJson({ schedule, becomings, next }: Listed) {
   const { name, kind, type, pattern, timezone, repositories, suspended, jitterSeconds, maximumRunSeconds, expireAfterBackup } = schedule;
   return {
     name,
     kind,
-    ...(type === undefined ? {} : { type, expireAfterBackup }),
+    ...(type === undefined ? {} : { type, expireAfterBackup, becomes: becomings }),
     cron: pattern.text,
     timezone,
     repositories,

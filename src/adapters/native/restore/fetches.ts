@@ -79,8 +79,9 @@ export function createFetches({ place, fetch }: FetchesOptions, onChange: () => 
     // Before the answer: the next question may have the same name.
     if (isAsked) await rm(join(place.wanted, name), { force: true });
     if (answer === undefined) {
-      ready.add(name);
       await rename(path, join(place.ready, name));
+      // Not before: what is noted and not there counts as taken, and what lies before that is of no use any more.
+      ready.add(name);
     } else if (isAsked) await place.answer(name, answer);
     else inVain = name;
   }
