@@ -1,18 +1,23 @@
-import { chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Client, type QueryResultRow } from 'pg';
 import { afterAll, beforeAll } from 'vitest';
 import { parseDocument } from 'yaml';
 import type { LabDescription, LabNode } from '../../src/lab/description.ts';
 import type { RestoreResult } from '../../src/cli/render/restore.ts';
+import { LabBucket } from './bucket.ts';
 import { type Account, type CliError, ensureBuilt, outputOf, runProgram, spokeError, spokeJson, spokeSuccessfully } from './cli.ts';
 
 const SUPERUSER = 'postgres';
 const PATIENCE_MS = 30_000;
 const POLL_MS = 50;
 
+export type Engine = 'pgbackrest' | 'native';
+
 export interface LabOptions {
+  /** pgBackRest where it is not given. */
+  readonly engine?: Engine;
   readonly nodes?: number;
   readonly s3?: boolean;
   /** The repository in S3 with many files an object, without which each small file is a request. */
@@ -46,10 +51,12 @@ export class Lab {
   readonly description: LabDescription;
   /** Whom its servers run as. */
   readonly owner: Account;
+  readonly engine: Engine;
   readonly #account: Account | undefined;
 
-  constructor(description: LabDescription, owner: Account, account: Account | undefined) {
+  constructor(description: LabDescription, engine: Engine, owner: Account, account: Account | undefined) {
     this.description = description;
+    this.engine = engine;
     this.owner = owner;
     this.#account = account;
   }
@@ -66,6 +73,11 @@ export class Lab {
     const found = [this.primary, ...this.description.standbys].find((node) => node.name === name);
     if (found === undefined) throw new Error(`the lab has no ${name}`);
     return found;
+  }
+
+  /** The native engine needs PostgreSQL's help, which came with 17. */
+  get takesIncrementals(): boolean {
+    return this.engine === 'pgbackrest' || Number.parseInt(this.description.postgresVersion, 10) >= 17;
   }
 
   get #options() {
@@ -141,6 +153,27 @@ export class Lab {
     return path;
   }
 
+  /** Behind the program's back. */
+  get bucket(): LabBucket {
+    const { s3 } = this.description;
+    if (s3 === undefined) throw new Error('the lab has no S3 server');
+    return new LabBucket(s3);
+  }
+
+  /** Where the native engine keeps what belongs to the repository `local`. */
+  get nativeDirectory(): string {
+    return join(this.directory, 'repository/native/lab');
+  }
+
+  /** The names that the files of the WAL archive have in a repository, with what the engine appends to them. */
+  async walFiles(repository: 'local' | 's3'): Promise<readonly string[]> {
+    if (this.engine === 'pgbackrest')
+      return (await this.repositoryFiles(repository === 'local' ? 1 : 2, 'archive/lab')).map((path) => basename(path));
+    if (repository === 's3') return (await this.bucket.keys('native/lab/wal/')).map((path) => basename(path));
+    const files = await readdir(join(this.nativeDirectory, 'wal'), { recursive: true, withFileTypes: true });
+    return files.filter((file) => file.isFile()).map(({ name }) => name);
+  }
+
   /** The names of the files below a path of a repository, by pgBackRest. `number`: its place in the configuration, from 1. */
   async repositoryFiles(number: number, path: string): Promise<readonly string[]> {
     const config = join(this.description.stateDirectory, 'pgbackrest/lab/pgbackrest.conf');
@@ -163,14 +196,23 @@ export class Lab {
 export function useLab(options: LabOptions = {}): () => Lab {
   let lab: Lab | undefined;
   const directory = join(tmpdir(), 'lab');
-  const { account } = options;
+  const { account, engine = 'pgbackrest' } = options;
 
   beforeAll(async () => {
     await ensureBuilt();
-    const argv = ['lab', 'up', '--dir', directory, '--nodes', String(options.nodes ?? 1), ...(options.s3 === false ? ['--no-s3'] : [])];
+    const argv = [
+      'lab',
+      'up',
+      '--dir',
+      directory,
+      '--nodes',
+      String(options.nodes ?? 1),
+      ...(options.s3 === false ? ['--no-s3'] : []),
+      ...(engine === 'pgbackrest' ? [] : ['--engine', engine]),
+    ];
     const description = await spokeJson<LabDescription>(argv, { account });
     const { uid, gid } = await stat(description.primary.dataDirectory);
-    lab = new Lab(description, { name: description.osUser, uid, gid }, account);
+    lab = new Lab(description, engine, { name: description.osUser, uid, gid }, account);
     // A commit of autovacuum between two rows would be the last one that a restore finds.
     await querySocket(lab.primary, 'ALTER SYSTEM SET autovacuum = off');
     await querySocket(lab.primary, 'SELECT pg_reload_conf()');

@@ -1,0 +1,3 @@
+import { describePromotion } from './ledger/promotion-suite.ts';
+
+describePromotion('native');
