@@ -13,6 +13,8 @@ interface Blob {
 export class FakeBlobStore implements BlobStore {
   readonly place = 'memory';
   readonly blobs = new Map<string, Blob>();
+  /** When what is half-written was begun, by its key. */
+  readonly unfinished = new Map<string, Instant>();
   /** The keys that were written or removed, in that order: `+key`, `-key`. */
   readonly log: string[] = [];
   now: () => Instant = () => instantOfMillis(Date.now());
@@ -72,8 +74,12 @@ export class FakeBlobStore implements BlobStore {
     });
   }
 
-  removeUnfinished(_before: Instant, signal: AbortSignal) {
-    return this.#answer('removeUnfinished', '', signal, () => 0);
+  removeUnfinished(before: Instant, signal: AbortSignal) {
+    return this.#answer('removeUnfinished', '', signal, () => {
+      const old = [...this.unfinished].filter(([, begun]) => begun < before);
+      for (const [key] of old) this.unfinished.delete(key);
+      return old.length;
+    });
   }
 
   freeBytes(signal: AbortSignal) {

@@ -1,6 +1,6 @@
 import { blobKeyParts, blobPrefixParts, byKey } from '../../domain/blob/blob-key.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
-import { type S3Client, unlessMissing } from './client.ts';
+import { type S3Client, unlessNoKey } from './client.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { writeInParts } from './multipart-upload.ts';
 import { listCommonPrefixes, listObjects } from './object-store.ts';
@@ -80,7 +80,5 @@ async function removeObjects(s3: S3Client, keys: readonly string[], signal: Abor
 }
 
 async function removeObject({ sdk, bucket, guarded }: S3Client, key: string, signal: AbortSignal): Promise<void> {
-  await guarded(signal, (client, options) =>
-    unlessMissing(client.send(new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key }), options)),
-  );
+  await guarded(signal, (client, options) => unlessNoKey(client.send(new sdk.DeleteObjectCommand({ Bucket: bucket, Key: key }), options)));
 }

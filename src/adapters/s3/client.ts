@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { Agent } from 'node:https';
 import type * as SdkModule from '@aws-sdk/client-s3';
 import { type Instant, instantOfMillis } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
@@ -54,8 +53,6 @@ export interface S3Client {
 
 const REQUEST_TIMEOUT_MS = 20_000;
 const STALL_MS = 60_000;
-/** As many as the SDK itself would open. */
-const MOST_SOCKETS = 50;
 const CONNECTION_TIMEOUT_MS = 5_000;
 const ATTEMPTS = 2;
 
@@ -100,19 +97,14 @@ async function clientConfiguration(connection: ObjectStoreConnection): Promise<S
     requestChecksumCalculation: checksum,
     responseChecksumValidation: checksum,
     maxAttempts: connection.attempts ?? ATTEMPTS,
-    // The SDK sends what announces itself by an agent of its own making, which does not know our certificate authority.
+    // The SDK would send what waits for it (2 MiB and more) by an agent of its own making, which does not know our certificate authority.
     expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: CONNECTION_TIMEOUT_MS,
       requestTimeout: connection.timeoutMs ?? REQUEST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
       socketTimeout: connection.stallMs ?? STALL_MS,
-      // An agent of our own: of its options the SDK makes one that forgets them for requests that wait for 100-continue (from 2 MiB on).
-      httpsAgent: new Agent({
-        ...{ keepAlive: true, maxSockets: MOST_SOCKETS },
-        ...(ca !== undefined && { ca }),
-        ...(verifyTls === false && { rejectUnauthorized: false }),
-      }),
+      httpsAgent: { ...(ca !== undefined && { ca }), ...(verifyTls === false && { rejectUnauthorized: false }) },
     },
   };
 }
@@ -149,6 +141,14 @@ export function cancellation(signal: AbortSignal): SpokeError {
 export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   return answer.catch((thrown: unknown) => {
     if (thrown instanceof Error && ['NoSuchKey', 'NotFound', 'NoSuchBucket'].includes(thrown.name)) return undefined;
+    throw thrown;
+  });
+}
+
+/** undefined where the bucket holds no such object. */
+export async function unlessNoKey<T>(answer: Promise<T>): Promise<T | undefined> {
+  return answer.catch((thrown: unknown) => {
+    if (thrown instanceof Error && thrown.name === 'NoSuchKey') return undefined;
     throw thrown;
   });
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { SpokeError } from '../../errors.ts';
-import { cancellation, type S3Client } from './client.ts';
+import { cancellation, type S3Client, unlessNoKey } from './client.ts';
 import { httpStatus } from './s3-error.ts';
 
 /** How often in a row a cut connection is made again without a single byte coming of it. */
@@ -13,10 +13,7 @@ const PRECONDITION_FAILED = 412;
 /** An object as it comes, mended where the connection is cut; undefined where there is none. */
 export async function openObject(s3: S3Client, key: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array> | undefined> {
   const answer = await s3.guarded(signal, (client, options) =>
-    client.send(new s3.sdk.GetObjectCommand({ Bucket: s3.bucket, Key: key }), options).catch((thrown: unknown) => {
-      if (isNoSuchKey(thrown)) return undefined;
-      throw thrown;
-    }),
+    unlessNoKey(client.send(new s3.sdk.GetObjectCommand({ Bucket: s3.bucket, Key: key }), options)),
   );
   if (answer === undefined) return undefined;
   const { ContentLength: sizeBytes, ETag: etag } = answer;
@@ -74,11 +71,12 @@ async function pause(attempts: number, signal: AbortSignal): Promise<void> {
 async function readOn(s3: S3Client, { key, sizeBytes, etag }: ObjectVersion, offset: number, signal: AbortSignal) {
   const request = { Bucket: s3.bucket, Key: key, Range: `bytes=${offset}-`, IfMatch: etag };
   const answer = await s3.guarded(signal, (client, options) =>
-    client.send(new s3.sdk.GetObjectCommand(request), options).catch((thrown: unknown) => {
-      if (isNoSuchKey(thrown) || httpStatus(thrown) === PRECONDITION_FAILED) throw replaced(s3, key);
+    unlessNoKey(client.send(new s3.sdk.GetObjectCommand(request), options)).catch((thrown: unknown) => {
+      if (httpStatus(thrown) === PRECONDITION_FAILED) return undefined;
       throw thrown;
     }),
   );
+  if (answer === undefined) throw replaced(s3, key);
   if (answer.ETag === etag && answer.ContentRange === `bytes ${offset}-${sizeBytes - 1}/${sizeBytes}`) return answer;
   await drop(answer);
   throw replaced(s3, key);
@@ -86,10 +84,6 @@ async function readOn(s3: S3Client, { key, sizeBytes, etag }: ObjectVersion, off
 
 async function drop({ Body }: GetObjectCommandOutput): Promise<void> {
   for await (const _piece of (Body ?? []) as AsyncIterable<Uint8Array>) break;
-}
-
-function isNoSuchKey(thrown: unknown): boolean {
-  return thrown instanceof Error && thrown.name === 'NoSuchKey';
 }
 
 function replaced({ place }: S3Client, key: string): SpokeError {
