@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ObjectStoreConnection, S3Client } from './adapters/s3/client.ts';
+import type { S3Keys } from './adapters/s3/credentials.ts';
 import type { S3Access } from './composition-wal.ts';
 import type { ClusterConfig, RepositoryConfig, S3RepositoryConfig } from './config/model.ts';
 import { resolveSecret, type SecretContext } from './config/resolve-secret.ts';
@@ -57,7 +58,12 @@ export async function openS3(
   limits: { readonly timeoutMs?: number; readonly attempts?: number } = {},
 ): Promise<S3Client> {
   const { openS3Client } = await import('./adapters/s3/client.ts');
-  return openS3Client({ ...limits, ...(await connectionOf(repository, secrets)) });
+  const connection = await connectionOf(repository, secrets);
+  return openS3Client({
+    ...limits,
+    ...connection,
+    ...(connection.accessKey !== undefined && { readKeys: () => keysOf(repository, secrets) }),
+  });
 }
 
 /** How the objects of a repository are reached by a program that has no configuration. Secret. Throws SECRET_UNAVAILABLE. */
@@ -68,16 +74,21 @@ export async function s3AccessOf(repository: S3RepositoryConfig, root: string, s
 
 async function connectionOf(repository: S3RepositoryConfig, secrets: SecretContext): Promise<ObjectStoreConnection> {
   const { endpoint, port, region, bucket, uriStyle, verifyTls, checksums, caFile } = repository;
-  const read = async (reference: SecretReference | undefined) => (reference === undefined ? undefined : resolveSecret(reference, secrets));
   return {
     ...{ endpoint: `https://${endpoint}:${port ?? 443}`, region, bucket, uriStyle, verifyTls, checksums },
-    ...withoutUndefined({
-      caFile,
-      accessKey: await read(repository.accessKey),
-      secretKey: await read(repository.secretKey),
-      sessionToken: await read(repository.sessionToken),
-    }),
+    ...(caFile !== undefined && { caFile }),
+    ...(await keysOf(repository, secrets)),
   };
+}
+
+/** Nothing where they come from the role of the machine or a web identity. */
+async function keysOf({ accessKey, secretKey, sessionToken }: S3RepositoryConfig, secrets: SecretContext): Promise<Partial<S3Keys>> {
+  const read = async (reference: SecretReference | undefined) => (reference === undefined ? undefined : resolveSecret(reference, secrets));
+  return withoutUndefined({
+    accessKey: await read(accessKey),
+    secretKey: await read(secretKey),
+    sessionToken: await read(sessionToken),
+  });
 }
 
 /** exactOptionalPropertyTypes: what is not there is left out. */

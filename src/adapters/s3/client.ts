@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type * as SdkModule from '@aws-sdk/client-s3';
 import { type Instant, instantOfMillis } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
-import { translateS3Error } from './s3-error.ts';
+import { credentialsOf, refreshRefusedCredentials, type S3Keys } from './credentials.ts';
+import { dateHeaderOf, translateS3Error } from './s3-error.ts';
 
 /** How to reach one bucket. The keys are never printed. */
 export interface ObjectStoreConnection {
@@ -14,6 +15,8 @@ export interface ObjectStoreConnection {
   readonly accessKey?: string;
   readonly secretKey?: string;
   readonly sessionToken?: string;
+  /** Where the keys may change: gives those of now, asked for once those above are refused. */
+  readonly readKeys?: () => Promise<Partial<S3Keys>>;
   /** PEM file of the authority that signed the server's certificate, where it is not a public one. */
   readonly caFile?: string;
   /** True where it is not given. */
@@ -52,8 +55,9 @@ export interface S3Client {
 }
 
 const REQUEST_TIMEOUT_MS = 20_000;
+/** What the kernel holds counts as sent: 4 MiB, which take 40 s at 100 kB a second. */
 const STALL_MS = 60_000;
-const CONNECTION_TIMEOUT_MS = 5_000;
+const CONNECTION_TIMEOUT_MS = 10_000;
 const ATTEMPTS = 2;
 
 /** Loads the SDK and opens it; asks the server nothing yet. */
@@ -62,6 +66,7 @@ export async function openS3Client(connection: ObjectStoreConnection): Promise<S
   const client = new sdk.S3Client(await clientConfiguration(connection));
   const { endpoint, bucket } = connection;
   const clock = listenToClock(client);
+  if (connection.readKeys !== undefined || connection.accessKey === undefined) refreshRefusedCredentials(client);
   const guarded: S3Client['guarded'] = (signal, work) =>
     work(client, { abortSignal: signal }).catch((cause: unknown) => {
       if (signal.aborted) throw cancellation(signal);
@@ -83,17 +88,14 @@ export async function openS3Client(connection: ObjectStoreConnection): Promise<S
 }
 
 async function clientConfiguration(connection: ObjectStoreConnection): Promise<SdkModule.S3ClientConfig> {
-  const { accessKey, secretKey, sessionToken, caFile, verifyTls, uriStyle, checksums } = connection;
+  const { caFile, verifyTls, uriStyle, checksums } = connection;
   const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
   const checksum = checksums === 'auto' ? 'WHEN_SUPPORTED' : 'WHEN_REQUIRED';
   return {
     endpoint: connection.endpoint,
     region: connection.region,
     forcePathStyle: uriStyle !== 'host',
-    ...(accessKey !== undefined &&
-      secretKey !== undefined && {
-        credentials: { accessKeyId: accessKey, secretAccessKey: secretKey, ...(sessionToken !== undefined && { sessionToken }) },
-      }),
+    ...credentialsOf(connection),
     requestChecksumCalculation: checksum,
     responseChecksumValidation: checksum,
     maxAttempts: connection.attempts ?? ATTEMPTS,
@@ -122,13 +124,6 @@ function listenToClock(client: SdkModule.S3Client): { last(): { readonly serverN
     { step: 'deserialize', priority: 'low', name: 'listenToClock' },
   );
   return { last: () => (serverNow === undefined ? {} : { serverNow }) };
-}
-
-function dateHeaderOf(response: unknown): string | undefined {
-  if (typeof response !== 'object' || response === null || !('headers' in response)) return undefined;
-  const { headers } = response;
-  if (typeof headers !== 'object' || headers === null || !('date' in headers)) return undefined;
-  return typeof headers.date === 'string' ? headers.date : undefined;
 }
 
 /** What an aborted signal comes out as. */

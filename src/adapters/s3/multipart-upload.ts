@@ -104,9 +104,10 @@ function uploadOf(s3: S3Client, key: string, signal: AbortSignal, onFailure: (th
       const Parts = sent.sort((one, other) => (one.PartNumber ?? 0) - (other.PartNumber ?? 0));
       const request = { ...object, UploadId: uploadId, MultipartUpload: { Parts } };
       try {
-        await s3.guarded(signal, (client, options) =>
+        const { ETag } = await s3.guarded(signal, (client, options) =>
           client.send(new sdk.CompleteMultipartUploadCommand(request), { ...options, ...s3.transfer }),
         );
+        if (ETag === undefined) throw unanswered(key, s3.place);
       } catch (thrown) {
         // An answer that was lost may have been a yes.
         if (!(await isThere().catch(() => false))) throw thrown;
@@ -154,4 +155,9 @@ function uploadOf(s3: S3Client, key: string, signal: AbortSignal, onFailure: (th
 
 function tooLong(key: string, place: string): SpokeError {
   return new SpokeError('REPOSITORY_UNAVAILABLE', `${key} is too long for one object: ${place} takes ${PARTS_AT_MOST} parts and no more.`);
+}
+
+/** A server that fails after it has begun to answer says so within a 200. */
+function unanswered(key: string, place: string): SpokeError {
+  return new SpokeError('REPOSITORY_UNAVAILABLE', `${place} did not say that ${key}, which was sent in parts, is complete.`);
 }
