@@ -9,7 +9,7 @@ import type { RepositoryName } from './domain/catalog/base-backup.ts';
 import type { BlobStore } from './ports/blob-store.ts';
 import type { BucketReaders, BucketWriters } from './ports/buckets.ts';
 import type { FileOwner } from './ports/instance.ts';
-import type { ObjectStoreReader, ObjectStoreWriter } from './ports/object-store.ts';
+import type { BucketTrial, ObjectStoreReader, ObjectStoreWriter } from './ports/object-store.ts';
 
 /** What a bucket holds beside what its repository shows, and how it is protected. Throws SECRET_UNAVAILABLE; asks the server nothing yet. */
 export async function openObjectStoreOf(
@@ -19,6 +19,22 @@ export async function openObjectStoreOf(
   const { createHousekeeping } = await import('./adapters/s3/housekeeping.ts');
   const s3 = await openS3(repository, secrets, { attempts: PATIENT_ATTEMPTS });
   return { ...createHousekeeping(s3), close: () => s3.close() };
+}
+
+/** What a bucket can do, found by doing it. Throws SECRET_UNAVAILABLE, REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED. */
+export async function tryBucketOf(
+  { stanza }: ClusterConfig,
+  repository: S3RepositoryConfig,
+  secrets: SecretContext,
+  checksums: S3RepositoryConfig['checksums'] = repository.checksums,
+): Promise<BucketTrial> {
+  const { tryBucket } = await import('./adapters/s3/try-bucket.ts');
+  const s3 = await openS3({ ...repository, checksums }, secrets);
+  try {
+    return await tryBucket(s3, `${repository.pathPrefix}/spoke-backup/${stanza}/check`.replace(/^\/+/, ''), secrets.signal);
+  } finally {
+    s3.close();
+  }
 }
 
 /** Each is opened when somebody looks, and closed after that. */
@@ -42,11 +58,13 @@ export function bucketsOf(cluster: ClusterConfig, secrets: SecretContext): Bucke
   };
 }
 
-/** Clusters may share a path: only what the engine keeps of this stanza. */
+/** Clusters may share a path: only what the engine keeps of this stanza, and what belongs to both engines. */
 function prefixesOf({ stanza }: ClusterConfig, { engine, pathPrefix }: S3RepositoryConfig): readonly string[] {
   const folders = engine === 'native' ? ['native'] : ['archive', 'backup'];
-  return folders.map((folder) => `${pathPrefix}/${folder}/${stanza}/`.replace(/^\/+/, ''));
+  return [...folders, 'spoke-backup'].map((folder) => `${pathPrefix}/${folder}/${stanza}/`.replace(/^\/+/, ''));
 }
+
+const MIB = 1024 * 1024;
 
 /** The SDK pauses between them for a random time that doubles, up to 20 s. */
 const PATIENT_ATTEMPTS = 6;
@@ -112,5 +130,6 @@ export async function openBlobStoreOf(
   }
   const { createS3BlobStore } = await import('./adapters/s3/blob-store.ts');
   const s3 = await openS3(repository, secrets, { attempts: PATIENT_ATTEMPTS });
-  return createS3BlobStore(s3, `${repository.pathPrefix}/${root}`);
+  const { uploadPartMib } = repository;
+  return createS3BlobStore(s3, `${repository.pathPrefix}/${root}`, uploadPartMib === undefined ? {} : { partSizes: uploadPartMib * MIB });
 }

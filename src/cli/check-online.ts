@@ -1,8 +1,9 @@
 import { probeSharedLeases } from '../composition-leases.ts';
-import { openObjectStoreOf } from '../composition-stores.ts';
+import { openObjectStoreOf, tryBucketOf } from '../composition-stores.ts';
 import type { Finding } from '../config/check.ts';
 import type { ClusterConfig, Configuration, S3RepositoryConfig } from '../config/model.ts';
 import type { SecretContext } from '../config/resolve-secret.ts';
+import { type Checked, judgeTrial, type Note } from './check-bucket.ts';
 import { checkServers } from './check-servers.ts';
 import { addMicros, instantOfMillis } from '../domain/time/instant.ts';
 import { asSpokeError, type SpokeError } from '../errors.ts';
@@ -10,19 +11,23 @@ import { asSpokeError, type SpokeError } from '../errors.ts';
 const DAY_MICROS = 86_400_000_000n;
 
 /** What only servers and services can say: whether they are fit for what is to be done, each bucket is reached, what is left over in it. */
-export async function checkOnline(configuration: Configuration, secrets: SecretContext): Promise<readonly Finding[]> {
+export async function checkOnline(configuration: Configuration, secrets: SecretContext): Promise<Checked> {
   const findings: Finding[] = [];
+  const notes: Note[] = [];
   for (const cluster of configuration.clusters.values()) {
     const path = `clusters.${cluster.name}`;
     findings.push(
       ...(await checkLeases(cluster, `${path}.multiHost`, secrets)),
       ...(await checkServers(configuration, cluster, path, secrets)),
     );
-    for (const repository of cluster.repositories)
-      if (repository.kind === 's3')
-        findings.push(...(await checkBucket(repository, `${path}.repositories[${repository.index - 1}]`, secrets)));
+    for (const repository of cluster.repositories) {
+      if (repository.kind !== 's3') continue;
+      const found = await checkBucket(cluster, repository, `${path}.repositories[${repository.index - 1}]`, secrets);
+      findings.push(...found.findings);
+      notes.push(...found.notes);
+    }
   }
-  return findings;
+  return { findings, notes };
 }
 
 async function checkLeases(cluster: ClusterConfig, path: string, secrets: SecretContext): Promise<readonly Finding[]> {
@@ -30,19 +35,45 @@ async function checkLeases(cluster: ClusterConfig, path: string, secrets: Secret
   return fault === undefined ? [] : [{ severity: 'error', path, message: fault.message, hint: fault.hint }];
 }
 
-async function checkBucket(repository: S3RepositoryConfig, path: string, secrets: SecretContext): Promise<readonly Finding[]> {
+async function checkBucket(cluster: ClusterConfig, repository: S3RepositoryConfig, path: string, secrets: SecretContext): Promise<Checked> {
   try {
-    const store = await openObjectStoreOf(repository, secrets);
-    try {
-      const before = addMicros(instantOfMillis(Date.now()), -DAY_MICROS);
-      const uploads = await store.listMultipartUploads(repository.pathPrefix.replace(/^\//, ''), before, secrets.signal);
-      return uploads.length === 0 ? [] : [leftOver(repository, path, uploads.length)];
-    } finally {
-      store.close();
-    }
+    const leftOvers = await countLeftOvers(repository, secrets);
+    const { findings, notes } = judgeTrial(repository, path, await tryBucketOf(cluster, repository, secrets));
+    return { findings: [...(leftOvers === 0 ? [] : [leftOver(repository, path, leftOvers)]), ...findings], notes };
   } catch (thrown) {
-    const { message, hint } = faultOf(thrown, secrets);
-    return [{ severity: 'error', path, message, hint }];
+    return { findings: [await faultOfBucket(faultOf(thrown, secrets), { cluster, repository, path }, secrets)], notes: [] };
+  }
+}
+
+async function countLeftOvers(repository: S3RepositoryConfig, secrets: SecretContext): Promise<number> {
+  const store = await openObjectStoreOf(repository, secrets);
+  try {
+    const before = addMicros(instantOfMillis(Date.now()), -DAY_MICROS);
+    return (await store.listMultipartUploads(repository.pathPrefix.replace(/^\//, ''), before, secrets.signal)).length;
+  } finally {
+    store.close();
+  }
+}
+
+/** Additional checksums are what services refuse that know the rest: whether that is it, trying without them tells. */
+async function faultOfBucket(
+  { message, hint, details }: SpokeError,
+  { cluster, repository, path }: { readonly cluster: ClusterConfig; readonly repository: S3RepositoryConfig; readonly path: string },
+  secrets: SecretContext,
+): Promise<Finding> {
+  const isAnswer = typeof details['httpStatus'] === 'number';
+  const works = isAnswer && repository.checksums === 'auto' && (await isFit(cluster, repository, secrets));
+  if (!works) return { severity: 'error', path, message, hint };
+  const refused = `the service refuses additional checksums, and takes what has none: ${message}`;
+  return { severity: 'error', path: `${path}.checksums`, message: refused, hint: 'Set checksums: when_required' };
+}
+
+async function isFit(cluster: ClusterConfig, repository: S3RepositoryConfig, secrets: SecretContext): Promise<boolean> {
+  try {
+    await tryBucketOf(cluster, repository, secrets, 'when_required');
+    return true;
+  } catch {
+    return false;
   }
 }
 

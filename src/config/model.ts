@@ -221,6 +221,8 @@ export interface S3RepositoryConfig extends RepositoryBase {
   readonly sessionToken?: SecretReference;
   /** Whether the S3 client adds checksums to every request, which some services do not understand. */
   readonly checksums: 'auto' | 'when_required';
+  /** Native engine: the length of all parts of an upload but the last, for services that want them alike. */
+  readonly uploadPartMib?: number;
 }
 
 export interface ArchivingConfig {

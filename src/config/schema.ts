@@ -130,6 +130,9 @@ const s3Repository = z.strictObject({
   secretKey: z.optional(key('The secret key, by reference. Required with keyType shared.', secret)),
   sessionToken: z.optional(key('The token of temporary credentials, by reference.', secret)),
   checksums: z._default(key('when_required for services that refuse additional checksums.', z.enum(['auto', 'when_required'])), 'auto'),
+  uploadPartMib: z.optional(
+    key('Native engine: fixed length of the parts of uploads, in MiB; growing where it is not given.', wholeNumber(5, 5120)),
+  ),
   retention: retention(30),
 });
 

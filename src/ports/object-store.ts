@@ -26,6 +26,24 @@ export interface ObjectLock {
   readonly defaultRetention?: { readonly mode: 'governance' | 'compliance'; readonly days: number };
 }
 
+/** What came of trying to destroy a new object with the keys that wrote it. */
+export type LockTrial =
+  /** It is gone. */
+  | { readonly kind: 'none' }
+  /** It is still there, for `days` from when it was written. `canBypass`: it was, until it was asked for to bypass the lock. */
+  | { readonly kind: 'locked'; readonly mode: 'governance' | 'compliance'; readonly days: number; readonly canBypass: boolean }
+  /** It is still there, but nothing was seen that locks it: these keys may not delete. */
+  | { readonly kind: 'refused' };
+
+/** What was found by doing it. */
+export interface BucketTrial {
+  /** `etag`: on creation and on change; `create`: only on creation; `none`. */
+  readonly conditionalWrites: { readonly kind: 'etag' } | { readonly kind: 'create' | 'none'; readonly reason: string };
+  readonly lock: LockTrial;
+  /** How far this machine's clock is ahead of the server's; negative: behind. */
+  readonly clockAheadSeconds?: number;
+}
+
 /**
  * What a bucket holds that its repository does not show. Listings are whole or fail: REPOSITORY_UNAVAILABLE, REPOSITORY_DENIED.
  * What was not listed is unknown, never missing.

@@ -249,6 +249,16 @@ describe('an upload that fails', () => {
   });
 });
 
+describe('objects that may not be removed', () => {
+  it('stay all where the first of them does, so that a backup is whole or gone', async () => {
+    const keys = ['backups/a/SHA256SUMS', ...Array.from({ length: 20 }, (_, index) => `backups/a/${index}`)];
+    for (const key of keys) await direct().write(key, Buffer.from('x'), signal);
+    proxy.fault = ({ method, url }) => (method === 'DELETE' && url.includes('SHA256SUMS') ? refusal(403, 'AccessDenied') : undefined);
+    await expect((await through()).delete(keys, signal)).rejects.toMatchObject({ code: 'REPOSITORY_DENIED' });
+    expect(await direct().list('', signal)).toHaveLength(keys.length);
+  });
+});
+
 describe('a part or an object that is changed on the way', () => {
   it.each([
     ['auto', 'x-amz-checksum-crc32'],

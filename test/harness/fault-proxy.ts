@@ -7,8 +7,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createProcessRunner } from '../../src/adapters/process/index.ts';
 import { makeCertificate } from '../../src/lab/s3-server/certificate.ts';
 
-const CHUNK_BYTES = 16 * 1024;
-
 export interface ProxiedRequest {
   readonly method: string;
   /** Path and query, for example `/bucket/key?uploads`. */
@@ -101,7 +99,7 @@ export class FaultProxy {
       if (fault.answer === undefined) return void response.destroy();
     } else for await (const _piece of incoming) continue;
     await sleep(fault.delayMs ?? 0);
-    const { status, body = '', headers: own = {} } = fault.answer!;
+    const { status, body = '', headers: own = {} } = fault.answer;
     response.writeHead(status, { 'content-type': 'application/xml', 'content-length': Buffer.byteLength(body), ...own }).end(body);
   }
 
@@ -133,17 +131,11 @@ export class FaultProxy {
   }
 }
 
-/** In small pieces, with the pauses that make it so slow. */
+/** Piece by piece, as they come from the connection, with the pauses that make it so slow. */
 function slowly(bytesPerSecond: number): Transform {
   return new Transform({
-    writableHighWaterMark: CHUNK_BYTES,
-    async transform(piece: Buffer, _encoding, done) {
-      for (let from = 0; from < piece.length; from += CHUNK_BYTES) {
-        const part = piece.subarray(from, from + CHUNK_BYTES);
-        await sleep((part.length / bytesPerSecond) * 1000);
-        this.push(part);
-      }
-      done();
+    transform(piece: Buffer, _encoding, done) {
+      setTimeout(() => done(null, piece), (piece.length / bytesPerSecond) * 1000);
     },
   });
 }

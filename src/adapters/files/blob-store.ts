@@ -47,7 +47,6 @@ export function createFileBlobStore({ directory, owner }: FileBlobStoreOptions):
   }
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await -- a source as any other
 async function* oneChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }

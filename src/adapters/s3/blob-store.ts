@@ -73,9 +73,9 @@ async function removeObjects(s3: S3Client, keys: readonly string[], signal: Abor
   if (first === undefined) return;
   await removeObject(s3, first, signal);
   for (let from = 0; from < rest.length; from += REMOVALS_AT_ONCE) {
-    const answers = await Promise.allSettled(rest.slice(from, from + REMOVALS_AT_ONCE).map((key) => removeObject(s3, key, signal)));
-    const failed = answers.find((answer) => answer.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
+    const removing = rest.slice(from, from + REMOVALS_AT_ONCE).map((key) => removeObject(s3, key, signal));
+    await Promise.allSettled(removing);
+    await Promise.all(removing);
   }
 }
 

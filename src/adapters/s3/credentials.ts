@@ -1,5 +1,4 @@
 import type * as SdkModule from '@aws-sdk/client-s3';
-import type { ObjectStoreConnection } from './client.ts';
 
 /** What requests are signed with. Secret. */
 export interface S3Keys {
@@ -8,11 +7,15 @@ export interface S3Keys {
   readonly sessionToken?: string;
 }
 
+interface KeySource extends Partial<S3Keys> {
+  readonly readKeys?: () => Promise<Partial<S3Keys>>;
+}
+
 /** Other keys than those that were just refused are not had more often than this. */
 const REFRESH_AT_MOST_EVERY_MS = 60_000;
 
 /** For the SDK's configuration: those given, or by its chain: role of the machine, web identity, container and so on. */
-export function credentialsOf({ accessKey, secretKey, sessionToken, readKeys }: ObjectStoreConnection): {
+export function credentialsOf({ accessKey, secretKey, sessionToken, readKeys }: KeySource): {
   credentials?: NonNullable<SdkModule.S3ClientConfig['credentials']>;
 } {
   if (accessKey === undefined || secretKey === undefined) return {};

@@ -21,11 +21,17 @@ export async function writeInParts(
 ): Promise<void> {
   const failure = new AbortController();
   const within = AbortSignal.any([signal, failure.signal]);
-  const upload = uploadOf(s3, key, within, (thrown) => {
-    failure.abort(thrown);
+  const memory = new PartMemory();
+  const upload = uploadOf(s3, key, within, {
+    onSent: ({ bytes }) => {
+      memory.give(bytes);
+    },
+    onFailure: (thrown) => {
+      failure.abort(thrown);
+    },
   });
   try {
-    for await (const part of cutIntoParts(untilAborted(source, within), sizes)) {
+    for await (const part of cutIntoParts(untilAborted(source, within), sizes, memory)) {
       if (part.number === 1 && part.isLast) {
         await putObject(s3, key, part.bytes, signal);
         return;
@@ -45,26 +51,46 @@ interface Part {
   readonly isLast: boolean;
 }
 
+/** Of parts that were sent: left to the garbage collector it would be twice as much. */
+class PartMemory {
+  #free: Uint8Array[] = [];
+
+  /** For `length` bytes, with anything in it. */
+  take(length: number): Uint8Array {
+    this.#free = this.#free.filter((one) => one.length === length);
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(length);
+  }
+
+  /** Nobody reads it any more. */
+  give(bytes: Uint8Array): void {
+    this.#free.push(bytes);
+  }
+}
+
 /** At least one part, which may be empty. */
-async function* cutIntoParts(source: AsyncIterable<Uint8Array>, sizes: PartSizes): AsyncGenerator<Part, void, undefined> {
+async function* cutIntoParts(
+  source: AsyncIterable<Uint8Array>,
+  sizes: PartSizes,
+  memory: PartMemory,
+): AsyncGenerator<Part, void, undefined> {
   let number = 1;
-  let memory = Buffer.allocUnsafeSlow(partBytesOf(number, sizes));
+  let bytes = memory.take(partBytesOf(number, sizes));
   let filled = 0;
   for await (const piece of source) {
     for (let offset = 0; offset < piece.length; ) {
-      if (filled === memory.length) {
-        yield { number, bytes: memory, isLast: false };
+      if (filled === bytes.length) {
+        yield { number, bytes, isLast: false };
         number += 1;
-        memory = Buffer.allocUnsafeSlow(partBytesOf(number, sizes));
+        bytes = memory.take(partBytesOf(number, sizes));
         filled = 0;
       }
-      const taken = piece.subarray(offset, offset + memory.length - filled);
-      memory.set(taken, filled);
+      const taken = piece.subarray(offset, offset + bytes.length - filled);
+      bytes.set(taken, filled);
       filled += taken.length;
       offset += taken.length;
     }
   }
-  yield { number, bytes: memory.subarray(0, filled), isLast: true };
+  yield { number, bytes: bytes.subarray(0, filled), isLast: true };
 }
 
 /** How long an upload that failed may take to be taken away. */
@@ -80,8 +106,14 @@ interface Upload {
   abort(): Promise<void>;
 }
 
-/** One upload in parts, begun with its first. `onFailure` hears of a part that could not be sent; it aborts the signal. */
-function uploadOf(s3: S3Client, key: string, signal: AbortSignal, onFailure: (thrown: unknown) => void): Upload {
+interface Listener {
+  onSent(part: Part): void;
+  /** Of a part that could not be sent: aborts the signal. */
+  onFailure(thrown: unknown): void;
+}
+
+/** One upload in parts, begun with its first. */
+function uploadOf(s3: S3Client, key: string, signal: AbortSignal, { onSent, onFailure }: Listener): Upload {
   const { sdk } = s3;
   const object = { Bucket: s3.bucket, Key: key };
   const mark = crypto.randomUUID();
@@ -92,7 +124,7 @@ function uploadOf(s3: S3Client, key: string, signal: AbortSignal, onFailure: (th
     async send(part) {
       if (part.number > PARTS_AT_MOST) throw tooLong(key, s3.place);
       uploadId ??= await begin();
-      const sending = sendPart(part).catch(onFailure);
+      const sending = sendPart(part).then(() => onSent(part), onFailure);
       underWay.add(sending);
       void sending.then(() => underWay.delete(sending));
       while (underWay.size >= partsUnderWay(part.bytes.length)) await Promise.race(underWay);

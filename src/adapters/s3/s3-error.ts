@@ -97,3 +97,10 @@ export function httpStatus(cause: unknown): number | undefined {
   if (typeof metadata !== 'object' || metadata === null || !('httpStatusCode' in metadata)) return undefined;
   return typeof metadata.httpStatusCode === 'number' ? metadata.httpStatusCode : undefined;
 }
+
+/** Whether the server said no to us, and not that it cannot. AWS and Ceph answer 403 to the deletion of what is locked, MinIO 400. */
+export function isRefused(thrown: unknown): boolean {
+  if (!(thrown instanceof SpokeError)) return false;
+  const { reason, httpStatus: status } = thrown.details;
+  return status === 403 || reason === 'ObjectLocked' || reason === 'InvalidRequest';
+}

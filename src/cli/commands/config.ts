@@ -17,15 +17,18 @@ export async function checkConfigCommand(options: CheckOptions, context: Command
   const configuration = await loadConfiguration(loadOptions(options));
   const secrets = { environment: process.env, processes: createProcessRunner(), signal: context.signal };
   const findings = await checkConfiguration(configuration, { ...secrets, shippedSchedulesDirectory: join(context.root, 'schedules') });
-  if (options.online === true) findings.unshift(...(await (await import('../check-online.ts')).checkOnline(configuration, secrets)));
+  const online = options.online === true ? await (await import('../check-online.ts')).checkOnline(configuration, secrets) : undefined;
+  findings.unshift(...(online?.findings ?? []));
+  const notes = online?.notes ?? [];
   const errors = findings.filter((finding) => finding.severity === 'error');
   if (errors.length > 0) context.output.exitCode = 10;
   else if (findings.length > 0) context.output.exitCode = 3;
-  context.output.result({ path: configuration.path, ok: errors.length === 0, findings }, () =>
+  context.output.result({ path: configuration.path, ok: errors.length === 0, findings, ...(online !== undefined && { notes }) }, () =>
     [
       ...findings.map(
         (finding) => `${finding.severity === 'error' ? '✖' : '▲'} ${finding.path}: ${finding.message}\n  next: ${finding.hint}`,
       ),
+      ...notes.map(({ path, message }) => `· ${path}: ${message}`),
       `${configuration.path}: ${errors.length === 0 ? 'ok' : `${errors.length} errors`}${findings.length > errors.length ? `, ${findings.length - errors.length} warnings` : ''}`,
     ].join('\n'),
   );
