@@ -13,6 +13,12 @@ export async function untilNextSecond(ledger: Ledger): Promise<void> {
   await until('the next second', async () => (await ledger.serverMicros()) >= next);
 }
 
+/** Resolves in a later second than now: what came into a repository until now is known to have come before. */
+export async function untilLaterSecond(ledger: Ledger): Promise<void> {
+  const next = ((await ledger.serverMicros()) / 1_000_000n + 1n) * 1_000_000n;
+  await until('a later second', async () => (await ledger.serverMicros()) >= next);
+}
+
 /** Takes a backup, and waits until instants after it are served by it. */
 export async function backUp(lab: Lab, ledger: Ledger, type: 'full' | 'incr', ...argv: string[]): Promise<readonly Backup[]> {
   const taken = await lab.backup(type, ...argv);

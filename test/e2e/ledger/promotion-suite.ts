@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Ledger, type LedgerEntry } from '../../../scripts/ledger.ts';
 import type { RestoreResult } from '../../../src/cli/render/restore.ts';
 import { type Backup, type Engine, querySocket, type ServerAddress, until, urlOf, useLab } from '../../harness/lab.ts';
-import { backUp, untilNextSecond } from './backups.ts';
+import { backUp, untilLaterSecond, untilNextSecond } from './backups.ts';
 import { expectCopy, expectRows, timeOf } from './expect-restored.ts';
 import { isoOf } from './targets.ts';
 
@@ -55,6 +55,8 @@ export function describePromotion(engine: Engine): void {
     await querySocket(heir, 'SELECT pg_promote()');
     await ledger.moveTo(urlOf(heir));
     await lab.json('setup', 'archiving', '--confirm', 'lab');
+    // Until when there is WAL of timeline 1 is told by when it came, and it may come late into a bucket.
+    await untilLaterSecond(ledger);
     promoted = await commit(3);
     afterPromotion = await backUp(lab, ledger, lab.takesIncrementals ? 'incr' : 'full');
     later = await commit(4);
