@@ -19,7 +19,6 @@ import {
   planSetupArchiving,
   type SetupArchivingFacts,
   type SetupArchivingIntent,
-  wantedSettings,
 } from '../workflows/setup-archiving/plan.ts';
 import { observeVerify, planVerify, reasonAgainstVerify, type VerifyFacts, type VerifyIntent } from '../workflows/verify/plan.ts';
 import type { Workflow } from './execute-run.ts';
@@ -117,7 +116,7 @@ export function setupArchivingWorkflow(
     observe: async (_intent, _run, context) =>
       observeSetupArchiving(
         cluster,
-        wantedSettings(cluster, ports.engine.archivingSettings()),
+        ports.engine,
         await ports.catalog.isConfigurationCurrent(),
         ports,
         context,

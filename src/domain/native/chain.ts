@@ -146,29 +146,49 @@ function reasonAgainst(prior: BackupRecord, server: ChainServer): string | undef
   return undefined;
 }
 
-/** Every backup that the prior needs has to be there, whole, of its own kind, in the order in which they were taken. */
+/** Every backup that the prior needs has to be there. */
 function reasonChainIsBroken(prior: BackupRecord, { repository, records }: Holdings): string | undefined {
   const byLabel = new Map(records.map((record) => [record.label, record]));
-  let before: BackupRecord | undefined;
+  const members: BackupRecord[] = [];
   for (const label of [...prior.references, prior.label]) {
     const member = byLabel.get(label);
     if (member === undefined) return `${prior.label} needs ${label}, which is not in repository ${repository}`;
-    const why = reasonAgainstMember(member, before, prior);
+    members.push(member);
+  }
+  return reasonUnfitAsChain(members) ?? members.map(reasonUnfitAsPrior).find((why) => why !== undefined);
+}
+
+function reasonUnfitAsPrior({ label, hasPageErrors, source }: BackupRecord): string | undefined {
+  if (hasPageErrors) return `${label} was stored with page checksum errors`;
+  return source.inRecovery ? `${label} was taken from a standby` : undefined;
+}
+
+/**
+ * Why these backups, oldest first, do not make one database: each but the first has to be relative to the one before it, all of them of one
+ * cluster and one timeline. Undefined where they do.
+ */
+export function reasonUnfitAsChain(members: readonly BackupRecord[]): string | undefined {
+  const last = members.at(-1);
+  if (last === undefined) return 'there is no backup';
+  const expected = members.slice(0, -1).map(({ label }) => label);
+  if (expected.join() !== last.references.join()) return `${last.label} needs ${last.references.join(', ')}, and not ${expected.join(', ')}`;
+  let before: BackupRecord | undefined;
+  for (const member of members) {
+    const why = reasonUnfitAsMember(member, before, last);
     if (why !== undefined) return why;
     before = member;
   }
   return undefined;
 }
 
-function reasonAgainstMember(member: BackupRecord, before: BackupRecord | undefined, prior: BackupRecord): string | undefined {
+function reasonUnfitAsMember(member: BackupRecord, before: BackupRecord | undefined, last: BackupRecord): string | undefined {
   const { label } = member;
-  if (member.hasPageErrors) return `${label} was stored with page checksum errors`;
-  if (member.source.inRecovery) return `${label} was taken from a standby`;
-  if (member.timeline !== prior.timeline || member.systemIdentifier !== prior.systemIdentifier)
-    return `${label} is of another timeline or cluster than ${prior.label}`;
-  if (member.dataChecksums !== prior.dataChecksums) return `data checksums were switched between ${label} and ${prior.label}`;
-  if (member.prior !== before?.label || (member.type === 'full') !== (before === undefined))
-    return `${label} is not relative to ${before?.label ?? 'nothing'}, as ${prior.label} has it`;
-  if (before !== undefined && member.startLsn < before.startLsn) return `${label} begins before ${before.label}, which it is relative to`;
-  return undefined;
+  if (member.systemIdentifier !== last.systemIdentifier || member.postgresMajor !== last.postgresMajor)
+    return `${label} is of another cluster than ${last.label}`;
+  if (member.timeline !== last.timeline)
+    return `${label} is of timeline ${member.timeline}, and ${last.label} of timeline ${last.timeline}`;
+  if (member.dataChecksums !== last.dataChecksums) return `data checksums were switched between ${label} and ${last.label}`;
+  if (before === undefined) return member.type === 'full' && member.prior === undefined ? undefined : `${label} is no full backup`;
+  if (member.type !== 'incr' || member.prior !== before.label) return `${label} is not relative to ${before.label}`;
+  return member.startLsn < before.startLsn ? `${label} begins before ${before.label}, which it is relative to` : undefined;
 }

@@ -2,7 +2,8 @@ import type { BackupLabel } from '../../../domain/catalog/base-backup.ts';
 import { nextLabel, rootOfLabel } from '../../../domain/native/label.ts';
 import { asSpokeError, SpokeError } from '../../../errors.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
-import { findBasis, type IncrementalBasis, reasonForFull } from '../incremental/incremental.ts';
+import { findBasis, type IncrementalBasis } from '../incremental/incremental.ts';
+import { reasonForFull } from '../incremental/reason-for-full.ts';
 import type { Attempt, BasedAttempt, NewBackup } from './attempt.ts';
 import { copyInto, timeAfter } from './copy-into.ts';
 import { type Destination, type Failures, tidyUp } from './destinations.ts';
@@ -65,11 +66,11 @@ function remainsNone(destinations: readonly Destination[], failures: Failures): 
 
 async function basisOf({ parts, catalog }: TakingParts, attempt: Attempt, context: OperationContext): Promise<IncrementalBasis> {
   const { request, source, work } = attempt;
-  if (request.type === 'full') return { kind: 'full', reason: 'it was asked for' };
+  if (request.type === 'full') return { kind: 'full' };
   const repositories = remaining(attempt).map(({ name }) => name);
   const { server, address } = source.from;
   const basis = await findBasis(parts, catalog, { type: request.type, repositories, server, address, workDirectory: work.path }, context);
-  if (basis.kind === 'full') tellFull(context, basis.reason);
+  if (basis.kind === 'full' && basis.reason !== undefined) tellFull(context, basis.reason);
   return basis;
 }
 

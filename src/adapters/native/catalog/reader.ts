@@ -77,7 +77,7 @@ async function readRepository(
     initialised: true,
     systemIdentifier: cluster.systemIdentifier,
     postgresMajor: cluster.postgresMajor,
-    backups: records.map((record) => toBaseBackup(record, name, notes)),
+    backups: records.map((record) => ({ ...toBaseBackup(record, name, notes), ...stagedBytesOf(record, records) })),
     ...(options.walArchive ? { walArchive: await readWalArchive({ parts, store, known: reading.knownHistories }, request, context) } : {}),
   };
 }
@@ -107,6 +107,13 @@ function toBaseBackup(record: BackupRecord, repository: RepositoryName, notes: N
     hasPageErrors: record.hasPageErrors,
     annotations: { ...notes.get(record.label), [RUN_ANNOTATION]: record.runId },
   };
+}
+
+/** The members of a chain lie unpacked beside what is made of them. */
+function stagedBytesOf({ references, label }: BackupRecord, records: readonly BackupRecord[]): { readonly stagedBytes?: bigint } {
+  if (references.length === 0) return {};
+  const members = records.filter((record) => record.label === label || references.includes(record.label));
+  return { stagedBytes: members.reduce((sum, { fileBytes }) => sum + fileBytes, 0n) };
 }
 
 async function readBackupDetail(

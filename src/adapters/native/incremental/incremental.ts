@@ -26,8 +26,8 @@ export interface IncrementalRequest {
 }
 
 export type IncrementalBasis =
-  /** It becomes a full one, and this is said. */
-  | { readonly kind: 'full'; readonly reason: string }
+  /** A full one. `reason`: why none that is incremental, where such a one was asked for; it is said, and noted in the record. */
+  | { readonly kind: 'full'; readonly reason?: string }
   | {
       readonly kind: 'incr';
       readonly prior: BackupRecord;
