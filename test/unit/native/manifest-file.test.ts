@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { copyManifest, readManifest } from '../../../src/adapters/native/incremental/manifest-file.ts';
 import { formatLsn } from '../../../src/domain/postgres/lsn.ts';
 
@@ -36,6 +36,11 @@ async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8A
 }
 
 const read = (lines: readonly string[]) => readManifest('the manifest', inPieces(manifestOf(lines), 1000));
+const directories: string[] = [];
+afterEach(async () => {
+  for (const directory of directories.splice(0)) await rm(directory, { recursive: true });
+});
+
 const DAMAGED = { code: 'BACKUP_DAMAGED' };
 
 describe('a backup_manifest', () => {
@@ -93,7 +98,9 @@ describe('a backup_manifest', () => {
   });
 
   it('is copied byte for byte into a new file that nobody else can read', async () => {
-    const file = join(await mkdtemp(join(tmpdir(), 'm')), 'manifest');
+    const directory = await mkdtemp(join(tmpdir(), 'm'));
+    directories.push(directory);
+    const file = join(directory, 'manifest');
     const whole = manifestOf(VERSION_2);
     expect((await copyManifest('it', inPieces(whole, 100), file, undefined)).fileCount).toBe(4);
     expect(await readFile(file)).toEqual(whole);
