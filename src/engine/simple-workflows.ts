@@ -114,13 +114,7 @@ export function setupArchivingWorkflow(
     title: 'setup archiving',
     claim: () => ({ verb: 'setup', repositories: cluster.repositories.map(({ name }) => name) }),
     observe: async (_intent, _run, context) =>
-      observeSetupArchiving(
-        cluster,
-        ports.engine,
-        await ports.catalog.isConfigurationCurrent(),
-        ports,
-        context,
-      ),
+      observeSetupArchiving(cluster, ports.engine, await ports.catalog.isConfigurationCurrent(), ports, context),
     plan: (intent, facts) => planSetupArchiving(intent, facts),
   };
 }

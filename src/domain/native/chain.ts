@@ -171,7 +171,8 @@ export function reasonUnfitAsChain(members: readonly BackupRecord[]): string | u
   const last = members.at(-1);
   if (last === undefined) return 'there is no backup';
   const expected = members.slice(0, -1).map(({ label }) => label);
-  if (expected.join() !== last.references.join()) return `${last.label} needs ${last.references.join(', ')}, and not ${expected.join(', ')}`;
+  if (expected.join() !== last.references.join())
+    return `${last.label} needs ${last.references.join(', ')}, and not ${expected.join(', ')}`;
   let before: BackupRecord | undefined;
   for (const member of members) {
     const why = reasonUnfitAsMember(member, before, last);

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { reasonForFull } from '../../../src/adapters/native/incremental/reason-for-full.ts';
 
 // As pg_basebackup 17 printed them; the texts of the rest are those of PostgreSQL 17's source.
-const initiate = (text: string) => `pg_basebackup: error: could not initiate base backup: ERROR:  ${text}\npg_basebackup: removing data directory "d"`;
+const initiate = (text: string) =>
+  `pg_basebackup: error: could not initiate base backup: ERROR:  ${text}\npg_basebackup: removing data directory "d"`;
 
 describe('what pg_basebackup fails with', () => {
   it.each([

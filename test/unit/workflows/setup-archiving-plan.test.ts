@@ -63,13 +63,16 @@ describe('the plan that sets up archiving', () => {
     { keep: '0', on: 'on', expected: [] },
     { keep: '14399', on: 'on', expected: ['wal_summary_keep_time'] },
     { keep: '14400', on: 'off', expected: ['summarize_wal'] },
-  ])('has WAL summarized where backups need it, and no summary kept shorter than wanted ($keep min, $on)', async ({ keep, on, expected }) => {
-    const settings = { ...FAKE_ARCHIVING_SETTINGS, archive_timeout: '60', summarize_wal: on, wal_summary_keep_time: keep };
-    const { steps } = planSetupArchiving(INTENT, await facts({ server: { settings }, backupSettings: summarySettings17 }));
-    const altered = steps.flatMap((step) => (step.kind === 'alter-system' ? Object.keys(step.settings) : []));
-    expect(altered).toEqual(expected);
-    expect(steps.map((step) => step.kind)).not.toContain('restart-server');
-  });
+  ])(
+    'has WAL summarized where backups need it, and no summary kept shorter than wanted ($keep min, $on)',
+    async ({ keep, on, expected }) => {
+      const settings = { ...FAKE_ARCHIVING_SETTINGS, archive_timeout: '60', summarize_wal: on, wal_summary_keep_time: keep };
+      const { steps } = planSetupArchiving(INTENT, await facts({ server: { settings }, backupSettings: summarySettings17 }));
+      const altered = steps.flatMap((step) => (step.kind === 'alter-system' ? Object.keys(step.settings) : []));
+      expect(altered).toEqual(expected);
+      expect(steps.map((step) => step.kind)).not.toContain('restart-server');
+    },
+  );
 
   it('does everything in the order in which one needs the other, on a cluster that has nothing', async () => {
     const server = { settings: { archive_mode: 'off', archive_command: '', archive_timeout: '0' } };

@@ -24,6 +24,8 @@ export interface CopiedCluster {
   readonly objects: ReadonlyMap<string, StoredObject>;
   readonly archives: readonly RecordedArchive[];
   readonly manifest: Manifest;
+  /** In the work directory. */
+  readonly manifestFile: string;
   readonly range: ManifestWalRange;
   readonly hasPageErrors: boolean;
 }
@@ -70,7 +72,7 @@ export async function copyInto(
   objects.set(manifestName, await storeObject(writer, manifestName, text));
   progress.complete();
   return {
-    ...{ objects, manifest, range: onlyRange(manifest), hasPageErrors: result.hasPageErrors },
+    ...{ objects, manifest, manifestFile: result.manifestFile, range: onlyRange(manifest), hasPageErrors: result.hasPageErrors },
     archives: archivesOf(tablespaces, objects, storedName),
   };
 }

@@ -16,6 +16,7 @@ import { type KnownHistories, readWalArchive } from './wal-listing.ts';
 
 /** The run that took a backup, as an annotation. */
 const RUN_ANNOTATION = 'spoke-run';
+const FULL_BECAUSE_ANNOTATION = 'spoke-full-because';
 
 /** A store that is patient with its server is not asked for longer; listing millions of objects takes its time. */
 const READ_TIMEOUT_MS = 2 * 60_000;
@@ -105,7 +106,11 @@ function toBaseBackup(record: BackupRecord, repository: RepositoryName, notes: N
     databaseBytes: record.databaseBytes,
     repositoryBytes: record.storedBytes,
     hasPageErrors: record.hasPageErrors,
-    annotations: { ...notes.get(record.label), [RUN_ANNOTATION]: record.runId },
+    annotations: {
+      ...notes.get(record.label),
+      [RUN_ANNOTATION]: record.runId,
+      ...(record.fullBecause === undefined ? {} : { [FULL_BECAUSE_ANNOTATION]: record.fullBecause }),
+    },
   };
 }
 

@@ -3,13 +3,14 @@ import { SpokeError } from '../../../errors.ts';
 import type { BackupLabel, BackupType, RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
 import { decideChain, reasonManifestUnfit, reasonServerCannot } from '../../../domain/native/chain.ts';
-import { MANIFEST_NAME } from '../../../domain/native/layout.ts';
+import { backupKey, MANIFEST_NAME } from '../../../domain/native/layout.ts';
 import { reasonSummariesFallShort } from '../../../domain/native/wal-summaries.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { ServerAddress, ServerObservation } from '../../../ports/postgres-server.ts';
 import type { NativeCatalog } from '../catalog/catalog.ts';
 import type { NativeParts } from '../parts.ts';
 import { reasonOfOtherPast } from './histories.ts';
+import { keepsForItself, openKeptManifest } from './kept.ts';
 import { copyManifest } from './manifest-file.ts';
 import { readPlain } from './read-plain.ts';
 
@@ -62,8 +63,7 @@ export async function findBasis(
   const { prior, references } = decision.chain;
   const { databaseBytes, ...summaries } = await parts.postgres.observeSummaries(address, prior.startLsn, context);
   const reason =
-    reasonSummariesFallShort(summaries, prior.timeline, prior.startLsn) ??
-    (await reasonOfOtherPast(parts, prior.timeline, request, context));
+    reasonSummariesFallShort(summaries, prior.timeline, prior.startLsn) ?? (await reasonOfOtherPast(parts, prior, request, context));
   if (reason !== undefined) return { kind: 'full', reason };
   const manifestFile = join(request.workDirectory, PRIOR_MANIFEST);
   const unfit = await bringManifest(parts, prior, repositories, manifestFile, context);
@@ -79,13 +79,18 @@ async function bringManifest(
   file: string,
   context: OperationContext,
 ): Promise<string | undefined> {
+  const { settings } = parts;
   const [repository] = repositories;
   if (repository === undefined) throw new SpokeError('INTERNAL', 'a backup that goes nowhere');
-  const name = `${MANIFEST_NAME} of ${prior.label} in repository ${repository}`;
+  const isKept = keepsForItself(settings);
+  const name = `${MANIFEST_NAME} of ${prior.label} ${isKept ? 'on this host' : `in repository ${repository}`}`;
   try {
-    const source = await readPlain(parts, repository, `backups/${prior.label}/${MANIFEST_NAME}`, context);
-    if (source === undefined) return `there is no ${name}`;
-    return reasonManifestUnfit(prior, await copyManifest(name, source, file, parts.settings.user));
+    const source = isKept
+      ? await openKeptManifest(settings, prior.label)
+      : await readPlain(parts, repository, backupKey(prior.label, MANIFEST_NAME), context);
+    if (source === undefined)
+      return isKept ? `${name} was not kept, and only others can decrypt the one that is stored` : `there is no ${name}`;
+    return reasonManifestUnfit(prior, await copyManifest(name, source, file, settings.user));
   } catch (thrown) {
     if (thrown instanceof SpokeError && (thrown.code === 'BACKUP_DAMAGED' || thrown.code === 'SECRET_UNAVAILABLE')) return thrown.message;
     throw thrown;

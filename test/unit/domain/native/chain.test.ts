@@ -38,7 +38,13 @@ function recordAt(position: number, changes: Partial<BackupRecord> = {}): Backup
   const labels = Array.from({ length: position }, (_, index) => labelAt(index));
   const prior = labels.at(-1);
   return {
-    ...{ layoutVersion: 1, label: labelAt(position), type: prior === undefined ? 'full' : 'incr', references: labels, runId: `r${position}` },
+    ...{
+      layoutVersion: 1,
+      label: labelAt(position),
+      type: prior === undefined ? 'full' : 'incr',
+      references: labels,
+      runId: `r${position}`,
+    },
     ...(prior === undefined ? {} : { prior }),
     ...{ systemIdentifier: IDENTIFIER, postgresMajor: 17, walSegmentBytes: 16_777_216, timeline: timelineIdOf(1) },
     ...{ startLsn: lsnOf(BigInt(position + 1) * 0x100_0000n + 0x28n), stopLsn: lsnOf(BigInt(position + 1) * 0x100_0000n + 0x120n) },
@@ -120,8 +126,14 @@ describe('an incremental backup', () => {
       why: '20261125-000000F is of another cluster: its system identifier is 7711966097522495504, that of the server 7711966097522495505',
       changes: { systemIdentifier: ANOTHER },
     },
-    { why: '20261125-000000F ends at 0/1000120, and the server is only at 0/1000000: it was set back', changes: { lsn: lsnOf(0x100_0000n) } },
-    { why: 'data checksums were switched off since 20261125-000000F', changes: { settings: { ...server.settings, data_checksums: 'off' } } },
+    {
+      why: '20261125-000000F ends at 0/1000120, and the server is only at 0/1000000: it was set back',
+      changes: { lsn: lsnOf(0x100_0000n) },
+    },
+    {
+      why: 'data checksums were switched off since 20261125-000000F',
+      changes: { settings: { ...server.settings, data_checksums: 'off' } },
+    },
     { why: '20261125-000000F was taken with another size of WAL segments', changes: { walSegmentSizeBytes: 1_048_576 } },
     { why: '20261125-000000F is of PostgreSQL 17, the server is 18', changes: { postgresMajor: 18 } },
   ])('becomes a full one, and says: $why', ({ why, changes }) => {

@@ -5,7 +5,11 @@ import { lsnOf, parseLsn } from '../../../../src/domain/postgres/lsn.ts';
 import { timelineIdOf } from '../../../../src/domain/postgres/timeline.ts';
 
 const timeline = timelineIdOf(1);
-const summary = (start: string, end: string, of = timeline): WalSummary => ({ timeline: of, startLsn: parseLsn(start), endLsn: parseLsn(end) });
+const summary = (start: string, end: string, of = timeline): WalSummary => ({
+  timeline: of,
+  startLsn: parseLsn(start),
+  endLsn: parseLsn(end),
+});
 const at = (lsn: string, of = timeline) => ({ timeline: of, summarizedLsn: parseLsn(lsn) });
 
 describe('WAL summaries', () => {
@@ -14,11 +18,17 @@ describe('WAL summaries', () => {
     fc.assert(
       fc.property(cuts, fc.integer({ min: 100, max: 999 }), fc.boolean(), fc.nat(), (places, since, takesOne, which) => {
         const edges = [100, ...places.toSorted((one, other) => one - other), 1000];
-        const all = edges.slice(1).map((end, index) => ({ timeline, startLsn: lsnOf(BigInt(edges[index] ?? 0)), endLsn: lsnOf(BigInt(end)) }));
+        const all = edges
+          .slice(1)
+          .map((end, index) => ({ timeline, startLsn: lsnOf(BigInt(edges[index] ?? 0)), endLsn: lsnOf(BigInt(end)) }));
         const lost = takesOne ? all[which % all.length] : undefined;
         const summaries = all.filter((one) => one !== lost).reverse();
         const needsLost = lost !== undefined && lost.endLsn > BigInt(since);
-        const reason = reasonSummariesFallShort({ summaries, summarizer: { timeline, summarizedLsn: lsnOf(1000n) } }, timeline, lsnOf(BigInt(since)));
+        const reason = reasonSummariesFallShort(
+          { summaries, summarizer: { timeline, summarizedLsn: lsnOf(1000n) } },
+          timeline,
+          lsnOf(BigInt(since)),
+        );
         expect(reason === undefined).toBe(!needsLost);
       }),
     );
