@@ -45,14 +45,18 @@ const UNFIT_MEMBERS =
  * members are of no use afterwards: it may link to their files, or move them. Throws BACKUP_DAMAGED, DISK_FULL, TOOL_FAILED.
  */
 export async function combineMembers(parts: NativeParts, request: CombineRequest, context: OperationContext): Promise<void> {
-  const { members, postgresMajor, outputDirectory, lockFile } = request;
+  const { members, postgresMajor, outputDirectory, tablespaces, lockFile } = request;
   const last = members.at(-1);
   if (last === undefined || members.length < 2) throw new SpokeError('INTERNAL', 'fewer than two backups are no chain');
   const file = await postgresProgram(parts, 'pg_combinebackup', postgresMajor);
   const argv = [
     '--no-sync',
     `--output=${outputDirectory}`,
-    ...(await copyMethodOptions(request, last)),
+    ...(await copyMethodOptions(
+      postgresMajor,
+      last.directory,
+      tablespaces.map(({ location }) => location),
+    )),
     ...tablespaceOptions(request, last),
     ...members.map(({ directory }) => directory),
   ];

@@ -1,6 +1,5 @@
 import { constants, copyFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ChainMember, CombineRequest } from './combine.ts';
 
 /** The first major version whose pg_combinebackup has --link. */
 const LINKS_SINCE = 18;
@@ -10,15 +9,19 @@ const PROBE = 'spoke-probe';
  * How files that are taken over as they are come from the members into the output: linked, since nobody needs the members afterwards; cloned,
  * where the file system can; else copied. --copy-file-range is left out: where it saves anything, it does it by cloning.
  */
-export async function copyMethodOptions(request: CombineRequest, last: ChainMember): Promise<readonly string[]> {
-  if (!(await isOneFileSystem(request, last))) return [];
-  if (request.postgresMajor >= LINKS_SINCE) return ['--link'];
-  return (await canClone(last.directory)) ? ['--clone'] : [];
+export async function copyMethodOptions(
+  postgresMajor: number,
+  memberDirectory: string,
+  tablespaceLocations: readonly string[],
+): Promise<readonly string[]> {
+  if (!(await areOnOneFileSystem([memberDirectory, ...tablespaceLocations]))) return [];
+  if (postgresMajor >= LINKS_SINCE) return ['--link'];
+  return (await canClone(memberDirectory)) ? ['--clone'] : [];
 }
 
 /** Tablespaces may go elsewhere; neither links nor clones reach over file systems. */
-async function isOneFileSystem({ tablespaces }: CombineRequest, { directory }: ChainMember): Promise<boolean> {
-  const places = await Promise.all([directory, ...tablespaces.map(({ location }) => location)].map((path) => stat(path)));
+async function areOnOneFileSystem(paths: readonly string[]): Promise<boolean> {
+  const places = await Promise.all(paths.map((path) => stat(path)));
   return new Set(places.map(({ dev }) => dev)).size === 1;
 }
 
