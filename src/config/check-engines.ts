@@ -40,7 +40,7 @@ function checkEncryption({ encryption, repositories, wal, ...cluster }: ClusterC
   }
   const isUsed = wal.streaming || keeps({ ...cluster, repositories }, 'native');
   if (isUsed && encryption.identityFile === undefined) {
-    const message = 'without it nothing that is encrypted can be restored or verified here, and no incremental can be taken';
+    const message = 'without it nothing that is encrypted can be restored or verified here';
     findings.push(
       warning(`${path}.encryption.identityFile`, message, 'Name a file with a private key, or restore on a host that has one.'),
     );

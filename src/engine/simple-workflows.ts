@@ -19,7 +19,6 @@ import {
   planSetupArchiving,
   type SetupArchivingFacts,
   type SetupArchivingIntent,
-  wantedSettings,
 } from '../workflows/setup-archiving/plan.ts';
 import { observeVerify, planVerify, reasonAgainstVerify, type VerifyFacts, type VerifyIntent } from '../workflows/verify/plan.ts';
 import type { Workflow } from './execute-run.ts';
@@ -115,13 +114,7 @@ export function setupArchivingWorkflow(
     title: 'setup archiving',
     claim: () => ({ verb: 'setup', repositories: cluster.repositories.map(({ name }) => name) }),
     observe: async (_intent, _run, context) =>
-      observeSetupArchiving(
-        cluster,
-        wantedSettings(cluster, ports.engine.archivingSettings()),
-        await ports.catalog.isConfigurationCurrent(),
-        ports,
-        context,
-      ),
+      observeSetupArchiving(cluster, ports.engine, await ports.catalog.isConfigurationCurrent(), ports, context),
     plan: (intent, facts) => planSetupArchiving(intent, facts),
   };
 }

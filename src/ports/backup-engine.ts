@@ -147,6 +147,8 @@ export interface BackupEnginePreview {
   previewVerify(repository: RepositoryName): readonly CommandPreview[];
   /** The settings that PostgreSQL needs so that its WAL reaches every repository. */
   archivingSettings(): Readonly<Record<string, string>>;
+  /** Further ones that backups need of a server of that version, and that take no restart. */
+  backupSettings(postgresMajor: number): Readonly<Record<string, string>>;
 }
 
 /** The effects of a backup engine. */

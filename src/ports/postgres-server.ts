@@ -1,8 +1,10 @@
 import type { BackupTablespace } from '../domain/catalog/base-backup.ts';
 import type { ArchiveQueue, SlotFacts } from '../domain/health/archive-facts.ts';
+import type { SummaryFacts } from '../domain/native/wal-summaries.ts';
 import type { Lsn } from '../domain/postgres/lsn.ts';
 import type { SystemIdentifier } from '../domain/postgres/system-identifier.ts';
 import type { TimelineId } from '../domain/postgres/timeline.ts';
+import type { TimelineHistory } from '../domain/postgres/timeline-history.ts';
 import type { Instant } from '../domain/time/instant.ts';
 import type { OperationContext } from './operation.ts';
 
@@ -76,6 +78,12 @@ export interface RecoveryState {
   readonly timeline: TimelineId;
 }
 
+/** What a server of PostgreSQL 17 or later can say of what has changed. */
+export interface SummaryObservation extends SummaryFacts {
+  /** Size of all databases; absent where the role may not look at each of them (pg_read_all_stats). */
+  readonly databaseBytes?: bigint;
+}
+
 export interface PostgresReader {
   /** Throws POSTGRES_UNAVAILABLE. */
   observeServer(address: ServerAddress, context: OperationContext): Promise<ServerObservation>;
@@ -85,6 +93,13 @@ export interface PostgresReader {
   observeWal(address: ServerAddress, context: OperationContext): Promise<WalObservation>;
   /** Those that lie outside of the data directory, in the order of their OIDs. Throws POSTGRES_UNAVAILABLE. */
   observeTablespaces(address: ServerAddress, context: OperationContext): Promise<readonly BackupTablespace[]>;
+  /** The WAL summaries that end after `since`, from PostgreSQL 17 on. Throws POSTGRES_UNAVAILABLE; POSTGRES_FAILED before 17. */
+  observeSummaries(address: ServerAddress, since: Lsn, context: OperationContext): Promise<SummaryObservation>;
+  /**
+   * By the replication protocol, which the role must be allowed. Throws POSTGRES_UNAVAILABLE; POSTGRES_FAILED where the server has no
+   * such file (timeline 1 has none).
+   */
+  readTimelineHistory(address: ServerAddress, timeline: TimelineId, context: OperationContext): Promise<TimelineHistory>;
 }
 
 export interface PostgresWriter {

@@ -49,6 +49,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     previewAnnotate: ({ repository, label, key }) => [{ argv: ['fake', 'annotate', repository, label, key] }],
     previewVerify: (repository) => [{ argv: ['fake', 'verify', repository] }],
     archivingSettings: () => FAKE_ARCHIVING_SETTINGS,
+    backupSettings: () => ({}),
     writeConfiguration: () => process.change('write configuration', () => void (world.configurationIsCurrent = true)),
     createRepositories: () =>
       process.change(

@@ -17,6 +17,8 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
     observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
     observeTablespaces: (address) =>
       process.read(() => tablespacesOf(serverAt(process.world, address).directory).map((one) => ({ ...one, name: `t${one.oid}` }))),
+    observeSummaries: () => Promise.reject(new SpokeError('POSTGRES_FAILED', 'the fake server summarizes no WAL')),
+    readTimelineHistory: () => Promise.reject(new SpokeError('POSTGRES_FAILED', 'the fake server speaks no replication protocol')),
   };
 }
 

@@ -53,6 +53,8 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     previewVerify: (repository) => of({ repository }).previewVerify(repository),
     replaySettings: (replay) => of(replay).replaySettings(replay),
     archivingSettings: () => mergeArchivingSettings(engines.map(({ engine }) => engine.archivingSettings())),
+    backupSettings: (postgresMajor) =>
+      Object.assign({}, ...engines.map(({ engine }) => engine.backupSettings(postgresMajor))) as Record<string, string>,
     writeConfiguration: () => each((engine) => engine.writeConfiguration()),
     createRepositories: (context) => each((engine) => engine.createRepositories(context)),
     checkArchiving: (context) => each((engine) => engine.checkArchiving(context)),

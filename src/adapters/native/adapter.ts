@@ -4,6 +4,7 @@ import { createCatalog } from './catalog/catalog.ts';
 import { createNativeReader } from './catalog/reader.ts';
 import { createExpiry } from './catalog/expiry.ts';
 import { createRecentReads } from './catalog/recent-reads.ts';
+import { summarySettings } from './incremental/settings.ts';
 import type { NativeParts } from './parts.ts';
 import { createRestores } from './restore/restore.ts';
 import { createArchiving } from './wal/archiving.ts';
@@ -19,6 +20,7 @@ export function createNativeEngine(parts: NativeParts): { readonly reader: Backu
     reader: { ...createNativeReader(parts, catalog, recent), isConfigurationCurrent, readPushErrors, readHeldWal },
     engine: {
       ...archives,
+      backupSettings: summarySettings,
       ...createRestores(parts, catalog, archiving),
       ...backups,
       async createRepositories(context) {

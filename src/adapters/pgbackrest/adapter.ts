@@ -108,6 +108,7 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
     previewAnnotate: (request) => [preview(annotateArguments(settings, indexOf(request.repository), request))],
     previewVerify: (name) => [preview(verifyArguments(settings, indexOf(name)))],
     archivingSettings: () => ({ archive_mode: 'on', archive_command: archiveCommand(settings) }),
+    backupSettings: () => ({}),
     writeConfiguration: () => writeConfigurationFile(parts, { signal: new AbortController().signal }),
     async createRepositories(context) {
       await makeLocalRepositories(settings);

@@ -3,13 +3,17 @@ import type { BackupTablespace } from '../../domain/catalog/base-backup.ts';
 import type { ArchiveQueue, SlotFacts } from '../../domain/health/archive-facts.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import { parseSystemIdentifier } from '../../domain/postgres/system-identifier.ts';
-import { timelineIdOf } from '../../domain/postgres/timeline.ts';
+import type { WalSummary } from '../../domain/native/wal-summaries.ts';
+import { formatLsn, type Lsn, parseLsn } from '../../domain/postgres/lsn.ts';
+import { parseTimelineHistory, type TimelineHistory } from '../../domain/postgres/timeline-history.ts';
+import { type TimelineId, timelineIdOf } from '../../domain/postgres/timeline.ts';
 import type {
   ArchiverStatistics,
   PostgresReader,
   RecoveryState,
   ReplicationConnection,
   ServerObservation,
+  SummaryObservation,
   WalObservation,
 } from '../../ports/postgres-server.ts';
 import { sqlStateOf } from './postgres-error.ts';
@@ -18,14 +22,18 @@ import { type Session, type TextRow, withSession } from './session.ts';
 import {
   ARCHIVE_QUEUE,
   ARCHIVER,
+  CLUSTER_SIZE,
   MAY_LIST_WAL,
   PENDING_RESTART,
   POSITION,
   REPLICATION,
   SETTINGS,
   SLOTS,
+  SUMMARIZER,
+  summariesAfter,
   SYSTEM_IDENTIFIER,
   TABLESPACES,
+  timelineHistory,
   VERSION_NUMBER,
   WAL_SIZE,
 } from './statements.ts';
@@ -40,6 +48,9 @@ export function createPostgresReader(): PostgresReader {
     observeRecovery: (address, context) => withSession(address, context, OPTIONS, observeRecovery),
     observeWal: (address, context) => withSession(address, context, OPTIONS, observeWal),
     observeTablespaces: (address, context) => withSession(address, context, OPTIONS, observeTablespaces),
+    observeSummaries: (address, since, context) => withSession(address, context, OPTIONS, (session) => observeSummaries(session, since)),
+    readTimelineHistory: (address, timeline, context) =>
+      withSession(address, context, { ...OPTIONS, replication: true }, (session) => readTimelineHistory(session, timeline)),
   };
 }
 
@@ -93,6 +104,27 @@ async function observeTablespaces(session: Session): Promise<readonly BackupTabl
   return rows.map((row) => ({ oid: Number(textOf(row, 'oid')), name: textOf(row, 'name'), location: textOf(row, 'location') }));
 }
 
+async function observeSummaries(session: Session, since: Lsn): Promise<SummaryObservation> {
+  const [summarizer] = await session.query(SUMMARIZER);
+  // Listed after the summarizer was asked: what it had reached by then is on disk by now.
+  const summaries = (await session.query(summariesAfter(formatLsn(since)))).map(summaryOf);
+  const size = onlyRow(await session.query(CLUSTER_SIZE));
+  return {
+    summaries,
+    ...(summarizer === undefined
+      ? {}
+      : {
+          summarizer: { timeline: timelineOf(summarizer, 'summarized_tli'), summarizedLsn: parseLsn(textOf(summarizer, 'summarized_lsn')) },
+        }),
+    ...(typeof size['bytes'] === 'string' ? { databaseBytes: BigInt(size['bytes']) } : {}),
+  };
+}
+
+async function readTimelineHistory(session: Session, timeline: TimelineId): Promise<TimelineHistory> {
+  const file = onlyRow(await session.query(timelineHistory(timeline)));
+  return parseTimelineHistory(textOf(file, 'content'), timeline);
+}
+
 /** Asked a second time where the server left recovery in the middle of the statement. */
 async function readPosition(session: Session): Promise<TextRow> {
   try {
@@ -140,6 +172,14 @@ function replicationOf(row: TextRow): ReplicationConnection {
 function queueOf(rows: readonly TextRow[]): ArchiveQueue {
   const waiting = rows.map((row) => ({ file: textOf(row, 'file'), since: instantOfMicros(BigInt(textOf(row, 'since'))) }));
   return { count: Number(rows[0]?.all_files ?? 0), waiting };
+}
+
+function summaryOf(row: TextRow): WalSummary {
+  return { timeline: timelineOf(row, 'tli'), startLsn: parseLsn(textOf(row, 'start_lsn')), endLsn: parseLsn(textOf(row, 'end_lsn')) };
+}
+
+function timelineOf(row: TextRow, column: string): TimelineId {
+  return timelineIdOf(Number(textOf(row, column)));
 }
 
 function slotOf(row: TextRow): SlotFacts {

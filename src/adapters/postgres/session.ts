@@ -19,6 +19,8 @@ interface SessionOptions {
   readonly defaultTimeoutMs: number;
   /** Whether the statements change something. */
   readonly writing: boolean;
+  /** Also takes the commands of the replication protocol; the role needs REPLICATION. */
+  readonly replication?: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -59,7 +61,8 @@ export async function withSession<T>(
   let connected = false;
   try {
     if (stopped !== undefined) throw new Error('stopped before it began');
-    client = await connectSomehow(target, address.kind, Math.min(timeoutMs, CONNECT_TIMEOUT_MS), openSocket);
+    const dial = { connectTimeoutMs: Math.min(timeoutMs, CONNECT_TIMEOUT_MS), openSocket, isReplication: options.replication === true };
+    client = await connectSomehow(target, address.kind, dial);
     connected = true;
     const session = sessionOf(client);
     await session.query(`SET statement_timeout = ${Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS)}`);
@@ -74,25 +77,24 @@ export async function withSession<T>(
   }
 }
 
+interface Dial {
+  readonly connectTimeoutMs: number;
+  readonly openSocket: () => Socket;
+  readonly isReplication: boolean;
+}
+
 /** As libpq: `prefer` falls back to no TLS. A restored cluster may lack the database `postgres`; `template1` is always there. */
-async function connectSomehow(
-  target: ConnectionTarget,
-  kind: ServerAddress['kind'],
-  connectTimeoutMs: number,
-  openSocket: () => Socket,
-): Promise<Client> {
+async function connectSomehow(target: ConnectionTarget, kind: ServerAddress['kind'], dial: Dial): Promise<Client> {
   try {
-    return await connect(target, connectTimeoutMs, openSocket);
+    return await connect(target, dial);
   } catch (thrown) {
-    if (target.tlsMode === 'prefer' && isTlsUnsupported(thrown))
-      return await connect({ ...target, tlsMode: 'disable' }, connectTimeoutMs, openSocket);
-    if (kind === 'socket' && sqlStateOf(thrown) === INVALID_CATALOG_NAME)
-      return await connect({ ...target, database: 'template1' }, connectTimeoutMs, openSocket);
+    if (target.tlsMode === 'prefer' && isTlsUnsupported(thrown)) return await connect({ ...target, tlsMode: 'disable' }, dial);
+    if (kind === 'socket' && sqlStateOf(thrown) === INVALID_CATALOG_NAME) return await connect({ ...target, database: 'template1' }, dial);
     throw thrown;
   }
 }
 
-async function connect(target: ConnectionTarget, connectTimeoutMs: number, openSocket: () => Socket): Promise<Client> {
+async function connect(target: ConnectionTarget, { connectTimeoutMs, openSocket, isReplication }: Dial): Promise<Client> {
   const { default: pg } = await import('pg');
   const client = new pg.Client({
     host: target.host,
@@ -105,6 +107,8 @@ async function connect(target: ConnectionTarget, connectTimeoutMs: number, openS
     connectionTimeoutMillis: connectTimeoutMs,
     keepAlive: true,
     stream: openSocket,
+    // `database`: SQL as well, and the rules of pg_hba.conf for databases.
+    ...(isReplication ? { replication: 'database' } : {}),
     types: { getTypeParser: () => (value: string) => value },
   });
   client.on('error', ignoreBetweenQueries);

@@ -1,3 +1,5 @@
+import { quoteLiteral } from './quote.ts';
+
 /** The SQL that this program reads with. PostgreSQL 14 to 18, no superuser needed. */
 
 /** The settings that this program looks at. None of them can hold a secret (primary_conninfo can, and is left out). */
@@ -37,6 +39,7 @@ const OBSERVED_SETTINGS = [
   'wal_level',
   'wal_log_hints',
   'wal_segment_size',
+  'wal_summary_keep_time',
 ];
 
 /** Microseconds since the epoch. `extract` gives numeric from PostgreSQL 14 on: no digit is lost. */
@@ -112,3 +115,22 @@ export const TABLESPACES = `
     FROM pg_tablespace
    WHERE pg_tablespace_location(oid) <> ''
    ORDER BY oid`;
+
+/** Of PostgreSQL 17 and later, for every role. Null where the server has no summarizer process at the moment. */
+export const SUMMARIZER = `
+  SELECT summarized_tli, summarized_lsn FROM pg_get_wal_summarizer_state() WHERE summarizer_pid IS NOT NULL`;
+
+/** The files of pg_wal/summaries that end after a position, as PostgreSQL prints it. */
+export function summariesAfter(lsn: string): string {
+  return `SELECT tli, start_lsn, end_lsn FROM pg_available_wal_summaries() WHERE end_lsn > ${quoteLiteral(lsn)}::pg_lsn`;
+}
+
+/** Of all databases and of what they share. Null where the role may not look (pg_read_all_stats). */
+export const CLUSTER_SIZE = `
+  SELECT CASE WHEN pg_has_role('pg_read_all_stats', 'USAGE')
+              THEN (SELECT sum(pg_database_size(oid))::bigint FROM pg_database) + pg_tablespace_size('pg_global') END AS bytes`;
+
+/** A command of the replication protocol: the file as it is in pg_wal. */
+export function timelineHistory(timeline: number): string {
+  return `TIMELINE_HISTORY ${timeline}`;
+}

@@ -32,6 +32,8 @@ export interface BaseBackup {
   readonly stopTime: Instant;
   /** Size of the database cluster, uncompressed. */
   readonly databaseBytes: bigint;
+  /** What a restore holds on disk beside the database until it has made one of several backups; absent where it makes none of several. */
+  readonly stagedBytes?: bigint;
   /** What this backup itself added to the repository. */
   readonly repositoryBytes: bigint;
   /** True where the engine found page checksum failures while copying. */

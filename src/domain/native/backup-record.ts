@@ -22,6 +22,8 @@ export interface BackupRecord {
   readonly layoutVersion: number;
   readonly label: BackupLabel;
   readonly type: Exclude<BackupType, 'diff'>;
+  /** Why it is a full one, where an incremental one was asked for. */
+  readonly fullBecause?: string;
   /** The backup that an incremental is relative to. */
   readonly prior?: BackupLabel;
   /** Every backup that this one needs, oldest first. */
@@ -36,8 +38,10 @@ export interface BackupRecord {
   /** By the database server's clock. */
   readonly startTime: Instant;
   readonly stopTime: Instant;
-  /** Sum of the files in the manifest: the size of the cluster. */
+  /** Size of the cluster: of a full backup the sum of its files, else what the server said. */
   readonly databaseBytes: bigint;
+  /** Sum of the files in the manifest: what it takes unpacked. */
+  readonly fileBytes: bigint;
   readonly storedBytes: bigint;
   readonly dataChecksums: boolean;
   readonly hasPageErrors: boolean;

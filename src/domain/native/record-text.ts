@@ -41,6 +41,7 @@ export function formatBackupRecord(record: BackupRecord): string {
     layoutVersion: record.layoutVersion,
     label: record.label,
     type: record.type,
+    fullBecause: record.fullBecause,
     prior: record.prior,
     references: record.references,
     runId: record.runId,
@@ -53,6 +54,7 @@ export function formatBackupRecord(record: BackupRecord): string {
     startTime: formatInstantIso(record.startTime),
     stopTime: formatInstantIso(record.stopTime),
     databaseBytes: String(record.databaseBytes),
+    fileBytes: String(record.fileBytes),
     storedBytes: String(record.storedBytes),
     dataChecksums: record.dataChecksums,
     hasPageErrors: record.hasPageErrors,
@@ -73,11 +75,13 @@ export function parseBackupRecord(text: string, label: BackupLabel): BackupRecor
   const layoutVersion = layoutVersionOf(fields, `backup ${label}`);
   if (fields.text('label') !== label) throw new RangeError(`it is the record of ${fields.text('label')}`);
   const prior = fields.optionalText('prior');
+  const fullBecause = fields.optionalText('fullBecause');
   const source = fields.object('source');
   return {
     layoutVersion,
     label,
     type: oneOf(fields, 'type', ['full', 'incr']),
+    ...(fullBecause === undefined ? {} : { fullBecause }),
     ...(prior === undefined ? {} : { prior: asLabel(prior) }),
     references: fields.texts('references').map(asLabel),
     runId: fields.text('runId'),
@@ -90,6 +94,7 @@ export function parseBackupRecord(text: string, label: BackupLabel): BackupRecor
     startTime: instantOf(fields.text('startTime')),
     stopTime: instantOf(fields.text('stopTime')),
     databaseBytes: fields.bytes('databaseBytes'),
+    fileBytes: fields.bytes('fileBytes'),
     storedBytes: fields.bytes('storedBytes'),
     dataChecksums: fields.flag('dataChecksums'),
     hasPageErrors: fields.flag('hasPageErrors'),

@@ -1,5 +1,7 @@
-import type { BackupLabel, BackupType } from '../../domain/catalog/base-backup.ts';
+import type { BackupLabel, BackupType, BaseBackup } from '../../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
+import type { Verdict } from '../../domain/retention/policy.ts';
+import { assessSoundness } from '../../domain/retention/soundness.ts';
 import type { EngineVersion } from '../../ports/backup-engine.ts';
 import type { ServerObservation } from '../../ports/postgres-server.ts';
 
@@ -20,7 +22,7 @@ export function chooseType(
   { backups }: Pick<RepositorySnapshot, 'backups'>,
   version: EngineVersion | undefined,
   server: Pick<ServerObservation, 'postgresMajor' | 'timeline'>,
-  withoutIncremental: WithoutIncremental,
+  { withoutIncremental, verdicts }: { readonly withoutIncremental: WithoutIncremental; readonly verdicts: readonly Verdict[] },
 ): ChosenType {
   if (wanted === 'full') return { type: 'full', reason: 'as asked' };
   const last = backups.at(-1);
@@ -31,7 +33,17 @@ export function chooseType(
   if (lacking !== undefined) return { type: withoutIncremental, reason: lacking };
   if (version?.needsFullOnNewTimeline === true && last.timeline !== server.timeline)
     return { type: 'full', reason: `the last backup is of timeline ${last.timeline}, the server is on timeline ${server.timeline}` };
-  return { type: wanted, reason: 'as asked', prior: wanted === 'diff' ? lastFull.label : last.label };
+  const prior = wanted === 'diff' ? lastFull.label : last.label;
+  const damage = reasonDamaged(prior, backups, verdicts);
+  if (damage !== undefined) return { type: 'full', reason: `${damage}: nothing may be relative to it` };
+  return { type: wanted, reason: 'as asked', prior };
+}
+
+/** Page checksum errors are of the database, and in a full backup as well: what is looked for is what was damaged since. */
+function reasonDamaged(label: BackupLabel, backups: readonly BaseBackup[], verdicts: readonly Verdict[]): string | undefined {
+  const asStored = backups.map((backup) => ({ ...backup, hasPageErrors: false }));
+  const soundness = assessSoundness(asStored, verdicts, { requireVerified: false }).get(label);
+  return soundness?.state === 'bad' ? soundness.why : undefined;
 }
 
 /** Why the engine takes no incrementals of that PostgreSQL; undefined where it does. */

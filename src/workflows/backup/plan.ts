@@ -5,6 +5,8 @@ import { SpokeError } from '../../errors.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
+import type { StoredRun } from '../../ports/run-store.ts';
+import { verdictsOf } from '../expire/verdicts.ts';
 import { type ChosenType, chooseType, type WithoutIncremental } from './choose-type.ts';
 import {
   type EngineObservations,
@@ -30,6 +32,8 @@ export interface BackupFacts {
   readonly nodes: readonly NodeObservation[];
   readonly versions: EngineObservations['versions'];
   readonly withoutIncremental: WithoutIncremental;
+  /** What verifications have found; read only where a backup may be relative to another. */
+  readonly runs: readonly StoredRun[];
 }
 
 /** Reads the repositories of the intent and asks the nodes. */
@@ -40,12 +44,14 @@ export async function observeBackup(
   context: OperationContext,
 ): Promise<BackupFacts> {
   // First what takes longest.
-  const [repositories, engines, nodes] = await Promise.all([
+  const [repositories, engines, nodes, runs] = await Promise.all([
     observeRepositories(cluster, intent.repositories, { walArchive: false }, ports, context),
     observeEngines(cluster, intent.repositories, ports, context),
     observeServers(cluster, ports, context),
+    intent.type === 'full' ? [] : ports.runs.list({ verbs: ['verify'], cluster: cluster.name }),
   ]);
   return {
+    runs,
     repositories: withoutThoseOf(engines.without, repositories),
     nodes,
     versions: engines.versions,
@@ -139,10 +145,15 @@ interface Taking extends ChosenType {
   readonly type: BackupType;
 }
 
-function chosenFor(intent: BackupIntent, snapshot: RepositorySnapshot, { nodes, versions, withoutIncremental }: BackupFacts): ChosenType {
+function chosenFor(
+  intent: BackupIntent,
+  snapshot: RepositorySnapshot,
+  { nodes, versions, withoutIncremental, runs }: BackupFacts,
+): ChosenType {
   const server = onlyPrimary(nodes)?.server;
   if (server === undefined) return { type: intent.type, reason: 'as asked' };
-  return chooseType(intent.type, snapshot, versions.get(snapshot.repository), server, withoutIncremental);
+  const verdicts = verdictsOf(runs, snapshot.repository);
+  return chooseType(intent.type, snapshot, versions.get(snapshot.repository), server, { withoutIncremental, verdicts });
 }
 
 /** What one reading of the database can serve: the same type, relative to the same backup, by one engine that can. */

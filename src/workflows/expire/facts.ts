@@ -10,7 +10,8 @@ import type { OperationContext } from '../../ports/operation.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
 import { observeEngines, observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
 import { type BucketFacts, observeBucket } from './bucket.ts';
-import { hasLeftovers, lastBackupFailure, verdictsOf } from './history.ts';
+import { hasLeftovers, lastBackupFailure } from './history.ts';
+import { verdictsOf } from './verdicts.ts';
 
 /** What a run of expiry is for. Plain JSON. */
 export interface ExpireIntent {

@@ -72,15 +72,17 @@ function addressing(
 }
 
 function pin(candidate: BackupCandidate, world: RestoreWorld): PinnedCandidate {
+  const { databaseBytes, stagedBytes } = candidate.backup;
   return {
     repository: candidate.repository,
     label: candidate.label,
     type: candidate.backup.type,
     timeline: candidate.timeline === candidate.backup.timeline ? 'current' : candidate.timeline,
-    estimatedSeconds: estimateRestoreSeconds(kindOf(candidate, world), candidate.backup.databaseBytes, candidate.walBytes),
+    estimatedSeconds: estimateRestoreSeconds(kindOf(candidate, world), databaseBytes + (stagedBytes ?? 0n), candidate.walBytes),
     walSegments: candidate.segmentCount,
     walBytes: String(candidate.walBytes),
-    databaseBytes: String(candidate.backup.databaseBytes),
+    databaseBytes: String(databaseBytes),
+    ...(stagedBytes === undefined ? {} : { stagedBytes: String(stagedBytes) }),
     ...archiveEndOf(candidate, world),
     reasons: candidate.reasons,
   };

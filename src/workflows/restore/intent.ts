@@ -19,6 +19,8 @@ export interface PinnedCandidate {
   readonly walSegments: number;
   readonly walBytes: string;
   readonly databaseBytes: string;
+  /** What lies on disk beside that until one database has been made of several backups; absent where none is made of several. */
+  readonly stagedBytes?: string;
   /** Where contiguous WAL was known to reach: replay to `latest` has to come so far. */
   readonly leastLsn: string | null;
   readonly lastArchivedSegment: string | null;

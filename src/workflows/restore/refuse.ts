@@ -192,14 +192,16 @@ function refuseLackOfSpace(request: RestoreRequest, world: RestoreWorld): SpokeE
   const candidate = world.choice.kind === 'chosen' ? world.choice.candidates[0] : undefined;
   if (candidate === undefined) return undefined;
   const walBytes = candidate.walBytes < MOST_WAL_IN_PLACE_BYTES ? candidate.walBytes : MOST_WAL_IN_PLACE_BYTES;
-  const neededBytes = candidate.backup.databaseBytes + walBytes + REPLAY_HEADROOM_BYTES;
+  const { databaseBytes, stagedBytes = 0n } = candidate.backup;
+  const neededBytes = databaseBytes + stagedBytes + walBytes + REPLAY_HEADROOM_BYTES;
+  const staged = stagedBytes === 0n ? '' : `the backups that it is made of ${formatBytes(stagedBytes)}, `;
   const written = [world.destination, ...tablespaceTargets(request, world).flatMap(({ directory }) => directory ?? [])];
   const freeByFileSystem = new Map(written.map((one) => [one.fileSystem, one.freeBytes]));
   const freeBytes = [...freeByFileSystem.values()].reduce((sum, free) => sum + free, 0n);
   if (freeBytes >= neededBytes) return undefined;
   return new SpokeError(
     'REFUSED_NO_SPACE',
-    `${world.destination.path} has ${formatBytes(freeBytes)} free; the restore needs ${formatBytes(neededBytes)} (the database cluster ${formatBytes(candidate.backup.databaseBytes)}, WAL ${formatBytes(walBytes)}, headroom ${formatBytes(REPLAY_HEADROOM_BYTES)})`,
+    `${world.destination.path} has ${formatBytes(freeBytes)} free; the restore needs ${formatBytes(neededBytes)} (the database cluster ${formatBytes(databaseBytes)}, ${staged}WAL ${formatBytes(walBytes)}, headroom ${formatBytes(REPLAY_HEADROOM_BYTES)})`,
     { details: { freeBytes: String(freeBytes), neededBytes: String(neededBytes) } },
   );
 }

@@ -37,12 +37,17 @@ export function clearStep(intent: RestoreIntent): Step {
   };
 }
 
+function sizeOf({ databaseBytes, stagedBytes }: PinnedCandidate): string {
+  const size = formatBytes(BigInt(databaseBytes));
+  return stagedBytes === undefined ? size : `${size}; made of backups that take ${formatBytes(BigInt(stagedBytes))} beside it meanwhile`;
+}
+
 export function copyStep(intent: RestoreIntent, candidate: PinnedCandidate, resume: boolean): Step {
   return {
     ...base(
       'copy-backup',
       'write',
-      `Copy backup ${candidate.label} from repository ${candidate.repository} (${formatBytes(BigInt(candidate.databaseBytes))})`,
+      `Copy backup ${candidate.label} from repository ${candidate.repository} (${sizeOf(candidate)})`,
       candidate.reasons.join('; '),
     ),
     kind: 'copy-backup',

@@ -1,6 +1,7 @@
 import type { ClusterConfig } from '../../config/model.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Plan, Step, StepBase } from '../../plan/step.ts';
+import type { BackupEnginePreview } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ServerObservation } from '../../ports/postgres-server.ts';
@@ -14,6 +15,7 @@ import {
 } from '../observe-cluster.ts';
 
 const MINUTE_MS = 60_000;
+const KEEP_SUMMARIES = 'wal_summary_keep_time';
 const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };
 
 /** What setting up the archive is for. Plain JSON. */
@@ -32,14 +34,24 @@ export interface SetupArchivingFacts {
   readonly configurationIsCurrent: boolean;
 }
 
-/** The settings that archiving needs: the engine's, and archive_timeout, which bounds what an idle server can lose. */
-export function wantedSettings(cluster: ClusterConfig, engineSettings: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return { ...engineSettings, archive_timeout: `${cluster.archiving.archiveTimeoutSeconds}s` };
+type EngineSettings = Pick<BackupEnginePreview, 'archivingSettings' | 'backupSettings'>;
+
+/**
+ * The settings that archiving and backups need: the engine's, and archive_timeout, which bounds what an idle server can lose.
+ * `postgresMajor`: of the primary; without it those are left out that not every version has.
+ */
+export function wantedSettings(
+  cluster: ClusterConfig,
+  engine: EngineSettings,
+  postgresMajor: number | undefined,
+): Readonly<Record<string, string>> {
+  const ofBackups = postgresMajor === undefined ? {} : engine.backupSettings(postgresMajor);
+  return { ...engine.archivingSettings(), ...ofBackups, archive_timeout: `${cluster.archiving.archiveTimeoutSeconds}s` };
 }
 
 export async function observeSetupArchiving(
   cluster: ClusterConfig,
-  wanted: Readonly<Record<string, string>>,
+  engine: EngineSettings,
   configurationIsCurrent: boolean,
   ports: ReadPorts,
   context: OperationContext,
@@ -49,6 +61,7 @@ export async function observeSetupArchiving(
     observeNodes(cluster, ports, context),
     observeRepositories(cluster, undefined, { walArchive: false }, ports, context),
   ]);
+  const wanted = wantedSettings(cluster, engine, onlyPrimary(nodes)?.server.postgresMajor);
   return { nodes, repositories, wanted, configurationIsCurrent };
 }
 
@@ -80,7 +93,14 @@ export function interruptsService(plan: Plan): boolean {
 }
 
 function changedSettings(server: ServerObservation, wanted: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !sameSetting(server.settings[name], value)));
+  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !suffices(name, server.settings[name], value)));
+}
+
+/** Who keeps summaries of the WAL for longer than wanted, or for ever (0), has a reason. Minutes, where no unit is said. */
+function suffices(name: string, present: string | undefined, wanted: string): boolean {
+  if (name !== KEEP_SUMMARIES || present === undefined) return sameSetting(present, wanted);
+  const [has = 0, needs = 0] = [present, wanted].map((value) => secondsOf(/^\d+$/.test(value) ? `${value}min` : value));
+  return has === 0 || has >= needs;
 }
 
 function sameSetting(present: string | undefined, wanted: string): boolean {

@@ -14,6 +14,7 @@ function engineNamed(name: string, isCurrent = true): EngineOfRepositories {
   };
   const engine = {
     archivingSettings: () => ({ archive_mode: 'on', archive_command: `${name} %p` }),
+    backupSettings: (postgresMajor: number) => ({ [`${name}_setting`]: String(postgresMajor) }),
     previewVerify: () => [{ argv: [name] }],
   };
   return { repositories: [`at-${name}` as RepositoryName], reader, engine } as unknown as EngineOfRepositories;
@@ -41,6 +42,7 @@ describe('several engines as one', () => {
   it('push WAL one after the other, and nothing is archived before the last has it', () => {
     const { engine } = engineByRepository([engineNamed('one'), engineNamed('two')]);
     expect(engine.archivingSettings()).toEqual({ archive_mode: 'on', archive_command: 'one %p && two %p' });
+    expect(engine.backupSettings(17)).toEqual({ one_setting: '17', two_setting: '17' });
   });
 
   it('do not quietly overrule each other', () => {

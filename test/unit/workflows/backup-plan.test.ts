@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BackupType, RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
 import { type BackupIntent, observeBackup, planBackup, reasonAgainstBackup } from '../../../src/workflows/backup/plan.ts';
+import type { StoredRun } from '../../../src/ports/run-store.ts';
 import type { EngineVersion } from '../../../src/ports/backup-engine.ts';
 import { buildCluster, commits, type FakeCluster, type FakeClusterSpec } from '../../fakes/cluster.ts';
 import { takeFakeBackup } from '../../fakes/repository.ts';
@@ -105,6 +106,29 @@ describe('the plan of a backup by an engine that copies into several repositorie
   it('takes full ones on a new timeline, and says so', async () => {
     const [first] = await steps('incr', { engine: NATIVE, events: [...EACH, ...commits(3), { kind: 'promotion' }, ...commits(3)] });
     expect(first).toMatchObject({ type: 'full', alsoInto: ['s3'], reason: expect.stringContaining('timeline 2') });
+  });
+
+  it('takes a full one where a verification has found damaged what it would be relative to, until that is told sound', async () => {
+    const built = buildCluster({ repositories: 2, events: EACH });
+    const facts = await observe(built, intentOf('incr'));
+    const [local] = facts.repositories.snapshots;
+    const { label = '', stopTime = 0n } = local?.backups[0] ?? {};
+    const verification = (afterMicros: bigint, entry: object): StoredRun =>
+      ({ header: { verb: 'verify' }, entries: [{ ...entry, step: 'verify-repository:local', at: stopTime + afterMicros }] }) as never;
+    const damaged = verification(1n, { kind: 'step-failed', code: 'VERIFICATION_FAILED', details: { damagedBackups: [label] } });
+    const sound = verification(2n, { kind: 'step-finished' });
+    const types = (runs: readonly StoredRun[]) =>
+      planBackup(intentOf('incr'), { ...facts, runs }, RUN).steps.map(
+        (step) => step.kind === 'take-backup' && [step.repository, step.type, step.reason],
+      );
+    expect(types([damaged])).toEqual([
+      ['local', 'full', `${label} was found damaged: nothing may be relative to it`],
+      ['s3', 'incr', 'as asked'],
+    ]);
+    expect(types([sound, damaged])).toEqual([
+      ['local', 'incr', 'as asked'],
+      ['s3', 'incr', 'as asked'],
+    ]);
   });
 
   describe('where this PostgreSQL has no incrementals', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { summarySettings } from '../../../src/adapters/native/incremental/settings.ts';
 import type { ServerObservation } from '../../../src/ports/postgres-server.ts';
 import {
   interruptsService,
   observeSetupArchiving,
   planSetupArchiving,
   type SetupArchivingFacts,
-  wantedSettings,
 } from '../../../src/workflows/setup-archiving/plan.ts';
 import { buildCluster } from '../../fakes/cluster.ts';
 import { FAKE_ARCHIVING_SETTINGS } from '../../fakes/engine.ts';
@@ -16,12 +16,17 @@ const INTENT = { cluster: 'main', restartAllowed: false };
 
 /** All as it should be, but for what a test changes. */
 async function facts(
-  changes: { readonly server?: Partial<ServerObservation>; readonly initialised?: boolean; readonly current?: boolean } = {},
+  changes: {
+    readonly server?: Partial<ServerObservation>;
+    readonly initialised?: boolean;
+    readonly current?: boolean;
+    readonly backupSettings?: (postgresMajor: number) => Readonly<Record<string, string>>;
+  } = {},
 ): Promise<SetupArchivingFacts> {
   const built = buildCluster();
   const ports = readOnlyPorts(new FakeProcess(built.world), built.cluster);
-  const wanted = wantedSettings(built.cluster, FAKE_ARCHIVING_SETTINGS);
-  const observed = await observeSetupArchiving(built.cluster, wanted, changes.current ?? true, ports, {
+  const engine = { archivingSettings: () => FAKE_ARCHIVING_SETTINGS, backupSettings: changes.backupSettings ?? (() => ({})) };
+  const observed = await observeSetupArchiving(built.cluster, engine, changes.current ?? true, ports, {
     signal: new AbortController().signal,
   });
   const settings = { ...FAKE_ARCHIVING_SETTINGS, archive_timeout: '60' };
@@ -32,9 +37,17 @@ async function facts(
   return { ...observed, nodes, repositories: { ...observed.repositories, snapshots } };
 }
 
+/** The settings of a version that can. */
+const summarySettings17 = () => summarySettings(17);
+
 const ids = async (changes: Parameters<typeof facts>[0]) => planSetupArchiving(INTENT, await facts(changes)).steps.map((step) => step.id);
 
 describe('the plan that sets up archiving', () => {
+  it('asks nothing of PostgreSQL before 17 that it does not have', () => {
+    expect(summarySettings(16)).toEqual({});
+    expect(summarySettings17()).toEqual({ summarize_wal: 'on', wal_summary_keep_time: '10d' });
+  });
+
   it('only proves that it works where nothing is to be changed', async () => {
     expect(await ids({})).toEqual(['check-archiving']);
   });
@@ -42,6 +55,24 @@ describe('the plan that sets up archiving', () => {
   it.each(['60', '60s', '1min'])('takes an archive_timeout of %s for the 60 seconds that are wanted', async (archive_timeout) => {
     expect(await ids({ server: { settings: { ...FAKE_ARCHIVING_SETTINGS, archive_timeout } } })).toEqual(['check-archiving']);
   });
+
+  it.each([
+    // As pg_settings has it, in minutes: the default of ten days, a year, and for ever.
+    { keep: '14400', on: 'on', expected: [] },
+    { keep: '525600', on: 'on', expected: [] },
+    { keep: '0', on: 'on', expected: [] },
+    { keep: '14399', on: 'on', expected: ['wal_summary_keep_time'] },
+    { keep: '14400', on: 'off', expected: ['summarize_wal'] },
+  ])(
+    'has WAL summarized where backups need it, and no summary kept shorter than wanted ($keep min, $on)',
+    async ({ keep, on, expected }) => {
+      const settings = { ...FAKE_ARCHIVING_SETTINGS, archive_timeout: '60', summarize_wal: on, wal_summary_keep_time: keep };
+      const { steps } = planSetupArchiving(INTENT, await facts({ server: { settings }, backupSettings: summarySettings17 }));
+      const altered = steps.flatMap((step) => (step.kind === 'alter-system' ? Object.keys(step.settings) : []));
+      expect(altered).toEqual(expected);
+      expect(steps.map((step) => step.kind)).not.toContain('restart-server');
+    },
+  );
 
   it('does everything in the order in which one needs the other, on a cluster that has nothing', async () => {
     const server = { settings: { archive_mode: 'off', archive_command: '', archive_timeout: '0' } };

@@ -1,5 +1,6 @@
 import type { BackupTablespace } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord, RecordedArchive } from '../../../domain/native/backup-record.ts';
+import type { Manifest, ManifestWalRange } from '../../../domain/native/manifest.ts';
 import { MANIFEST_NAME, type NativeCompressType, storedSuffix } from '../../../domain/native/layout.ts';
 import type { Instant } from '../../../domain/time/instant.ts';
 import { SpokeError } from '../../../errors.ts';
@@ -9,7 +10,7 @@ import type { NativeParts } from '../parts.ts';
 import type { NativeSettings } from '../settings.ts';
 import { storing } from '../transform.ts';
 import { copyCluster } from './base-backup.ts';
-import { type ManifestFacts, type ManifestRange, readManifestFacts } from './manifest-facts.ts';
+import { readManifest } from '../incremental/manifest-file.ts';
 import type { BasedAttempt } from './attempt.ts';
 import { createCopyProgress, type SizeEstimate } from './progress.ts';
 import type { ObservedNode } from './source.ts';
@@ -22,8 +23,10 @@ export interface CopiedCluster {
   /** By name: archives and manifest. */
   readonly objects: ReadonlyMap<string, StoredObject>;
   readonly archives: readonly RecordedArchive[];
-  readonly manifest: ManifestFacts;
-  readonly range: ManifestRange;
+  readonly manifest: Manifest;
+  /** In the work directory. */
+  readonly manifestFile: string;
+  readonly range: ManifestWalRange;
   readonly hasPageErrors: boolean;
 }
 
@@ -69,14 +72,15 @@ export async function copyInto(
   objects.set(manifestName, await storeObject(writer, manifestName, text));
   progress.complete();
   return {
-    ...{ objects, manifest, range: onlyRange(manifest), hasPageErrors: result.hasPageErrors },
+    ...{ objects, manifest, manifestFile: result.manifestFile, range: onlyRange(manifest), hasPageErrors: result.hasPageErrors },
     archives: archivesOf(tablespaces, objects, storedName),
   };
 }
 
 /** What the newest backup of its kind tells. */
 function estimateFrom({ destinations }: ObjectWriter, type: BackupRecord['type']): SizeEstimate | undefined {
-  return destinations[0]?.records.findLast((record) => record.type === type);
+  const newest = destinations[0]?.records.findLast((record) => record.type === type);
+  return newest === undefined ? undefined : { databaseBytes: newest.fileBytes, storedBytes: newest.storedBytes };
 }
 
 /** `server-zstd:level=3` */
@@ -85,13 +89,10 @@ function serverCompression({ compressType, compressLevel }: NativeSettings): str
   return `server-${methods[compressType]}:level=${compressLevel}`;
 }
 
-async function checkedManifest(path: string, { name, server }: ObservedNode): Promise<ManifestFacts> {
-  const manifest = await readManifestFacts(path).catch((thrown: unknown) => {
-    if (!(thrown instanceof RangeError)) throw thrown;
-    throw new SpokeError('TOOL_FAILED', `the backup from ${name} has a damaged manifest: ${thrown.message}`, { cause: thrown });
-  });
+async function checkedManifest(path: string, { name, server }: ObservedNode): Promise<Manifest> {
+  const manifest = await readManifest(`the manifest of the backup from ${name}`, createReadStream(path));
   const { systemIdentifier } = manifest;
-  if (systemIdentifier !== undefined && BigInt(systemIdentifier) !== server.systemIdentifier)
+  if (systemIdentifier !== undefined && systemIdentifier !== server.systemIdentifier)
     throw new SpokeError(
       'REFUSED_WRONG_CLUSTER',
       `the backup from ${name} is of system identifier ${systemIdentifier}, not ${server.systemIdentifier}`,
@@ -100,8 +101,8 @@ async function checkedManifest(path: string, { name, server }: ObservedNode): Pr
 }
 
 /** A backup that the timeline changed under is none. */
-function onlyRange({ ranges }: ManifestFacts): ManifestRange {
-  const [range, second] = ranges;
+function onlyRange({ walRanges }: Manifest): ManifestWalRange {
+  const [range, second] = walRanges;
   if (range === undefined || second !== undefined)
     throw new SpokeError('TOOL_FAILED', 'the server was promoted, or followed a promotion, while it was backed up: nothing was kept', {
       hint: 'Repeat the backup: spoke-backup backup',

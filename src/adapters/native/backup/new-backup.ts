@@ -1,14 +1,19 @@
 import type { BackupLabel } from '../../../domain/catalog/base-backup.ts';
+import type { BackupRecord } from '../../../domain/native/backup-record.ts';
 import { nextLabel, rootOfLabel } from '../../../domain/native/label.ts';
 import { asSpokeError, SpokeError } from '../../../errors.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
-import { findBasis, type IncrementalBasis, reasonForFull } from '../incremental/incremental.ts';
+import { findBasis, type IncrementalBasis } from '../incremental/incremental.ts';
+import { historyOfServer } from '../incremental/histories.ts';
+import { keepForItself, keepsForItself } from '../incremental/kept.ts';
+import { reasonForFull } from '../incremental/reason-for-full.ts';
 import type { Attempt, BasedAttempt, NewBackup } from './attempt.ts';
-import { copyInto, timeAfter } from './copy-into.ts';
+import { type CopiedCluster, copyInto, timeAfter } from './copy-into.ts';
 import { type Destination, type Failures, tidyUp } from './destinations.ts';
 import { publish, recordOf } from './publish.ts';
 import { type BackupSource, chooseSource } from './source.ts';
 import { type ObjectWriter, remaining } from './store-objects.ts';
+import type { NativeParts } from '../parts.ts';
 import type { TakingParts } from './taking.ts';
 import { findBackupProgram } from './version.ts';
 import { inWorkDirectory } from './work-directory.ts';
@@ -65,11 +70,11 @@ function remainsNone(destinations: readonly Destination[], failures: Failures): 
 
 async function basisOf({ parts, catalog }: TakingParts, attempt: Attempt, context: OperationContext): Promise<IncrementalBasis> {
   const { request, source, work } = attempt;
-  if (request.type === 'full') return { kind: 'full', reason: 'it was asked for' };
+  if (request.type === 'full') return { kind: 'full' };
   const repositories = remaining(attempt).map(({ name }) => name);
   const { server, address } = source.from;
   const basis = await findBasis(parts, catalog, { type: request.type, repositories, server, address, workDirectory: work.path }, context);
-  if (basis.kind === 'full') tellFull(context, basis.reason);
+  if (basis.kind === 'full' && basis.reason !== undefined) tellFull(context, basis.reason);
   return basis;
 }
 
@@ -98,8 +103,26 @@ async function takeOne(taking: TakingParts, attempt: BasedAttempt, context: Oper
     // A standby cannot end the segment in which its backup ended.
     if (source.from !== source.primary) await parts.postgresWriter.closeWalSegment(source.primary.address, { signal: context.signal });
     await publish(taking, writer, { record, objects: copied.objects, published }, context);
+    await keepForNext(parts, attempt, record, copied, context);
   } finally {
     await Promise.all(destinations.filter((one) => !published.has(one)).map((one) => tidyUp(one, label)));
   }
   return label;
+}
+
+/** The backup is one without it: the next one becomes a full one then. */
+async function keepForNext(
+  parts: NativeParts,
+  { source }: Attempt,
+  record: BackupRecord,
+  { manifestFile }: CopiedCluster,
+  context: OperationContext,
+): Promise<void> {
+  if (!keepsForItself(parts.settings)) return;
+  try {
+    const history = record.timeline === 1 ? undefined : await historyOfServer(parts, source.from.address, record.timeline, context);
+    await keepForItself(parts, record, manifestFile, history);
+  } catch (thrown) {
+    context.onProgress?.({ phase: `complete, but the next backup will be a full one: ${asSpokeError(thrown).message}` });
+  }
 }

@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import type { BackupLabel } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
 import { backupKey, LAYOUT_VERSION, RECORD_NAME, SUMS_NAME } from '../../../domain/native/layout.ts';
+import type { Manifest } from '../../../domain/native/manifest.ts';
 import { formatBackupRecord } from '../../../domain/native/record-text.ts';
 import { formatSums } from '../../../domain/native/sums-text.ts';
 import type { Instant } from '../../../domain/time/instant.ts';
 import { asSpokeError } from '../../../errors.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
+import type { IncrementalBasis } from '../incremental/incremental.ts';
 import type { CopiedCluster } from './copy-into.ts';
 import type { Destination } from './destinations.ts';
 import type { BasedAttempt } from './attempt.ts';
@@ -31,7 +33,8 @@ export function recordOf({ settings }: NativeParts, { request, basis, source, pr
     label,
     type: basis.kind,
     ...(basis.kind === 'incr' ? { prior: basis.prior.label } : {}),
-    references: basis.kind === 'incr' ? [...basis.prior.references, basis.prior.label] : [],
+    ...(basis.kind === 'full' && basis.reason !== undefined ? { fullBecause: basis.reason } : {}),
+    references: basis.kind === 'incr' ? basis.references : [],
     runId: request.runId,
     systemIdentifier: server.systemIdentifier,
     postgresMajor: server.postgresMajor,
@@ -41,7 +44,8 @@ export function recordOf({ settings }: NativeParts, { request, basis, source, pr
     stopLsn: range.endLsn,
     startTime: server.serverTime,
     stopTime,
-    databaseBytes: manifest.fileBytes,
+    databaseBytes: databaseBytesOf(basis, manifest),
+    fileBytes: manifest.fileBytes,
     storedBytes: [...objects.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n),
     dataChecksums: server.settings.data_checksums === 'on',
     hasPageErrors,
@@ -51,6 +55,12 @@ export function recordOf({ settings }: NativeParts, { request, basis, source, pr
     archives,
     madeBy: [program.text],
   };
+}
+
+/** The manifest of an incremental backup tells how much has changed, not how much there is. */
+function databaseBytesOf(basis: IncrementalBasis, { fileBytes }: Manifest): bigint {
+  if (basis.kind === 'full') return fileBytes;
+  return basis.databaseBytes ?? basis.prior.databaseBytes;
 }
 
 interface Publication {

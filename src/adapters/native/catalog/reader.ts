@@ -16,6 +16,7 @@ import { type KnownHistories, readWalArchive } from './wal-listing.ts';
 
 /** The run that took a backup, as an annotation. */
 const RUN_ANNOTATION = 'spoke-run';
+const FULL_BECAUSE_ANNOTATION = 'spoke-full-because';
 
 /** A store that is patient with its server is not asked for longer; listing millions of objects takes its time. */
 const READ_TIMEOUT_MS = 2 * 60_000;
@@ -77,7 +78,7 @@ async function readRepository(
     initialised: true,
     systemIdentifier: cluster.systemIdentifier,
     postgresMajor: cluster.postgresMajor,
-    backups: records.map((record) => toBaseBackup(record, name, notes)),
+    backups: records.map((record) => ({ ...toBaseBackup(record, name, notes), ...stagedBytesOf(record, records) })),
     ...(options.walArchive ? { walArchive: await readWalArchive({ parts, store, known: reading.knownHistories }, request, context) } : {}),
   };
 }
@@ -105,8 +106,19 @@ function toBaseBackup(record: BackupRecord, repository: RepositoryName, notes: N
     databaseBytes: record.databaseBytes,
     repositoryBytes: record.storedBytes,
     hasPageErrors: record.hasPageErrors,
-    annotations: { ...notes.get(record.label), [RUN_ANNOTATION]: record.runId },
+    annotations: {
+      ...notes.get(record.label),
+      [RUN_ANNOTATION]: record.runId,
+      ...(record.fullBecause === undefined ? {} : { [FULL_BECAUSE_ANNOTATION]: record.fullBecause }),
+    },
   };
+}
+
+/** The members of a chain lie unpacked beside what is made of them. */
+function stagedBytesOf({ references, label }: BackupRecord, records: readonly BackupRecord[]): { readonly stagedBytes?: bigint } {
+  if (references.length === 0) return {};
+  const members = records.filter((record) => record.label === label || references.includes(record.label));
+  return { stagedBytes: members.reduce((sum, { fileBytes }) => sum + fileBytes, 0n) };
 }
 
 async function readBackupDetail(

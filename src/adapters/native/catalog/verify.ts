@@ -11,9 +11,9 @@ import { SpokeError } from '../../../errors.ts';
 import type { VerifyReport } from '../../../ports/backup-engine.ts';
 import type { BlobInfo, BlobReader } from '../../../ports/blob-store.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
-import { readManifestStream } from '../backup/manifest-facts.ts';
 import { spanOf } from '../backup/taking.ts';
 import { cancellable } from '../cancelled.ts';
+import { readManifest } from '../incremental/manifest-file.ts';
 import { type NativeParts, storeOf } from '../parts.ts';
 import { reading } from '../transform.ts';
 import type { BackupFolder, NativeCatalog } from './catalog.ts';
@@ -135,10 +135,10 @@ function missingArchives({ archives }: BackupRecord, sums: ReadonlyMap<string, s
 async function verifyManifest({ store, context }: Verification, { key }: BlobInfo): Promise<readonly string[]> {
   const bytes = await store.openRead(key, context.signal);
   try {
-    if (bytes !== undefined) await readManifestStream(bytes);
+    if (bytes !== undefined) await readManifest(MANIFEST_NAME, bytes);
     return [];
   } catch (thrown) {
-    if (thrown instanceof RangeError) return [thrown.message];
+    if (thrown instanceof SpokeError && thrown.code === 'BACKUP_DAMAGED') return [thrown.message];
     throw thrown;
   }
 }

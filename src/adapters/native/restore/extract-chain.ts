@@ -3,7 +3,9 @@ import { copyFile, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
+import { reasonUnfitAsChain } from '../../../domain/native/chain.ts';
 import { MANIFEST_NAME } from '../../../domain/native/layout.ts';
+import { SpokeError } from '../../../errors.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeCatalog } from '../catalog/catalog.ts';
 import { type ChainMember, combineMembers, type PlacedTablespace } from '../incremental/combine.ts';
@@ -38,21 +40,44 @@ export async function extractChain(
   request: ExtractChainRequest,
   context: OperationContext,
 ): Promise<void> {
-  const { record, dataDirectory, tablespaces, manifestFile } = request;
+  const { record, dataDirectory, tablespaces, manifestFile, lockFile } = request;
+  const records = await readChain(catalog, request, context);
   // Of another name each time: what is still writing into the last one writes into nothing.
   const stage = join(dataDirectory, `${STAGE}${randomBytes(4).toString('hex')}`);
   await makeOwnDirectory(parts, stage);
   const members: ChainMember[] = [];
-  for (const label of record.references) {
-    const before = await catalog.readRecord(request.repository, label, context.signal);
-    members.push(await stageMember(parts, catalog, { ...request, record: before, stage }, context));
-  }
-  members.push(await stageMember(parts, catalog, { ...request, stage }, context));
+  for (const one of records) members.push(await stageMember(parts, catalog, { ...request, record: one, stage }, context));
   const outputDirectory = join(stage, 'combined');
   context.onProgress?.({ phase: 'combine' });
-  await combineMembers(parts, { members, postgresMajor: record.postgresMajor, outputDirectory, tablespaces }, context);
+  await combineMembers(parts, { members, postgresMajor: record.postgresMajor, outputDirectory, tablespaces, lockFile }, context);
   await moveInto(dataDirectory, outputDirectory, manifestFile);
   await rm(stage, { recursive: true });
+}
+
+/** All of them, before anything is written. Throws BACKUP_DAMAGED where one is missing or is not what the others need. */
+async function readChain(
+  catalog: NativeCatalog,
+  { repository, record }: ExtractChainRequest,
+  { signal }: OperationContext,
+): Promise<readonly BackupRecord[]> {
+  const records: BackupRecord[] = [];
+  const damaged = (why: string, cause?: unknown) =>
+    new SpokeError('BACKUP_DAMAGED', `backup ${record.label} cannot be restored from ${repository}: ${why}`, {
+      details: { label: record.label },
+      cause,
+    });
+  for (const label of record.references) {
+    try {
+      records.push(await catalog.readRecord(repository, label, signal));
+    } catch (thrown) {
+      if (!(thrown instanceof SpokeError) || thrown.code !== 'TARGET_NOT_FOUND') throw thrown;
+      throw damaged(`it needs ${label}, which is not there`, thrown);
+    }
+  }
+  records.push(record);
+  const why = reasonUnfitAsChain(records);
+  if (why !== undefined) throw damaged(why);
+  return records;
 }
 
 async function stageMember(

@@ -35,6 +35,7 @@ const record: BackupRecord = {
   startTime: instantOfMicros(1_795_582_834_793_359n),
   stopTime: instantOfMicros(1_795_582_835_000_001n),
   databaseBytes: 9_007_199_254_740_993n,
+  fileBytes: 9_007_199_254_740_995n,
   storedBytes: 12n,
   dataChecksums: true,
   hasPageErrors: false,
@@ -60,6 +61,12 @@ function codeOf(run: () => unknown): string | undefined {
 describe('the record of a backup', () => {
   it('comes back as it was written, to the last digit', () => {
     expect(parseBackupRecord(formatBackupRecord(record), INCREMENTAL)).toEqual(record);
+  });
+
+  it('tells why it is a full one where an incremental one was asked for', () => {
+    const { prior: _, ...rest } = record;
+    const full: BackupRecord = { ...rest, label: FULL, type: 'full', references: [], fullBecause: 'summarize_wal is off' };
+    expect(parseBackupRecord(formatBackupRecord(full), FULL)).toEqual(full);
   });
 
   it('keeps every number of 64 bits', () => {
