@@ -10,9 +10,11 @@ import type {
   RecoveryState,
   ReplicationConnection,
   ServerObservation,
+  StreamingObservation,
   WalObservation,
 } from '../../ports/postgres-server.ts';
 import { sqlStateOf } from './postgres-error.ts';
+import { quoteLiteral } from './quote.ts';
 import { booleanOf, onlyRow, optionalInstant, optionalLsn, optionalText, textOf } from './row.ts';
 import { type Session, type TextRow, withSession } from './session.ts';
 import {
@@ -24,6 +26,7 @@ import {
   REPLICATION,
   SETTINGS,
   SLOTS,
+  streamingOf,
   SYSTEM_IDENTIFIER,
   TABLESPACES,
   VERSION_NUMBER,
@@ -40,6 +43,7 @@ export function createPostgresReader(): PostgresReader {
     observeRecovery: (address, context) => withSession(address, context, OPTIONS, observeRecovery),
     observeWal: (address, context) => withSession(address, context, OPTIONS, observeWal),
     observeTablespaces: (address, context) => withSession(address, context, OPTIONS, observeTablespaces),
+    observeStreaming: (address, slot, context) => withSession(address, context, OPTIONS, (session) => observeStreaming(session, slot)),
   };
 }
 
@@ -91,6 +95,19 @@ async function observeWal(session: Session): Promise<WalObservation> {
 async function observeTablespaces(session: Session): Promise<readonly BackupTablespace[]> {
   const rows = await session.query(TABLESPACES);
   return rows.map((row) => ({ oid: Number(textOf(row, 'oid')), name: textOf(row, 'name'), location: textOf(row, 'location') }));
+}
+
+async function observeStreaming(session: Session, slot: string): Promise<StreamingObservation> {
+  const row = onlyRow(await session.query(streamingOf(quoteLiteral(slot))));
+  return {
+    inRecovery: booleanOf(row, 'in_recovery'),
+    postgresMajor: Math.floor(Number(textOf(row, 'version_number')) / 10_000),
+    walSegmentSizeBytes: Number(textOf(row, 'wal_segment_size')),
+    ...optionalLsn('flushLsn', row, 'flush_lsn'),
+    ...(typeof row.slot_name === 'string' ? { slot: slotOf(row) } : {}),
+    ...optionalLsn('writeLsn', row, 'write_lsn'),
+    ...optionalText('lastArchivedWal', row, 'last_archived_wal'),
+  };
 }
 
 /** Asked a second time where the server left recovery in the middle of the statement. */

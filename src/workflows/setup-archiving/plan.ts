@@ -13,6 +13,8 @@ import {
   type RepositoryObservations,
 } from '../observe-cluster.ts';
 
+/** Whatever bound is there already is somebody's decision. */
+const SLOT_BOUND = 'max_slot_wal_keep_size';
 const MINUTE_MS = 60_000;
 const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };
 
@@ -32,9 +34,19 @@ export interface SetupArchivingFacts {
   readonly configurationIsCurrent: boolean;
 }
 
-/** The settings that archiving needs: the engine's, and archive_timeout, which bounds what an idle server can lose. */
-export function wantedSettings(cluster: ClusterConfig, engineSettings: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return { ...engineSettings, archive_timeout: `${cluster.archiving.archiveTimeoutSeconds}s` };
+/**
+ * The settings that archiving needs: the engine's, and archive_timeout, which bounds what an idle server can lose. Where WAL is streamed its
+ * slot must be bounded, too.
+ */
+export function wantedSettings(
+  { archiving, wal }: ClusterConfig,
+  engineSettings: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return {
+    ...engineSettings,
+    archive_timeout: `${archiving.archiveTimeoutSeconds}s`,
+    ...(wal.streaming ? { [SLOT_BOUND]: `${wal.keepMib}MB` } : {}),
+  };
 }
 
 export async function observeSetupArchiving(
@@ -80,7 +92,10 @@ export function interruptsService(plan: Plan): boolean {
 }
 
 function changedSettings(server: ServerObservation, wanted: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !sameSetting(server.settings[name], value)));
+  const isBound = server.settings[SLOT_BOUND] !== undefined && server.settings[SLOT_BOUND] !== '-1';
+  return Object.fromEntries(
+    Object.entries(wanted).filter(([name, value]) => !sameSetting(server.settings[name], value) && !(name === SLOT_BOUND && isBound)),
+  );
 }
 
 function sameSetting(present: string | undefined, wanted: string): boolean {
