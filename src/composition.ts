@@ -12,6 +12,7 @@ import { createRunStore } from './adapters/state/run-store.ts';
 import { composeEngines } from './composition-engines.ts';
 import { leaseStores } from './composition-leases.ts';
 import { bucketsOf } from './composition-stores.ts';
+import { composeStreaming, type Streaming } from './composition-streaming.ts';
 import type { ClusterConfig, Configuration, NodeConfig } from './config/model.ts';
 import { resolveNodeUrl, type SecretContext } from './config/resolve-secret.ts';
 import { createStepHandlers } from './engine/handlers/index.ts';
@@ -27,6 +28,8 @@ export { createProcessRunner, createSystemClock };
 export interface ComposedCluster {
   readonly ports: ReadPorts & WritePorts;
   readonly handlers: StepHandlers;
+  /** The receiver of its WAL, and where that goes. */
+  readonly streaming: Streaming;
   newRunId(verb: RunVerb): RunId;
 }
 
@@ -56,6 +59,7 @@ export async function composeCluster(
   const runs = createRunStore(configuration.stateDirectory);
   const pins = createPinStore(configuration.stateDirectory);
   const buckets = bucketsOf(cluster, secrets);
+  const streaming = composeStreaming({ configuration, cluster, instance, user, secrets });
   const ports = {
     catalog: reader,
     postgres,
@@ -64,6 +68,7 @@ export async function composeCluster(
     runs,
     pins,
     buckets,
+    tails: streaming.tails,
     clock,
     engine,
     postgresWriter,
@@ -74,9 +79,11 @@ export async function composeCluster(
     runProcesses: createRunProcesses(configuration.stateDirectory),
     pinWriter: pins,
     bucketWriters: buckets,
+    tailStager: streaming.tailStager,
   };
   return {
     ports,
+    streaming,
     handlers: createStepHandlers(ports),
     newRunId: (verb) =>
       newRunId(

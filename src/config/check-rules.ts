@@ -78,7 +78,8 @@ function checkNodes(cluster: ClusterConfig): Finding[] {
 function checkObjectives(cluster: ClusterConfig): Finding[] {
   const rpo = cluster.objectives?.rpoSeconds;
   const timeout = cluster.archiving.archiveTimeoutSeconds;
-  if (rpo === undefined || timeout <= rpo) return [];
+  const { streaming, tailSeconds } = cluster.wal;
+  if (rpo === undefined || timeout <= rpo || (streaming && tailSeconds < rpo)) return [];
   const message = `WAL reaches the repositories only every ${timeout} s when little is written, which is more than the objective of ${rpo} s`;
   const path = `clusters.${cluster.name}.objectives.rpoSeconds`;
   return [warning(path, message, `Set archiving.archiveTimeoutSeconds to ${rpo} or less.`)];

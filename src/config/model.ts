@@ -141,6 +141,8 @@ export interface WalConfig {
   readonly slot: string;
   /** How often the newest, unfinished segment is copied to the repositories. */
   readonly tailSeconds: number;
+  /** What the slot keeps at most where the server does not bound it itself, and what waits here for the archive. */
+  readonly keepMib: number;
 }
 
 export type CompressType = 'lz4' | 'zst' | 'gz' | 'bz2' | 'none';

@@ -20,6 +20,7 @@ export function problemsAcrossKeys(tree: unknown): Problem[] {
       ...itemsOf(cluster, 'repositories', path).flatMap(([repository, at]) => problemsOfKeys(repository, at)),
       ...problemsOfEngines(cluster, path),
       ...problemsOfMultiHost(cluster, path),
+      ...problemsOfStreaming(cluster, path),
       ...problemsOfCompression(field(cluster, 'pgbackrest'), [...path, 'pgbackrest']),
       ...problemsOfObjectives(field(cluster, 'objectives'), [...path, 'objectives']),
       ...duplicateSchedules(cluster, path),
@@ -106,6 +107,17 @@ function problemsOfMultiHost(cluster: unknown, path: ConfigPath): Problem[] {
   const found = itemsOf(cluster, 'repositories', path).find(([repository]) => field(repository, 'name') === wanted);
   if (found === undefined) return [{ path: at, message: 'is the name of no repository of the cluster' }];
   return field(found[0], 'kind') === 'local' ? [{ path: at, message: 'must be a repository of kind s3: a directory is on one host' }] : [];
+}
+
+/** pgBackRest's passphrase is pgBackRest's: what is streamed beside its repository would lie there in the clear. */
+function problemsOfStreaming(cluster: unknown, path: ConfigPath): Problem[] {
+  if (field(field(cluster, 'wal'), 'streaming') !== true || field(cluster, 'encryption') !== undefined) return [];
+  const isEncrypted = itemsOf(cluster, 'repositories', path).some(
+    ([repository]) => field(repository, 'encryptionPassphrase') !== undefined,
+  );
+  if (!isEncrypted) return [];
+  const message = 'is missing: streamed WAL would lie unencrypted in a repository that has an encryptionPassphrase';
+  return [{ path: [...path, 'encryption'], message }];
 }
 
 /** pgBackRest's documentation of compress-level. */

@@ -195,6 +195,10 @@ const wal = z.strictObject({
   slot: z.optional(
     key('Its replication slot; spoke_<cluster> where it is not given.', text(/^[a-z0-9_]{1,63}$/, 'must be the name of a slot')),
   ),
+  keepMib: z._default(
+    key('The most WAL that its slot keeps on the server, and that waits here for the archive, in MiB.', wholeNumber(64, 67_108_864)),
+    8192,
+  ),
   tailSeconds: z._default(key('How often the newest, unfinished segment is copied to the repositories.', wholeNumber(1, 3600)), 5),
 });
 

@@ -1,7 +1,8 @@
 import type { ClusterConfig } from '../config/model.ts';
-import { type ArchiveSample, rememberLook } from '../domain/health/archive-facts.ts';
+import { type ArchiveFacts, type ArchiveSample, rememberLook } from '../domain/health/archive-facts.ts';
 import { describeState } from '../domain/health/archive-findings.ts';
 import { type ArchiveAssessment, assessArchive } from '../domain/health/assess-archive.ts';
+import type { ReceiverState } from '../domain/streaming/receiver-state.ts';
 import { asSpokeError } from '../errors.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -16,6 +17,10 @@ export interface WatchParts {
   readonly clock: Clock;
   readonly say: DaemonEventSink;
   ports(signal: AbortSignal): Promise<ReadPorts & WritePorts>;
+  /** Whether WAL is streamed, where this daemon does. */
+  receiver?(): ReceiverState;
+  /** What was looked at. Never throws. */
+  onLooked?(facts: ArchiveFacts, signal: AbortSignal): Promise<void>;
   /** Something of it makes a backup due. */
   onBackupDue(): void;
 }
@@ -65,7 +70,10 @@ export class ArchiveWatch {
     const { cluster, say, onBackupDue } = this.#parts;
     const begunAt = this.#forgotten;
     const { archive_command: expectedArchiveCommand } = ports.engine.archivingSettings();
-    const facts = await observeArchive(cluster, { expectedArchiveCommand, samples: this.#samples }, ports, { signal });
+    const receiver = this.#parts.receiver?.();
+    const options = { expectedArchiveCommand, samples: this.#samples, ...(receiver === undefined ? {} : { receiver }) };
+    const facts = await observeArchive(cluster, options, ports, { signal });
+    await this.#parts.onLooked?.(facts, signal);
     this.#samples = rememberLook(facts);
     const now = assessArchive(facts);
     if (begunAt !== this.#forgotten) return;

@@ -13,13 +13,15 @@ import type { ScheduleStore } from '../ports/schedule-store.ts';
 import type { EventSink } from '../telemetry/events.ts';
 import { observeRepositories } from '../workflows/observe-cluster.ts';
 import { type EarlyObservation, observeForSchedules } from '../workflows/schedule/observe.ts';
-import { ArchiveWatch } from './archive-watch.ts';
+import { ArchiveWatch, type WatchParts } from './archive-watch.ts';
 import type { ClusterWork, ObservedFacts, RunEnd, Tenure } from './cluster-work.ts';
 import { intentOf } from './due-intent.ts';
 import type { DaemonEventSink } from './events.ts';
 import type { RunCache } from './run-cache.ts';
 import { runVerb } from './run-verb.ts';
 import { keepShipping } from './wal-shipping.ts';
+import { startStreaming } from './wal-stream/start.ts';
+import type { WalStreaming } from './wal-stream/wal-streaming.ts';
 
 /** What all clusters of a daemon share. */
 export interface SharedParts {
@@ -49,6 +51,7 @@ export class ConfiguredWork implements ClusterWork {
   #composed: { readonly at: number; readonly parts: Promise<ComposedCluster> } | undefined;
   #early: { readonly at: number; readonly seen: EarlyObservation } | undefined;
   #watch: ArchiveWatch | undefined;
+  #streaming: WalStreaming | undefined;
 
   constructor(config: ClusterConfig, schedules: readonly Schedule[], shared: SharedParts) {
     this.cluster = config.name;
@@ -89,9 +92,27 @@ export class ConfiguredWork implements ClusterWork {
   }
 
   watch(signal: AbortSignal, wake: () => void): Promise<void> {
-    const parts = { cluster: this.#config, clock: createSystemClock(), say: this.#shared.say, onBackupDue: wake };
-    this.#watch = new ArchiveWatch({ ...parts, ports: async (until) => (await this.#compose(until)).ports });
-    return this.#watch.run(signal);
+    const ports = async (until: AbortSignal) => (await this.#compose(until)).ports;
+    const parts = { cluster: this.#config, clock: createSystemClock(), say: this.#shared.say, ports, onBackupDue: wake };
+    if (!this.#config.wal.streaming) {
+      this.#watch = new ArchiveWatch(parts);
+      return this.#watch.run(signal);
+    }
+    return this.#watchStreaming(parts, signal);
+  }
+
+  async #watchStreaming(parts: WatchParts, signal: AbortSignal): Promise<void> {
+    const { cluster, ports, clock, say } = parts;
+    this.#watch = new ArchiveWatch({
+      ...parts,
+      receiver: () => this.#streaming?.receiver ?? { kind: 'down', since: clock.now(), reason: 'it has not been started yet' },
+      onLooked: async (facts, until) => this.#streaming?.archiveLooked(facts, until),
+    });
+    const watching = this.#watch.run(signal);
+    const note = (level: 'info' | 'warning', message: string) => say({ kind: 'note', cluster: cluster.name, level, message });
+    this.#streaming = await startStreaming({ cluster, clock, note, ports, compose: (until) => this.#compose(until) }, signal);
+    await Promise.all([watching, this.#streaming?.run(signal)]);
+    this.#streaming = undefined;
   }
 
   async observe(signal: AbortSignal): Promise<ObservedFacts> {

@@ -36,7 +36,7 @@ function jobOf({ kind, repositories, trigger }: DueRun): string {
 }
 
 /** What `doctor` would call critical, one thing for each code and repository; what is no longer found is well. */
-function observationsOfArchive(cluster: string, { findings, repositories }: ArchiveAssessment): readonly Observation[] {
+function observationsOfArchive(cluster: string, { findings, repositories, streamingWell }: ArchiveAssessment): readonly Observation[] {
   const failing = findings.filter(({ severity }) => severity === 'critical').map((finding) => ofFinding(cluster, finding));
   const subjects = new Set(failing.map(({ topic, subject }) => `${topic}|${subject}`));
   const well = repositories
@@ -44,7 +44,10 @@ function observationsOfArchive(cluster: string, { findings, repositories }: Arch
     .flatMap(({ repository }) => ARCHIVE_SUBJECTS.map((code) => wellOf(cluster, 'health', `${code} ${repository}`)))
     .filter(({ topic, subject }) => !subjects.has(`${topic}|${subject}`));
   const rpo = wellOf(cluster, 'rpo', 'rpo-missed');
-  return [...failing, ...well, ...(findings.some(({ code }) => code === 'rpo-missed') ? [] : [rpo])];
+  const streamed = streamingWell.map(({ code, repository }) =>
+    wellOf(cluster, 'health', repository === undefined ? code : `${code} ${repository}`),
+  );
+  return [...failing, ...well, ...streamed, ...(findings.some(({ code }) => code === 'rpo-missed') ? [] : [rpo])];
 }
 
 const ARCHIVE_SUBJECTS: readonly HealthFinding['code'][] = ['archive-failing', 'archive-gap', 'archive-lagging'];

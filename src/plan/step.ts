@@ -136,6 +136,16 @@ export type Step = StepBase &
         readonly files: readonly string[];
       }
     | {
+        readonly kind: 'stage-tail';
+        readonly area: RestoreArea;
+        readonly owner: FileOwner;
+        readonly repository: RepositoryName;
+        /** Names of segments and history files. */
+        readonly segments: readonly string[];
+        readonly histories: readonly { readonly name: string; readonly text: string }[];
+        readonly systemIdentifier: string;
+      }
+    | {
         readonly kind: 'start-isolated';
         readonly server: IsolatedServer;
         readonly archiving: 'keep' | 'off';

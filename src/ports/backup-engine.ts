@@ -171,6 +171,11 @@ export interface BackupEngine extends BackupEnginePreview {
    * not get through is in readPushErrors. Ends by itself where a repository has failed for so long that secrets may have changed.
    */
   shipWal(signal: AbortSignal): Promise<void>;
+  /**
+   * Brings a whole segment that lies elsewhere than in pg_wal into every repository, as archive_command would: where one has it already
+   * with the same bytes, that is success. Throws REPOSITORY_*, BACKUP_DAMAGED where one has other bytes of that name.
+   */
+  archiveSegment(path: string, context: OperationContext): Promise<void>;
   /** Resolves once the backup is complete in the repository and visible in its catalogue. */
   takeBackup(request: BackupRequest, context: OperationContext): Promise<BackupLabel>;
   /**

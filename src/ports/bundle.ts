@@ -7,6 +7,7 @@ import type { PinReader, PinWriter } from './pin-store.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
 import type { RunProcesses, RunReader, RunWriter } from './run-store.ts';
 import type { ServiceControl } from './service-control.ts';
+import type { WalTailReader, WalTailStager } from './wal-stream.ts';
 
 /** How the nodes of one cluster are reached. */
 export interface ClusterAccess {
@@ -23,6 +24,7 @@ export interface ReadPorts {
   readonly runs: RunReader;
   readonly pins: PinReader;
   readonly buckets: BucketReaders;
+  readonly tails: WalTailReader;
   readonly clock: Clock;
 }
 
@@ -38,4 +40,5 @@ export interface WritePorts {
   readonly runProcesses: RunProcesses;
   readonly pinWriter: PinWriter;
   readonly bucketWriters: BucketWriters;
+  readonly tailStager: WalTailStager;
 }

@@ -68,6 +68,20 @@ export interface WalObservation {
   readonly slots: readonly SlotFacts[];
 }
 
+/** What a server tells of a receiver of its WAL and of the receiver's slot. */
+export interface StreamingObservation {
+  readonly inRecovery: boolean;
+  readonly postgresMajor: number;
+  readonly walSegmentSizeBytes: number;
+  /** Up to here WAL is durable on the server (replayed, on a standby), and may have been streamed. */
+  readonly flushLsn?: Lsn;
+  readonly slot?: SlotFacts;
+  /** How far the slot's receiver has told that it has written; absent where none is connected, or the role may not see it. */
+  readonly writeLsn?: Lsn;
+  /** pg_stat_archiver. */
+  readonly lastArchivedWal?: string;
+}
+
 /** Where the recovery of a server stands. */
 export interface RecoveryState {
   readonly inRecovery: boolean;
@@ -100,12 +114,18 @@ export interface PostgresReader {
    * such file (timeline 1 has none).
    */
   readTimelineHistory(address: ServerAddress, timeline: TimelineId, context: OperationContext): Promise<TimelineHistory>;
+  /** Throws POSTGRES_UNAVAILABLE. */
+  observeStreaming(address: ServerAddress, slot: string, context: OperationContext): Promise<StreamingObservation>;
 }
 
 export interface PostgresWriter {
   /** ALTER SYSTEM SET, one statement a setting; `null` resets it. */
   alterSystem(address: ServerAddress, settings: Readonly<Record<string, string | null>>, context: OperationContext): Promise<void>;
   reloadConfiguration(address: ServerAddress, context: OperationContext): Promise<void>;
+  /** A physical replication slot that keeps WAL from now on. Idempotent. */
+  createSlot(address: ServerAddress, slot: string, context: OperationContext): Promise<void>;
+  /** Idempotent. Throws POSTGRES_FAILED while it is in use. */
+  dropSlot(address: ServerAddress, slot: string, context: OperationContext): Promise<void>;
   /**
    * Commits an empty transaction that has an xid, so that the WAL holds a commit later than any that came before,
    * then switches to a new segment. Resolves with the name of the segment that was closed: it or an earlier one holds the

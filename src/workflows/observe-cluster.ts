@@ -111,7 +111,8 @@ export async function observeRepositories(
     wanted.map(async (repository) => {
       const name = repository.name;
       try {
-        snapshots.push(await ports.catalog.readRepository(name, options, context));
+        const snapshot = await ports.catalog.readRepository(name, options, context);
+        snapshots.push(options.walArchive && cluster.wal.streaming ? await withTail(snapshot, ports, context) : snapshot);
       } catch (thrown) {
         const error = asSpokeError(thrown);
         if (ABOUT_THE_ENGINE.includes(error.code)) faults.push(error);
@@ -125,6 +126,18 @@ export async function observeRepositories(
   const order = new Map<string, number>(wanted.map((repository, index) => [repository.name, index]));
   const byOrder = (a: { repository: string }, b: { repository: string }) => (order.get(a.repository) ?? 0) - (order.get(b.repository) ?? 0);
   return { snapshots: snapshots.sort(byOrder), unreadable: unreadable.sort(byOrder) };
+}
+
+/** What was streamed there, too. Where that cannot be looked at the archive counts all the same. */
+async function withTail(snapshot: RepositorySnapshot, ports: ReadPorts, context: OperationContext): Promise<RepositorySnapshot> {
+  try {
+    const tail = await ports.tails.readTail(snapshot.repository, context);
+    return tail === undefined ? snapshot : { ...snapshot, tail };
+  } catch (thrown) {
+    const error = asSpokeError(thrown);
+    if (error.code === 'CANCELLED' || error.code === 'INTERNAL') throw error;
+    return { ...snapshot, tailUnreadable: error.message };
+  }
 }
 
 /** The one reachable node that is not in recovery; undefined where there is none or more than one. */

@@ -214,7 +214,7 @@ function clusterConfig(spec: FakeClusterSpec): ClusterConfig {
     stanza: CLUSTER,
     pgbackrest: { command: 'pgbackrest', processMax: 1, compressType: 'lz4', extraOptions: {} },
     native: { compressType: 'zst', compressLevel: 1, backupFrom: 'primary', withoutIncremental: 'full' },
-    wal: { streaming: false, slot: 'spoke_main', tailSeconds: 5 },
+    wal: { streaming: false, slot: 'spoke_main', keepMib: 8192, tailSeconds: 5 },
     nodes: [node],
     repositories: ['local', 's3'].slice(0, spec.repositories).map((name, index) => repositoryConfig(name, index + 1)),
     archiving: { archiveTimeoutSeconds: 60, ack: 'all', ackTimeoutSeconds: 60 },

@@ -61,6 +61,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     awaitArchived: () => Promise.resolve(),
     shipsWal: false,
     shipWal: () => Promise.resolve(),
+    archiveSegment: () => Promise.reject(new Error('nothing was streamed')),
     takeBackup: (request) =>
       process.change(
         `take backup into ${request.repository}`,

@@ -22,6 +22,7 @@ export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): Rea
         return bucket === undefined ? undefined : look(bucket, ['']);
       },
     },
+    tails: { readTail: () => Promise.resolve(undefined) },
     clock: fakeClock(process),
   };
 }
@@ -37,6 +38,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     leases: [fakeLeases(process)],
     runProcesses: fakeRunProcesses(process),
     pinWriter: fakePinWriter(process),
+    tailStager: { stageTail: () => Promise.reject(new Error('nothing was streamed')) },
     bucketWriters: {
       async changeBucket(repository, change) {
         const bucket = process.world.buckets.get(repository);

@@ -14,6 +14,7 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
   return {
     observeServer: (address) => process.read(() => serverAt(process.world, address).observe()),
     observeRecovery: (address) => process.read(() => serverAt(process.world, address).recoveryState()),
+    observeStreaming: (address, slot) => process.read(() => serverAt(process.world, address).observeStreaming(slot)),
     observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
     observeTablespaces: (address) =>
       process.read(() => tablespacesOf(serverAt(process.world, address).directory).map((one) => ({ ...one, name: `t${one.oid}` }))),
@@ -45,6 +46,8 @@ export function fakePostgresWriter(process: FakeProcess): PostgresWriter {
         () => alterSystem(serverAt(world, address), Object.entries(settings).slice(0, 1)),
       ),
     reloadConfiguration: (address) => process.change('reload configuration', () => serverAt(world, address).reload()),
+    createSlot: (address, slot) => process.change('create slot', () => void serverAt(process.world, address).slots.add(slot)),
+    dropSlot: (address, slot) => process.change('drop slot', () => void serverAt(process.world, address).slots.delete(slot)),
     closeWalSegment: (address) =>
       process.change('close WAL segment', () => {
         const server = serverAt(world, address);

@@ -2,7 +2,13 @@ import { formatLsn, type Lsn, parseLsn } from '../../src/domain/postgres/lsn.ts'
 import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
 import { SpokeError } from '../../src/errors.ts';
 import type { ServerStart } from '../../src/ports/instance.ts';
-import type { ArchiverStatistics, RecoveryState, ServerObservation, WalObservation } from '../../src/ports/postgres-server.ts';
+import type {
+  ArchiverStatistics,
+  RecoveryState,
+  ServerObservation,
+  StreamingObservation,
+  WalObservation,
+} from '../../src/ports/postgres-server.ts';
 import {
   isComplete,
   isStartable,
@@ -30,6 +36,7 @@ export class FakeServer {
   readonly start: ServerStart;
   phase: Phase;
   settings: Readonly<Record<string, string>>;
+  readonly slots = new Set<string>();
   archiver: ArchiverStatistics = { archivedCount: 0n, failedCount: 0n };
   #pendingRestart: readonly string[] = [];
   #recovery: FakeRecovery | undefined;
@@ -154,6 +161,12 @@ export class FakeServer {
   }
 
   /** What some repository lacks waits, as with pgBackRest, which acknowledges what is in all of them. */
+  observeStreaming(slot: string): StreamingObservation {
+    const { inRecovery } = this.recoveryState();
+    const found = this.slots.has(slot) ? { slot: { name: slot, active: false } } : {};
+    return { inRecovery, postgresMajor: 15, walSegmentSizeBytes: SEGMENT_SIZE_BYTES, flushLsn: this.lsn(), ...found };
+  }
+
   observeWal(): WalObservation {
     const { history, repositories } = this.#world;
     const closed = this.isOrigin && this.settings['archive_mode'] === 'on' ? history.closedSegments() : [];

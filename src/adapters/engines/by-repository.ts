@@ -63,6 +63,7 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     async shipWal(signal) {
       await Promise.all(engines.map(({ engine }) => engine.shipWal(signal)));
     },
+    archiveSegment: (path, context) => each((engine) => engine.archiveSegment(path, context)),
     takeBackup: (request, context) => of(request).takeBackup(request, context),
     restoreBackup: (request, context) => of(request).restoreBackup(request, context),
     beginReplay: (replay, context) => of(replay).beginReplay(replay, context),

@@ -11,6 +11,7 @@ import {
   checkArguments,
   replayRestoreCommand,
   expireBackupArguments,
+  pushSegmentArguments,
   expireWalArguments,
   restoreArguments,
   RUN_ANNOTATION,
@@ -123,6 +124,10 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
     awaitArchived: () => Promise.resolve(),
     shipsWal: false,
     shipWal: () => Promise.resolve(),
+    async archiveSegment(path, context) {
+      await prepare(parts, context);
+      await runWorking(parts, pushSegmentArguments(settings, path), {}, context);
+    },
     takeBackup: (request, context) => takeBackup(parts, reader, recent, request, context),
     async expireBackup(request, context) {
       await prepare(parts, context);

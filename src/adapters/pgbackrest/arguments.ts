@@ -203,6 +203,11 @@ export function archiveCommand(settings: PgbackrestSettings): string {
   return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-push %p`;
 }
 
+/** Of a segment that the streaming of WAL has received: at once, and without a data directory, whose server may be gone. */
+export function pushSegmentArguments(settings: PgbackrestSettings, path: string): string[] {
+  return [...common(settings, settings.configFile), ...LOG_TO_STDERR, '--no-archive-async', '--reset-pg1-path', 'archive-push', path];
+}
+
 function targetArguments({ target, timeline, targetAction }: RestoreRequest): string[] {
   const type = { time: 'time', lsn: 'lsn', xid: 'xid', name: 'name', immediate: 'immediate', latest: 'default' }[target.kind];
   const value = targetValue(target);

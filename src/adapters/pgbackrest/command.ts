@@ -12,7 +12,7 @@ const READ_TIMEOUT_MS = 5 * 60_000;
 const WRITE_TIMEOUT_MS = 48 * 60 * 60_000;
 const STALL_MS = 15 * 60_000;
 const MOST_LISTING_BYTES = 512 * 1024 * 1024;
-const COMMANDS = /^(?:info|repo-ls|repo-get|verify|stanza-create|check|backup|restore|stop|start|expire|annotate)$/;
+const COMMANDS = /^(?:info|repo-ls|repo-get|verify|stanza-create|check|archive-push|backup|restore|stop|start|expire|annotate)$/;
 
 export interface CommandParts {
   readonly settings: PgbackrestSettings;

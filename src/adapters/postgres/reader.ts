@@ -14,9 +14,11 @@ import type {
   ReplicationConnection,
   ServerObservation,
   SummaryObservation,
+  StreamingObservation,
   WalObservation,
 } from '../../ports/postgres-server.ts';
 import { sqlStateOf } from './postgres-error.ts';
+import { quoteLiteral } from './quote.ts';
 import { booleanOf, onlyRow, optionalInstant, optionalLsn, optionalText, textOf } from './row.ts';
 import { type Session, type TextRow, withSession } from './session.ts';
 import {
@@ -31,6 +33,7 @@ import {
   SLOTS,
   SUMMARIZER,
   summariesAfter,
+  streamingOf,
   SYSTEM_IDENTIFIER,
   TABLESPACES,
   timelineHistory,
@@ -51,6 +54,7 @@ export function createPostgresReader(): PostgresReader {
     observeSummaries: (address, since, context) => withSession(address, context, OPTIONS, (session) => observeSummaries(session, since)),
     readTimelineHistory: (address, timeline, context) =>
       withSession(address, context, { ...OPTIONS, replication: true }, (session) => readTimelineHistory(session, timeline)),
+    observeStreaming: (address, slot, context) => withSession(address, context, OPTIONS, (session) => observeStreaming(session, slot)),
   };
 }
 
@@ -123,6 +127,19 @@ async function observeSummaries(session: Session, since: Lsn): Promise<SummaryOb
 async function readTimelineHistory(session: Session, timeline: TimelineId): Promise<TimelineHistory> {
   const file = onlyRow(await session.query(timelineHistory(timeline)));
   return parseTimelineHistory(textOf(file, 'content'), timeline);
+}
+
+async function observeStreaming(session: Session, slot: string): Promise<StreamingObservation> {
+  const row = onlyRow(await session.query(streamingOf(quoteLiteral(slot))));
+  return {
+    inRecovery: booleanOf(row, 'in_recovery'),
+    postgresMajor: Math.floor(Number(textOf(row, 'version_number')) / 10_000),
+    walSegmentSizeBytes: Number(textOf(row, 'wal_segment_size')),
+    ...optionalLsn('flushLsn', row, 'flush_lsn'),
+    ...(typeof row.slot_name === 'string' ? { slot: slotOf(row) } : {}),
+    ...optionalLsn('writeLsn', row, 'write_lsn'),
+    ...optionalText('lastArchivedWal', row, 'last_archived_wal'),
+  };
 }
 
 /** Asked a second time where the server left recovery in the middle of the statement. */

@@ -103,6 +103,28 @@ export const ARCHIVE_QUEUE = `
 
 export const WAL_SIZE = 'SELECT coalesce(sum(size), 0) AS bytes FROM pg_ls_waldir()';
 
+/** `slot`: a quoted literal. */
+export const streamingOf = (slot: string) => `
+  SELECT pg_is_in_recovery() AS in_recovery,
+         current_setting('server_version_num') AS version_number,
+         pg_size_bytes(current_setting('wal_segment_size')) AS wal_segment_size,
+         CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END AS flush_lsn,
+         (SELECT last_archived_wal FROM pg_stat_archiver) AS last_archived_wal,
+         s.slot_name, s.active, s.wal_status,
+         pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, s.restart_lsn)
+           AS retained_bytes,
+         r.write_lsn
+    FROM (SELECT 1) AS one
+    LEFT JOIN pg_replication_slots AS s ON s.slot_name = ${slot}
+    LEFT JOIN pg_stat_replication AS r ON r.pid = s.active_pid`;
+
+export const createSlotOf = (slot: string) => `
+  SELECT pg_create_physical_replication_slot(${slot}, true)
+   WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = ${slot})`;
+
+export const dropSlotOf = (slot: string) =>
+  `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = ${slot}`;
+
 export const SLOTS = `
   SELECT slot_name, active, wal_status,
          pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, restart_lsn)

@@ -5,6 +5,7 @@ import type { PostgresWriter } from '../../ports/postgres-server.ts';
 import { quoteLiteral, quoteParameterName } from './quote.ts';
 import { booleanOf, onlyRow, textOf } from './row.ts';
 import { type Session, withSession } from './session.ts';
+import { createSlotOf, dropSlotOf } from './statements.ts';
 
 const POLL_MS = 20;
 const OPTIONS = { defaultTimeoutMs: 60_000, writing: true };
@@ -19,6 +20,10 @@ export function createPostgresWriter(): PostgresWriter {
       });
     },
     reloadConfiguration: (address, context) => withSession(address, context, OPTIONS, reloadConfiguration),
+    createSlot: (address, slot, context) =>
+      withSession(address, context, OPTIONS, async (session) => void (await session.query(createSlotOf(quoteLiteral(slot))))),
+    dropSlot: (address, slot, context) =>
+      withSession(address, context, OPTIONS, async (session) => void (await session.query(dropSlotOf(quoteLiteral(slot))))),
     closeWalSegment: (address, context) => withSession(address, context, OPTIONS, closeWalSegment),
     promote: (address, context) => withSession(address, context, OPTIONS, promote),
     endRecoveryAtTarget: (address, context) => withSession(address, context, OPTIONS, endRecoveryAtTarget),

@@ -7,6 +7,7 @@ import {
   formatInstantLocal,
   formatInstantUtc,
   type Instant,
+  instantOfMicros,
   parsePostgresTimestamp,
   secondsBetween,
 } from '../../domain/time/instant.ts';
@@ -15,7 +16,7 @@ import type { Plan } from '../../plan/step.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
 import type { Proof } from '../../workflows/restore/facts.ts';
-import { type RestoreIntent, targetFromJson } from '../../workflows/restore/intent.ts';
+import { type PinnedTail, type RestoreIntent, targetFromJson } from '../../workflows/restore/intent.ts';
 import { renderPlan } from './plan.ts';
 
 /** What a restore came to, as --json prints it. */
@@ -49,10 +50,23 @@ export function intentToJson(intent: RestoreIntent) {
     walBytes: Number(first?.walBytes ?? 0),
     databaseBytes: Number(first?.databaseBytes ?? 0),
     estimatedSeconds: first?.estimatedSeconds ?? 0,
+    tail: tailToShow(first?.tail),
     dataDirectory: intent.dataDirectory,
     oldDataDirectory: intent.oldDataDirectory,
     alternatives: intent.candidates.slice(1).map(({ label, repository, type }) => ({ label, repository, type })),
   };
+}
+
+function tailLine(tail: PinnedTail | null | undefined): readonly string[] {
+  if (tail === null || tail === undefined) return [];
+  const at = formatInstantUtc(instantOfMicros(BigInt(tail.atMicros)), { fraction: 'none' });
+  return [`  streamed   uses the streamed tail up to LSN ${tail.toLsn}, ${at}; the archive ends at ${tail.fromLsn}`];
+}
+
+function tailToShow(tail: PinnedTail | null | undefined) {
+  if (tail === null || tail === undefined) return null;
+  const { segments, fromLsn, toLsn, atMicros } = tail;
+  return { segments, fromLsn, toLsn, at: formatInstantIso(instantOfMicros(BigInt(atMicros))) };
 }
 
 function targetToShow(intent: RestoreIntent): Record<string, unknown> {
@@ -86,6 +100,7 @@ export function renderRestorePlan(
     `restore ${intent.cluster} to ${describeTarget(target)}${local}`,
     `  backup     ${first?.label ?? '?'} (${first?.type ?? '?'}) from repository ${first?.repository ?? '?'}, ${formatBytes(BigInt(first?.databaseBytes ?? 0))}`,
     `  replay     about ${first?.walSegments ?? 0} WAL segments, ${formatBytes(BigInt(first?.walBytes ?? 0))}`,
+    ...tailLine(first?.tail),
     `  estimated  ${formatDuration(first?.estimatedSeconds ?? 0)} (at assumed rates: nothing has been measured here yet)`,
     `  into       ${intent.dataDirectory}${intent.oldDataDirectory === null ? '' : `; what is there now is kept as ${intent.oldDataDirectory}`}`,
     ...(others.length === 0

@@ -1,5 +1,7 @@
 import { formatBytes } from '../../domain/bytes.ts';
+import type { WalTail } from '../../domain/catalog/wal-tail.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
+import { segmentStartLsn, walSegmentName } from '../../domain/postgres/wal-segment.ts';
 import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant } from '../../domain/time/instant.ts';
 import type { NodeObservation } from '../../workflows/observe-cluster.ts';
 import type { ClusterStatus, RepositoryStatus } from '../../workflows/status/status.ts';
@@ -124,7 +126,21 @@ export function statusToJson(status: ClusterStatus, engineOf: EngineOf) {
         to: iso(gap.after),
       })),
       lastBackup: repository.lastBackup === undefined ? null : backupToJson(repository.lastBackup, engineOf),
+      tail: repository.tail === undefined ? null : tailToJson(repository.tail),
     })),
+  };
+}
+
+/** Streamed WAL: from which segment to which, and until when everything that came from the primary is in it. */
+function tailToJson({ segments, segmentSizeBytes, at }: WalTail) {
+  const names = segments.map(({ timeline, segmentNumber }) => walSegmentName(timeline, segmentNumber, segmentSizeBytes));
+  const last = segments.at(-1);
+  const endLsn = last === undefined ? undefined : (last.endLsn ?? segmentStartLsn(last.segmentNumber + 1n, segmentSizeBytes));
+  return {
+    firstSegment: names[0] ?? null,
+    lastSegment: names.at(-1) ?? null,
+    endLsn: endLsn === undefined ? null : formatLsn(endLsn),
+    at: formatInstantIso(at),
   };
 }
 

@@ -2,6 +2,7 @@ import type { SystemIdentifier } from '../postgres/system-identifier.ts';
 import type { Instant } from '../time/instant.ts';
 import type { BaseBackup, RepositoryName } from './base-backup.ts';
 import type { WalArchive } from './wal-archive.ts';
+import type { WalTail } from './wal-tail.ts';
 
 /** What one repository held when it was read. */
 export interface RepositorySnapshot {
@@ -17,6 +18,10 @@ export interface RepositorySnapshot {
   readonly backups: readonly BaseBackup[];
   /** Of that same generation; absent where it was not asked for or there is none. */
   readonly walArchive?: WalArchive;
+  /** WAL that was streamed to it beside the archive, as far as it was asked for. */
+  readonly tail?: WalTail;
+  /** Why it is not known whether there is any. */
+  readonly tailUnreadable?: string;
 }
 
 /** A repository that could not be read, and why: unknown, which is not the same as empty. */

@@ -1,6 +1,7 @@
 import type { TimelineHistory } from '../postgres/timeline-history.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import type { Instant } from '../time/instant.ts';
+import type { TailSegment } from './wal-tail.ts';
 
 /** A run of archived segments of one timeline without a hole. Numbers are segment numbers (LSN / segment size). */
 export interface WalRange {
@@ -21,6 +22,8 @@ export interface WalArchive {
   readonly ranges: readonly WalRange[];
   /** Of every `.history` file found, sorted by timeline. */
   readonly histories: readonly TimelineHistory[];
+  /** Where streamed WAL is counted in: what the archive holds without it, and the segments that it lacks. */
+  readonly streamed?: { readonly archive: WalArchive; readonly segments: readonly TailSegment[] };
 }
 
 /** One archived segment as a listing has it. */

@@ -4,6 +4,7 @@ import type { Lsn } from '../postgres/lsn.ts';
 import type { SystemIdentifier } from '../postgres/system-identifier.ts';
 import type { TimelineId } from '../postgres/timeline.ts';
 import type { TimelineHistory } from '../postgres/timeline-history.ts';
+import type { ReceiverState } from '../streaming/receiver-state.ts';
 import type { Instant } from '../time/instant.ts';
 
 /** A file that waits in pg_wal for the archiver: it has a `.ready` in archive_status. */
@@ -99,8 +100,20 @@ export interface ArchiveFacts {
   /** What `setup archiving` would set archive_command to. */
   readonly expectedArchiveCommand?: string;
   readonly rpoSeconds?: number;
+  /** Absent where WAL is not streamed. */
+  readonly streaming?: StreamingFacts;
   /** Earlier looks, oldest first. */
   readonly samples: readonly ArchiveSample[];
+}
+
+/** How WAL is streamed beside the archive. The tails are in the snapshots, the slot is the primary's. */
+export interface StreamingFacts {
+  readonly slot: string;
+  readonly tailSeconds: number;
+  /** max_slot_wal_keep_size; -1: as much as there is room for. Absent where it may not be read. */
+  readonly slotKeepsMib?: number;
+  /** As whoever streams it knows; absent where somebody else does. */
+  readonly receiver?: ReceiverState;
 }
 
 /** What is kept of a look, to compare later ones with. */

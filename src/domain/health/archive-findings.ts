@@ -5,6 +5,7 @@ import { archives } from './acknowledged.ts';
 import type { ArchiveFacts, ArchivingPrimary } from './archive-facts.ts';
 import type { ArchiveState, RepositoryArchive } from './archive-state.ts';
 import type { HealthFinding } from './finding.ts';
+import { streamedExposureSeconds } from './streaming-findings.ts';
 
 /** What is said of the state of one repository; nothing of a healthy one. */
 export function stateFindings({ repository, archive }: RepositoryArchive, facts: ArchiveFacts): readonly HealthFinding[] {
@@ -121,10 +122,10 @@ function commandFinding(primary: ArchivingPrimary, { expectedArchiveCommand }: A
   ];
 }
 
-function timeoutFinding(primary: ArchivingPrimary, { rpoSeconds }: ArchiveFacts): readonly HealthFinding[] {
+function timeoutFinding(primary: ArchivingPrimary, { rpoSeconds, streaming }: ArchiveFacts): readonly HealthFinding[] {
   const timeout = primary.settings.archiveTimeoutSeconds;
   if (timeout === undefined || !archives(primary)) return [];
-  if (timeout > 0 && (rpoSeconds === undefined || timeout <= rpoSeconds)) return [];
+  if (timeout > 0 && (rpoSeconds === undefined || timeout <= rpoSeconds || streaming !== undefined)) return [];
   const promised = rpoSeconds === undefined ? [] : [`objective: ${rpoSeconds} s`];
   return [
     {
@@ -142,7 +143,9 @@ function timeoutFinding(primary: ArchivingPrimary, { rpoSeconds }: ArchiveFacts)
 export function objectiveFindings(repositories: readonly RepositoryArchive[], facts: ArchiveFacts): readonly HealthFinding[] {
   const { rpoSeconds } = facts;
   if (rpoSeconds === undefined) return [];
-  const exposures = repositories.map(({ archive }) => exposedSeconds(archive, facts));
+  const exposures = repositories.map(({ repository, archive }) =>
+    leastOf(exposedSeconds(archive, facts), streamedExposureSeconds(repository, facts)),
+  );
   const known = exposures.filter((seconds) => seconds !== undefined);
   const least = Math.min(...known);
   if (known.length === 0 || least <= rpoSeconds) return [];
@@ -156,6 +159,10 @@ export function objectiveFindings(repositories: readonly RepositoryArchive[], fa
       nextCommand: 'spoke-backup status',
     },
   ];
+}
+
+function leastOf(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || (other !== undefined && other < one) ? other : one;
 }
 
 /** How much time of commits a repository lacks; undefined where that is not known. */

@@ -6,6 +6,7 @@ import { archiveStates, type RepositoryArchive } from './archive-state.ts';
 import { type DiskForecast, forecastDisk } from './disk-forecast.ts';
 import type { HealthFinding } from './finding.ts';
 import { foreignWalFindings } from './foreign-wal.ts';
+import { type StreamingHealth, streamingHealth } from './streaming-findings.ts';
 import { diskFindings, slotFindings } from './wal-disk-findings.ts';
 
 /** A backup that the archive calls for: without it what is committed from now on cannot be recovered. */
@@ -24,6 +25,8 @@ export interface ArchiveAssessment {
   readonly backupsDue: readonly DueBackup[];
   /** Of the file system under pg_wal. */
   readonly disk: DiskForecast;
+  /** What of streaming is known to be as it should be. */
+  readonly streamingWell: StreamingHealth['well'];
 }
 
 /**
@@ -42,10 +45,17 @@ export function assessArchive(facts: ArchiveFacts): ArchiveAssessment {
           ...settingsFindings(primary, facts),
           ...foreignWalFindings(primary, facts),
           ...diskFindings(primary, disk, repositories, facts),
-          ...slotFindings(primary),
+          ...slotFindings(primary, facts.streaming?.slot),
         ];
-  const findings = [...ofStates, ...objectiveFindings(repositories, facts), ...ofPrimary];
-  return { repositories, findings: criticalFirst(findings), backupsDue: repositories.flatMap(dueBackup), disk };
+  const streamed = streamingHealth(facts);
+  const findings = [...ofStates, ...streamed.findings, ...objectiveFindings(repositories, facts), ...ofPrimary];
+  return {
+    repositories,
+    findings: criticalFirst(findings),
+    backupsDue: repositories.flatMap(dueBackup),
+    disk,
+    streamingWell: streamed.well,
+  };
 }
 
 function spaceSamples({ samples, primary, now }: ArchiveFacts) {

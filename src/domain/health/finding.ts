@@ -14,7 +14,10 @@ export type HealthCode =
   | 'foreign-timeline'
   | 'rpo-missed'
   | 'slot-lost'
-  | 'slot-retains-wal';
+  | 'slot-retains-wal'
+  | 'slot-unbounded'
+  | 'streaming-behind'
+  | 'streaming-down';
 
 /** Something that somebody should know of. `critical`: data is lost, or will be while nobody does anything. */
 export interface HealthFinding {

@@ -46,9 +46,10 @@ function mostRetaining(slots: readonly SlotFacts[]): SlotFacts | undefined {
   return slots.toSorted((left, right) => Number((right.retainedBytes ?? 0n) - (left.retainedBytes ?? 0n)))[0];
 }
 
-/** Slots whose standby cannot go on, and slots of nobody that keep WAL. */
-export function slotFindings({ node, slots, walFreeBytes }: ArchivingPrimary): readonly HealthFinding[] {
+/** Slots whose standby cannot go on, and slots of nobody that keep WAL. `ownSlot` is no standby's: what is said of streaming is said of it. */
+export function slotFindings({ node, slots, walFreeBytes }: ArchivingPrimary, ownSlot: string | undefined): readonly HealthFinding[] {
   return slots.flatMap((slot): HealthFinding[] => {
+    if (slot.name === ownSlot) return [];
     if (slot.walStatus === 'lost') return [lostSlot(node, slot)];
     const retained = slot.retainedBytes ?? 0n;
     const isGreedy = slot.walStatus === 'unreserved' || (walFreeBytes !== undefined && retained > walFreeBytes);

@@ -61,9 +61,9 @@ export function contiguousWalFrom(archive: WalArchive, history: TimelineHistory,
     const end = older !== undefined && older.endLsn > startLsn ? older : reached;
     const missing = present === undefined ? piece.firstSegment : present.nextSegment;
     const gap = gapAt(archive, pieces, piece, missing);
-    return contiguous(end, start, gap);
+    return contiguous(archive, end, start, gap);
   }
-  return contiguous(reached, start, undefined);
+  return contiguous(archive, reached, start, undefined);
 }
 
 interface Reached {
@@ -137,12 +137,19 @@ function gapAt(archive: WalArchive, pieces: readonly OpenPiece[], from: OpenPiec
   return undefined;
 }
 
-function contiguous(end: Reached, start: bigint, gap: ContiguousWal['gap']): ContiguousWal {
+function contiguous(archive: WalArchive, end: Reached, start: bigint, gap: ContiguousWal['gap']): ContiguousWal {
   return {
-    endLsn: end.endLsn,
+    endLsn: endInStreamed(archive, end),
     endTimeline: end.endTimeline,
     segmentCount: Number(end.nextSegment - start),
     ...(end.lastArchivedAt === undefined ? {} : { lastArchivedAt: end.lastArchivedAt }),
     ...(gap === undefined ? {} : { gap }),
   };
+}
+
+/** Of a segment that was streamed the beginning alone may be there. */
+function endInStreamed({ streamed, segmentSizeBytes }: WalArchive, { endLsn, endTimeline }: Reached): Lsn {
+  const last = segmentNumberBefore(endLsn, segmentSizeBytes);
+  const found = streamed?.segments.find(({ timeline, segmentNumber }) => timeline === endTimeline && segmentNumber === last);
+  return found?.endLsn === undefined || found.endLsn > endLsn ? endLsn : found.endLsn;
 }

@@ -10,7 +10,13 @@ const MOST_CONF_BYTES = 1024 * 1024;
 export function restoreAreaHandlers(
   ports: HandlerPorts,
 ): HandlersOf<
-  'reserve-restore-area' | 'clear-restore-area' | 'copy-backup' | 'salvage-wal' | 'settle-configuration' | 'release-restore-area'
+  | 'reserve-restore-area'
+  | 'clear-restore-area'
+  | 'copy-backup'
+  | 'salvage-wal'
+  | 'stage-tail'
+  | 'settle-configuration'
+  | 'release-restore-area'
 > {
   const { engine, instanceControl } = ports;
   return {
@@ -33,6 +39,16 @@ export function restoreAreaHandlers(
         await instanceControl.createDirectory(`${pgWal}/${ARCHIVE_STATUS}`, step.owner);
         await instanceControl.copyFiles(step.fromDirectory, pgWal, step.files, step.owner, context);
         return { files: step.files.length };
+      },
+    },
+    'stage-tail': {
+      preview: (step) =>
+        step.segments.map((name) => ({ argv: ['(fetch streamed WAL)', step.repository, `${step.area.dataDirectory}/pg_wal/${name}`] })),
+      run: async ({ area, ...step }, context) => {
+        const toDirectory = `${area.dataDirectory}/pg_wal`;
+        await instanceControl.createDirectory(`${toDirectory}/${ARCHIVE_STATUS}`, step.owner);
+        await ports.tailStager.stageTail({ ...step, toDirectory }, context);
+        return { segments: step.segments };
       },
     },
     'settle-configuration': {

@@ -2,13 +2,14 @@ import { SpokeError } from '../../errors.ts';
 import { gapText } from '../../domain/recovery/assess-backup.ts';
 import type { BackupCandidate } from '../../domain/recovery/choose-backup.ts';
 import { estimateRestoreSeconds } from '../../domain/recovery/estimate.ts';
+import { mayLieInStreamedWal, type StreamedReach, streamedReach } from '../../domain/recovery/streamed-reach.ts';
 import { contiguousWalFrom } from '../../domain/recovery/timeline-path.ts';
-import { historyOf } from '../../domain/postgres/timeline-history.ts';
+import { formatTimelineHistory, historyOf, timelineHistoryFileName } from '../../domain/postgres/timeline-history.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { segmentNumberBefore, segmentNumberOf, segmentStartLsn, walSegmentName } from '../../domain/postgres/wal-segment.ts';
 import type { ServiceManager } from '../../ports/service-control.ts';
 import type { NodeObservation } from '../observe-cluster.ts';
-import { type PinnedCandidate, type RestoreIntent, restoreAreaFor, targetToJson } from './intent.ts';
+import { type PinnedCandidate, type PinnedTail, type RestoreIntent, restoreAreaFor, targetToJson } from './intent.ts';
 import { ownerOf, reasonToRefuse } from './refuse.ts';
 import type { RestoreRequest, RestoreWorld } from './request.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
@@ -26,7 +27,7 @@ export function decideRestore(request: RestoreRequest, world: RestoreWorld): Res
   return {
     cluster: request.cluster.name,
     target: targetToJson(request.target),
-    candidates: candidates.map((candidate) => pin(candidate, world)),
+    candidates: candidates.map((candidate) => pin(candidate, request, world)),
     inPlaceNode: node?.node.name ?? null,
     dataDirectory: world.destination.path,
     destinationIdentity: world.destination.identity ?? null,
@@ -71,8 +72,9 @@ function addressing(
   };
 }
 
-function pin(candidate: BackupCandidate, world: RestoreWorld): PinnedCandidate {
+function pin(candidate: BackupCandidate, request: RestoreRequest, world: RestoreWorld): PinnedCandidate {
   const { databaseBytes, stagedBytes } = candidate.backup;
+  const streamed = streamedFor(candidate, request, world);
   return {
     repository: candidate.repository,
     label: candidate.label,
@@ -84,12 +86,41 @@ function pin(candidate: BackupCandidate, world: RestoreWorld): PinnedCandidate {
     databaseBytes: String(databaseBytes),
     ...(stagedBytes === undefined ? {} : { stagedBytes: String(stagedBytes) }),
     ...archiveEndOf(candidate, world),
+    ...(streamed === undefined ? {} : { leastLsn: formatLsn(streamed.leastLsn) }),
+    tail: streamed === undefined ? null : pinTail(streamed, candidate, world),
     reasons: candidate.reasons,
   };
 }
 
 function kindOf(candidate: BackupCandidate, world: RestoreWorld): 'local' | 's3' {
   return world.repositories.snapshots.find((snapshot) => snapshot.repository === candidate.repository)?.kind ?? 's3';
+}
+
+/** What was streamed beyond the archive, where the target may lie there. */
+function streamedFor(candidate: BackupCandidate, { target }: RestoreRequest, world: RestoreWorld): StreamedReach | undefined {
+  const archive = archiveOf(candidate, world);
+  const history = archive === undefined ? undefined : historyOf(candidate.timeline, archive.histories);
+  if (archive === undefined || history === undefined) return undefined;
+  const streamed = streamedReach(archive, history, candidate.backup.startLsn);
+  return streamed !== undefined && mayLieInStreamedWal(target, streamed.archived) ? streamed : undefined;
+}
+
+function pinTail({ segments, archived, endLsn, at }: StreamedReach, candidate: BackupCandidate, world: RestoreWorld): PinnedTail {
+  const archive = archiveOf(candidate, world);
+  const size = archive?.segmentSizeBytes ?? 0;
+  const stored = new Set(archive?.streamed?.archive.histories.map(({ timeline }) => timeline));
+  const histories = (archive?.histories ?? []).filter(({ timeline }) => !stored.has(timeline));
+  return {
+    segments: segments.map(({ timeline, segmentNumber }) => walSegmentName(timeline, segmentNumber, size)),
+    histories: histories.map((history) => ({ name: timelineHistoryFileName(history.timeline), text: formatTimelineHistory(history) })),
+    fromLsn: formatLsn(archived.endLsn),
+    toLsn: formatLsn(endLsn),
+    atMicros: String(at ?? world.now),
+  };
+}
+
+function archiveOf({ repository }: BackupCandidate, world: RestoreWorld) {
+  return world.repositories.snapshots.find((snapshot) => snapshot.repository === repository)?.walArchive;
 }
 
 /** How far the archive was seen to reach without a gap: the start of its last segment, and that segment's name. */
@@ -104,8 +135,9 @@ function archiveEndOf(candidate: BackupCandidate, world: RestoreWorld): { leastL
 }
 
 function reachOf(candidate: BackupCandidate, world: RestoreWorld) {
-  const archive = world.repositories.snapshots.find((snapshot) => snapshot.repository === candidate.repository)?.walArchive;
-  const history = archive === undefined ? undefined : historyOf(candidate.timeline, archive.histories);
+  const withTail = archiveOf(candidate, world);
+  const archive = withTail?.streamed?.archive ?? withTail;
+  const history = withTail === undefined ? undefined : historyOf(candidate.timeline, withTail.histories);
   if (archive === undefined || history === undefined) return undefined;
   const reach = contiguousWalFrom(archive, history, candidate.backup.startLsn);
   return { ...reach, segmentSizeBytes: archive.segmentSizeBytes, lastSegment: segmentNumberBefore(reach.endLsn, archive.segmentSizeBytes) };
@@ -137,6 +169,9 @@ function warningsOf(
     ...(gap === undefined ? [] : [`the archive does not reach the present from this backup: ${gapText(gap)}, and the restore ends before`]),
     ...(candidate.backup.hasPageErrors ? [`backup ${candidate.label} was taken with page checksum errors`] : []),
     ...world.repositories.unreadable.map((one) => `repository ${one.repository} could not be read: ${one.message}`),
+    ...world.repositories.snapshots.flatMap(({ repository, tailUnreadable }) =>
+      tailUnreadable === undefined ? [] : [`streamed WAL in repository ${repository} could not be looked at: ${tailUnreadable}`],
+    ),
     ...world.repositories.snapshots
       .filter((one) => !one.initialised)
       .map((one) => `repository ${one.repository} holds nothing of this cluster`),

@@ -51,6 +51,8 @@ export interface RestoreFacts {
   readonly salvageable: readonly string[];
   /** Those that the restored data's pg_wal has by now. */
   readonly salvaged: readonly string[];
+  /** The files of the restored data's pg_wal, where streamed WAL is to be staged there. */
+  readonly staged: readonly string[];
   /** Whether this run had the primary close its segment, or tried to where it need not succeed: the end that was decided for is archived. */
   readonly walClosed: boolean;
   /** Those that failed in this run. */
@@ -99,6 +101,7 @@ export async function observeRestore(
     outdated: await stillThere(intent.outdated, ports, context),
     areaExists: root.kind !== 'absent',
     ...(await observeSalvage(intent, ports)),
+    staged: await observeStaged(intent, ports),
     walClosed: isWalClosed(intent, run),
     failed: failedCandidates(run),
   };
@@ -117,6 +120,11 @@ async function observeSalvage(
   const salvageable = await walFiles(`${salvageFrom}/pg_wal`, ports);
   const present = new Set(await walFiles(`${area.dataDirectory}/pg_wal`, ports));
   return { salvageable, salvaged: salvageable.filter((name) => present.has(name)) };
+}
+
+async function observeStaged({ candidates, area }: RestoreIntent, ports: ReadPorts): Promise<readonly string[]> {
+  const hasTail = candidates.some(({ tail }) => tail !== undefined && tail !== null);
+  return hasTail ? ports.instance.listFiles(`${area.dataDirectory}/pg_wal`) : [];
 }
 
 async function walFiles(directory: string, ports: ReadPorts): Promise<readonly string[]> {

@@ -25,6 +25,20 @@ export interface PinnedCandidate {
   readonly leastLsn: string | null;
   readonly lastArchivedSegment: string | null;
   readonly reasons: readonly string[];
+  /** Streamed WAL that goes beyond the archive; null, or absent in an older journal: there is none, or the target needs none. */
+  readonly tail?: PinnedTail | null;
+}
+
+/** The end of the WAL that was streamed beside the archive, as it was seen. */
+export interface PinnedTail {
+  /** Segment names, oldest first. */
+  readonly segments: readonly string[];
+  readonly histories: readonly { readonly name: string; readonly text: string }[];
+  /** How far the archive alone goes, and how far it goes with it. */
+  readonly fromLsn: string;
+  readonly toLsn: string;
+  /** Everything that had come from the primary by then is in it; microseconds since the epoch. */
+  readonly atMicros: string;
 }
 
 /**

@@ -1,6 +1,8 @@
 import { SpokeError } from '../../errors.ts';
 import { chooseBackup, type RestoreChoiceRequest } from '../../domain/recovery/choose-backup.ts';
+import { withStreamedWal } from '../../domain/catalog/archive-with-tail.ts';
 import type { BackupDetail } from '../../domain/catalog/base-backup.ts';
+import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
 import type { Instant } from '../../domain/time/instant.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
@@ -22,11 +24,12 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
   const now = ports.clock.now();
   const only = request.repository === undefined ? undefined : [request.repository];
   await observeEngines(request.cluster, only, ports, context);
-  const [repositories, nodes] = await Promise.all([
+  const [found, nodes] = await Promise.all([
     observeRepositories(request.cluster, only, { walArchive: true }, ports, context),
     observeNodes(request.cluster, ports, context),
   ]);
-  const server = liveEndOf(request, nodes, repositories);
+  const server = liveEndOf(request, nodes, found);
+  const repositories = { ...found, snapshots: found.snapshots.map((snapshot) => withUsefulTail(snapshot, server, nodes)) };
   const choice = chooseBackup(repositories.snapshots, choiceRequest(request, nodes, server, now));
   const first = choice.kind === 'chosen' ? choice.candidates[0] : undefined;
   const destinationPath = destinationOf(request, nodes);
@@ -90,6 +93,19 @@ function liveEndOf(request: RestoreRequest, nodes: readonly NodeObservation[], r
       known.includes(directory.control.systemIdentifier),
   );
   return stopped?.directory === undefined ? {} : { salvageDirectory: stopped.directory.realPath };
+}
+
+/**
+ * Streamed WAL counts where nothing better is at hand: a primary that answers archives what it has, and the data directory of one that
+ * does not has all that it ever wrote. Unless that was a primary of earlier days, and the WAL was streamed from its successor.
+ */
+function withUsefulTail(snapshot: RepositorySnapshot, server: LiveEnd, nodes: readonly NodeObservation[]): RepositorySnapshot {
+  if (server.primaryNode !== undefined) return snapshot;
+  const salvaged = nodes.find(({ directory }) => directory?.realPath === server.salvageDirectory)?.directory?.control;
+  const streamed = snapshot.tail?.segments.at(-1)?.timeline;
+  if (server.salvageDirectory !== undefined && (salvaged === undefined || streamed === undefined || streamed <= salvaged.timeline))
+    return snapshot;
+  return withStreamedWal(snapshot);
 }
 
 function choiceRequest(request: RestoreRequest, nodes: readonly NodeObservation[], server: LiveEnd, now: Instant): RestoreChoiceRequest {

@@ -7,6 +7,7 @@ import {
   clearStep,
   copyStep,
   startIsolatedStep,
+  tailStep,
   proveStep,
   settleStep,
   stopServerStep,
@@ -102,7 +103,7 @@ function preparation(intent: RestoreIntent, facts: RestoreFacts, candidate: Pinn
 /** As it will be seen once the place beside holds nothing of an earlier attempt any more. */
 function cleared(facts: RestoreFacts): RestoreFacts {
   const { running: _running, control: _control, ...data } = facts.data;
-  return { ...facts, data, salvaged: [] };
+  return { ...facts, data, salvaged: [], staged: [] };
 }
 
 /** From here on the destination is touched. */
@@ -148,6 +149,7 @@ function replay(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCan
   const running = facts.data.running !== undefined;
   return [
     ...(running ? [] : salvageSteps(intent, facts, candidate)),
+    ...(running ? [] : tailSteps(intent, facts, candidate)),
     ...(running ? [] : [startIsolatedStep(intent, candidate)]),
     proveStep(intent, candidate),
   ];
@@ -156,11 +158,7 @@ function replay(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCan
 function salvageSteps(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCandidate): Step[] {
   const files = filesToSalvage(facts.salvageable, candidate.lastArchivedSegment).filter((name) => !facts.salvaged.includes(name));
   const count = files.filter((name) => !isNote(name)).length;
-  // Once replay has begun its pg_wal has recycled files in it, which must not be taken for copies.
-  const { reservedFor, data } = facts;
-  const isThisAttempt = reservedFor !== undefined && reservedFor !== null && sameBackup(reservedFor, candidate);
-  const hasBegun = isThisAttempt && data.control?.state.includes('recovery') === true;
-  if (intent.salvageFrom === null || files.length === 0 || hasBegun) return [];
+  if (intent.salvageFrom === null || files.length === 0 || hasBegunReplay(facts, candidate)) return [];
   return [
     {
       ...base(
@@ -205,4 +203,17 @@ function settling(intent: RestoreIntent, { isPromoted }: { readonly isPromoted: 
   });
   if (intent.targetAction === 'promote' || intent.archiving === 'off') steps.push(settleStep(intent));
   return steps;
+}
+
+function tailSteps(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCandidate): Step[] {
+  const { tail } = candidate;
+  if (tail === undefined || tail === null || hasBegunReplay(facts, candidate)) return [];
+  if (tail.segments.every((name) => facts.staged.includes(name))) return [];
+  return [tailStep(intent, candidate, tail)];
+}
+
+/** Once it has begun, pg_wal has recycled files in it, which must not be taken for copies. */
+function hasBegunReplay({ reservedFor, data }: RestoreFacts, candidate: PinnedCandidate): boolean {
+  const isThisAttempt = reservedFor !== undefined && reservedFor !== null && sameBackup(reservedFor, candidate);
+  return isThisAttempt && data.control?.state.includes('recovery') === true;
 }

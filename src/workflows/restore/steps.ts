@@ -1,8 +1,9 @@
 import { formatBytes } from '../../domain/bytes.ts';
 import { describeTarget } from '../../domain/recovery/describe-target.ts';
+import { formatInstantUtc, instantOfMicros } from '../../domain/time/instant.ts';
 import type { Step, StepBase } from '../../plan/step.ts';
 import type { RestoreFacts } from './facts.ts';
-import { type OutdatedDirectory, type PinnedCandidate, type RestoreIntent, targetFromJson } from './intent.ts';
+import { type OutdatedDirectory, type PinnedCandidate, type PinnedTail, type RestoreIntent, targetFromJson } from './intent.ts';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -61,6 +62,29 @@ export function copyStep(intent: RestoreIntent, candidate: PinnedCandidate, resu
     timeline: candidate.timeline,
     tablespaceMap: intent.tablespaceMap,
     resume,
+  };
+}
+
+export function tailStep(intent: RestoreIntent, { repository }: PinnedCandidate, tail: PinnedTail): Step {
+  const at = formatInstantUtc(instantOfMicros(BigInt(tail.atMicros)), { fraction: 'none' });
+  const count = tail.segments.length;
+  return {
+    ...base(
+      'stage-tail',
+      'write',
+      `Add ${count} streamed WAL segment${count === 1 ? '' : 's'}, up to LSN ${tail.toLsn}, ${at}`,
+      `the archive ends at ${tail.fromLsn}`,
+    ),
+    kind: 'stage-tail',
+    probe: 'they are in pg_wal',
+    timeoutMs: HOUR_MS,
+    retry: 'transient',
+    area: intent.area,
+    owner: intent.owner,
+    repository,
+    segments: tail.segments,
+    histories: tail.histories,
+    systemIdentifier: intent.systemIdentifier,
   };
 }
 

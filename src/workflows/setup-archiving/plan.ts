@@ -14,6 +14,8 @@ import {
   type RepositoryObservations,
 } from '../observe-cluster.ts';
 
+/** Whatever bound is there already is somebody's decision. */
+const SLOT_BOUND = 'max_slot_wal_keep_size';
 const MINUTE_MS = 60_000;
 const KEEP_SUMMARIES = 'wal_summary_keep_time';
 const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };
@@ -37,16 +39,21 @@ export interface SetupArchivingFacts {
 type EngineSettings = Pick<BackupEnginePreview, 'archivingSettings' | 'backupSettings'>;
 
 /**
- * The settings that archiving and backups need: the engine's, and archive_timeout, which bounds what an idle server can lose.
- * `postgresMajor`: of the primary; without it those are left out that not every version has.
+ * The settings that archiving and backups need: the engine's, and archive_timeout, which bounds what an idle server can lose. Where WAL is
+ * streamed its slot must be bounded, too. `postgresMajor`: of the primary; without it those are left out that not every version has.
  */
 export function wantedSettings(
-  cluster: ClusterConfig,
+  { archiving, wal }: ClusterConfig,
   engine: EngineSettings,
   postgresMajor: number | undefined,
 ): Readonly<Record<string, string>> {
   const ofBackups = postgresMajor === undefined ? {} : engine.backupSettings(postgresMajor);
-  return { ...engine.archivingSettings(), ...ofBackups, archive_timeout: `${cluster.archiving.archiveTimeoutSeconds}s` };
+  return {
+    ...engine.archivingSettings(),
+    ...ofBackups,
+    archive_timeout: `${archiving.archiveTimeoutSeconds}s`,
+    ...(wal.streaming ? { [SLOT_BOUND]: `${wal.keepMib}MB` } : {}),
+  };
 }
 
 export async function observeSetupArchiving(
@@ -96,8 +103,12 @@ function changedSettings(server: ServerObservation, wanted: Readonly<Record<stri
   return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !suffices(name, server.settings[name], value)));
 }
 
-/** Who keeps summaries of the WAL for longer than wanted, or for ever (0), has a reason. Minutes, where no unit is said. */
+/**
+ * Who keeps summaries of the WAL for longer than wanted, or for ever (0), has a reason; so has who bounded slots otherwise. Minutes, where no
+ * unit is said.
+ */
 function suffices(name: string, present: string | undefined, wanted: string): boolean {
+  if (name === SLOT_BOUND) return present !== undefined && present !== '-1';
   if (name !== KEEP_SUMMARIES || present === undefined) return sameSetting(present, wanted);
   const [has = 0, needs = 0] = [present, wanted].map((value) => secondsOf(/^\d+$/.test(value) ? `${value}min` : value));
   return has === 0 || has >= needs;

@@ -5,7 +5,9 @@ import type { ArchiveState } from '../../domain/health/archive-state.ts';
 import type { HealthFinding } from '../../domain/health/finding.ts';
 import { recoveryWindows, type RecoveryWindow, type WalGap } from '../../domain/recovery/window.ts';
 import type { Instant } from '../../domain/time/instant.ts';
+import { withStreamedWal } from '../../domain/catalog/archive-with-tail.ts';
 import type { BaseBackup, RepositoryName } from '../../domain/catalog/base-backup.ts';
+import type { WalTail } from '../../domain/catalog/wal-tail.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { type NodeObservation, observeNodes, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
@@ -21,6 +23,8 @@ export interface RepositoryStatus {
   readonly windows: readonly RecoveryWindow[];
   readonly gaps: readonly WalGap[];
   readonly lastBackup?: BaseBackup;
+  /** What was streamed beside the archive. */
+  readonly tail?: WalTail;
 }
 
 export interface ClusterStatus {
@@ -68,7 +72,8 @@ export function statusOf(
       repository: snapshot.repository,
       kind: snapshot.kind,
       archive: archiveOf(snapshot.repository),
-      ...recoveryWindows(snapshot),
+      ...recoveryWindows(withStreamedWal(snapshot)),
+      ...(snapshot.tail === undefined ? {} : { tail: snapshot.tail }),
       ...(lastBackup === undefined ? {} : { lastBackup }),
     };
   });

@@ -1,6 +1,7 @@
 import type { ClusterConfig } from '../../config/model.ts';
-import type { ArchiveFacts, ArchiveSample, ArchivingPrimary } from '../../domain/health/archive-facts.ts';
+import type { ArchiveFacts, ArchiveSample, ArchivingPrimary, StreamingFacts } from '../../domain/health/archive-facts.ts';
 import { parseTimelineHistory, timelineHistoryFileName, type TimelineHistory } from '../../domain/postgres/timeline-history.ts';
+import type { ReceiverState } from '../../domain/streaming/receiver-state.ts';
 import { asSpokeError } from '../../errors.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
@@ -17,6 +18,8 @@ export interface WatchOptions {
   readonly expectedArchiveCommand: string | undefined;
   /** Earlier looks, oldest first (see rememberLook). */
   readonly samples: readonly ArchiveSample[];
+  /** Whether WAL is streamed, where whoever looks streams it. */
+  readonly receiver?: ReceiverState;
 }
 
 /** The primary's WAL, as far as it is looked at apart from the servers themselves. */
@@ -113,9 +116,20 @@ export function archiveFacts(
     histories: primary?.histories ?? [],
     pushErrors,
     ...(held.length === 0 ? {} : { held }),
+    ...(cluster.wal.streaming ? { streaming: streamingFacts(cluster, primary, options) } : {}),
     ...(expectedArchiveCommand === undefined ? {} : { expectedArchiveCommand }),
     ...(rpoSeconds === undefined ? {} : { rpoSeconds }),
     samples,
+  };
+}
+
+function streamingFacts({ wal }: ClusterConfig, primary: PrimaryWal | undefined, { receiver }: WatchOptions): StreamingFacts {
+  const keeps = primary?.node.server.settings['max_slot_wal_keep_size'];
+  return {
+    slot: wal.slot,
+    tailSeconds: wal.tailSeconds,
+    ...(keeps === undefined ? {} : { slotKeepsMib: Number(keeps) }),
+    ...(receiver === undefined ? {} : { receiver }),
   };
 }
 

@@ -1,9 +1,11 @@
+import { readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
 import type { OperationContext } from '../../../src/ports/operation.ts';
 import { newestInstallation } from '../../harness/postgres.ts';
-import { createPgbackrest, type PgbackrestUnderTest } from './pgbackrest-fixture.ts';
+import { createPgbackrest, pathOf, type PgbackrestUnderTest } from './pgbackrest-fixture.ts';
 
 const [ONE, TWO] = ['one', 'two'] as unknown as readonly [RepositoryName, RepositoryName];
 const context: OperationContext = { signal: new AbortController().signal };
@@ -42,6 +44,23 @@ describe('the WAL archive of pgBackRest', () => {
     expect(recent.backups).toEqual(whole.backups);
   });
 
+  it('takes a segment that lies elsewhere into the repository that lacks it, and never other bytes of that name', async () => {
+    const { primary, engine, settings, area } = tested;
+    await primary.sql('select pg_current_xact_id()');
+    const segment = await primary.sql('select pg_walfile_name(pg_switch_wal())');
+    const elsewhere = join(await area.directory('elsewhere'), segment);
+    const stored = (repository: RepositoryName) => storedSegment(settings, repository, segment);
+    await expect.poll(() => [stored(ONE), stored(TWO)].filter((path) => path !== undefined), { timeout: 30_000 }).toHaveLength(2);
+    await area.run('cp', [join(primary.dataDirectory, 'pg_wal', segment), elsewhere]);
+    await rm(stored(TWO) ?? '');
+    await engine.archiveSegment(elsewhere, context);
+    expect(stored(TWO)).toContain(segment);
+    await engine.archiveSegment(elsewhere, context);
+    // Behind the header, which tells the cluster.
+    await area.run('dd', ['if=/dev/urandom', `of=${elsewhere}`, 'bs=1024', 'seek=8', 'count=1', 'conv=notrunc', 'status=none']);
+    await expect(engine.archiveSegment(elsewhere, context)).rejects.toThrow(/different checksum/);
+  });
+
   it('notes for a repository that is away why a segment does not get there', async () => {
     expect(await tested.reader.readPushErrors()).toEqual([]);
     const bringBack = await tested.takeAway(TWO);
@@ -59,3 +78,10 @@ describe('the WAL archive of pgBackRest', () => {
     expect(await tested.reader.readPushErrors()).toEqual([]);
   });
 });
+
+/** The file in which a repository has a segment. */
+function storedSegment(settings: PgbackrestUnderTest['settings'], repository: RepositoryName, segment: string): string | undefined {
+  const archive = join(pathOf(settings, repository), 'archive');
+  const found = readdirSync(archive, { recursive: true, encoding: 'utf8' }).find((path) => path.includes(`/${segment}-`));
+  return found === undefined ? undefined : join(archive, found);
+}

@@ -51,7 +51,7 @@ describe('a pgbackrest.conf in our words', () => {
       stanza: 'demo',
       pgbackrest: { command: 'pgbackrest', processMax: 4, compressType: 'gz', extraOptions: { 'repo2-bundle': 'y' } },
       native: { compressType: 'zst', compressLevel: 1, backupFrom: 'primary', withoutIncremental: 'full' },
-      wal: { streaming: false, slot: 'spoke_demo', tailSeconds: 5 },
+      wal: { streaming: false, slot: 'spoke_demo', tailSeconds: 5, keepMib: 8192 },
       nodes: [
         {
           name: 'pg1',

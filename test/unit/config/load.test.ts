@@ -46,7 +46,7 @@ describe('the defaults', () => {
             stanza: 'main',
             pgbackrest: { command: 'pgbackrest', processMax: 2, compressType: 'zst', extraOptions: {} },
             native: { compressType: 'zst', compressLevel: 1, backupFrom: 'primary', withoutIncremental: 'full' },
-            wal: { streaming: false, slot: 'spoke_main', tailSeconds: 5 },
+            wal: { streaming: false, slot: 'spoke_main', tailSeconds: 5, keepMib: 8192 },
             nodes: [],
             repositories: [],
             archiving: { archiveTimeoutSeconds: 60, ack: 'all', ackTimeoutSeconds: 60 },
@@ -79,6 +79,14 @@ describe('a problem', () => {
     ['nmae', 'name'],
   ])('takes %s for %s', (written, meant) => {
     expect(errorOf(() => parseCluster(`nodes: [{name: a, ${written}: /x}]`)).message).toContain(`did you mean "${meant}"?`);
+  });
+
+  it('is told of streamed WAL that would lie in the clear in an encrypted repository, and of none that would not', () => {
+    const encrypted = 'repositories: [{name: a, kind: local, path: /b, encryptionPassphrase: "${env:P}"}]\n';
+    const recipients = 'encryption: {recipients: [age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p]}\n';
+    expect(errorOf(() => parseCluster(`${encrypted}wal: {streaming: true}\n`)).message).toContain('streamed WAL would lie unencrypted');
+    expect(parseCluster(`${encrypted}${recipients}wal: {streaming: true}\n`).wal.streaming).toBe(true);
+    expect(parseCluster(encrypted).wal.streaming).toBe(false);
   });
 
   it('with an unknown key that resembles nothing names the known ones', () => {

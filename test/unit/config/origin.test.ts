@@ -61,6 +61,7 @@ describe('the origin of a value', () => {
       'clusters.main.native.withoutIncremental': ['full', 'default'],
       'clusters.main.wal.slot': ['spoke_main', 'default'],
       'clusters.main.wal.streaming': [false, 'default'],
+      'clusters.main.wal.keepMib': [8192, 'default'],
       'clusters.main.wal.tailSeconds': [5, 'default'],
       'clusters.main.restore.keepOldDays': [7, 'default'],
       'clusters.main.schedules': ['none', 'default'],

@@ -20,6 +20,7 @@ function looked(findings: readonly HealthFinding[], state: 'healthy' | 'failing'
     findings,
     backupsDue: [],
     disk: { kind: 'unknown' },
+    streamingWell: [],
   } as unknown as ArchiveAssessment;
   return observationsOf({ kind: 'archive-looked', cluster: 'main', assessment });
 }

@@ -34,6 +34,7 @@ const NOTHING: RestoreFacts = {
   areaExists: false,
   salvageable: [],
   salvaged: [],
+  staged: [],
   walClosed: false,
   failed: [],
 };

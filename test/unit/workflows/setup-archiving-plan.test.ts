@@ -95,6 +95,20 @@ describe('the plan that sets up archiving', () => {
     });
   });
 
+  it('bounds the slot of streamed WAL, unless somebody has', async () => {
+    const all = await facts();
+    const cluster = buildCluster().cluster;
+    const wanted = wantedSettings({ ...cluster, wal: { ...cluster.wal, streaming: true } }, FAKE_ARCHIVING_SETTINGS);
+    const altered = (bound: string) => {
+      const settings = { ...FAKE_ARCHIVING_SETTINGS, archive_timeout: '60', max_slot_wal_keep_size: bound };
+      const nodes = all.nodes.map((node) => (node.server === undefined ? node : { ...node, server: { ...node.server, settings } }));
+      const step = planSetupArchiving(INTENT, { ...all, nodes, wanted }).steps.find(({ kind }) => kind === 'alter-system');
+      return step?.kind === 'alter-system' ? step.settings : undefined;
+    };
+    expect(altered('-1')).toEqual({ max_slot_wal_keep_size: '8192MB' });
+    expect(altered('1024')).toBeUndefined();
+  });
+
   it('needs the restart that an earlier run was interrupted before', async () => {
     expect(await ids({ server: { pendingRestart: ['archive_mode'] } })).toEqual(['restart-server', 'check-archiving']);
   });
