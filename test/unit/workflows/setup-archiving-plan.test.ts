@@ -5,6 +5,7 @@ import {
   interruptsService,
   observeSetupArchiving,
   planSetupArchiving,
+  wantedSettings,
   type SetupArchivingFacts,
 } from '../../../src/workflows/setup-archiving/plan.ts';
 import { buildCluster } from '../../fakes/cluster.ts';
@@ -98,7 +99,8 @@ describe('the plan that sets up archiving', () => {
   it('bounds the slot of streamed WAL, unless somebody has', async () => {
     const all = await facts();
     const cluster = buildCluster().cluster;
-    const wanted = wantedSettings({ ...cluster, wal: { ...cluster.wal, streaming: true } }, FAKE_ARCHIVING_SETTINGS);
+    const engine = { archivingSettings: () => FAKE_ARCHIVING_SETTINGS, backupSettings: () => ({}) };
+    const wanted = wantedSettings({ ...cluster, wal: { ...cluster.wal, streaming: true } }, engine, 15);
     const altered = (bound: string) => {
       const settings = { ...FAKE_ARCHIVING_SETTINGS, archive_timeout: '60', max_slot_wal_keep_size: bound };
       const nodes = all.nodes.map((node) => (node.server === undefined ? node : { ...node, server: { ...node.server, settings } }));
