@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SpokeError } from '../errors.ts';
+import { releasePorts } from './claim-ports.ts';
 import { throwIfCancelled, waitUntil, type LabContext } from './context.ts';
 import { readLabFile, type LabFile, type LabS3 } from './description.ts';
 import { findLabProcesses, type LabProcess } from './lab-processes.ts';
@@ -44,6 +45,7 @@ export async function labDown(directory: string, context: LabDownContext): Promi
   }
   if (lab.s3?.kind === 'external') await emptyExternal(lab.s3, context);
   await rm(lab.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  await releasePorts(lab.directory);
   context.report(`lab: ${lab.directory} is gone, ${ended.size} processes ended`);
   return { schema: 1, directory: lab.directory, existed: true, endedProcesses: ended.size };
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SpokeError } from '../errors.ts';
 import type { InstanceReader, PostgresInstallation } from '../ports/instance.ts';
+import { claimPorts } from './claim-ports.ts';
 import { labConfigText } from './config-file.ts';
 import { environmentOf, runTool, type LabContext } from './context.ts';
 import type { Account } from './daemon.ts';
@@ -18,7 +19,6 @@ import {
   type LabS3,
 } from './description.ts';
 import { labDown } from './down.ts';
-import { findFreePorts } from './free-ports.ts';
 import { layoutOf, nodeHome, nodeOf, REPLICATION_ROLE, SUPERUSER, type LabLayout } from './layout.ts';
 import * as postgresql from './postgres.ts';
 import { externalServer } from './s3-server/external-server.ts';
@@ -88,7 +88,7 @@ async function planLab(options: LabUpOptions, context: LabUpContext): Promise<La
   const engine = options.engine ?? 'pgbackrest';
   const pgbackrest = engine === 'native' ? undefined : await runTool(context, { file: pgbackrestCommand, argv: ['version'] });
   const layout = layoutOf(await chooseDirectory(options.directory));
-  const ports = await findFreePorts(count);
+  const ports = await claimPorts(layout.directory, count);
   const nodes = ports.map((port, index) => nodeOf(layout.directory, index === 0 ? 'primary-1' : `replica-${index}`, port));
   const [primary, ...standbys] = nodes as [LabNode, ...LabNode[]];
   const external = wantsS3 ? externalS3(layout, context) : undefined;

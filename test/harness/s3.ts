@@ -5,6 +5,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { createProcessRunner } from '../../src/adapters/process/index.ts';
 import { type ObjectStoreConnection, openS3Client, type S3Client } from '../../src/adapters/s3/client.ts';
 import { openObjectStore } from '../../src/adapters/s3/object-store.ts';
+import { releasePorts } from '../../src/lab/claim-ports.ts';
 import type { S3Server } from '../../src/lab/s3-server/s3-server.ts';
 import { startS3Server } from '../../src/lab/s3-server/server.ts';
 
@@ -32,6 +33,7 @@ export function useS3Server(): { bucket(options?: { readonly versioned?: boolean
     for (const s3 of open) s3.close();
     for (const pid of server?.pids ?? []) process.kill(pid, 'SIGKILL');
     await rm(directory, { recursive: true, force: true });
+    await releasePorts(directory);
   });
 
   return {

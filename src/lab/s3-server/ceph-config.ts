@@ -6,14 +6,14 @@ export interface CephLayout {
   readonly libraryDirectory: string;
   readonly monitorPort: number;
   readonly gatewayPort: number;
-  /** The OSD takes what is free from here on. */
+  /** The OSD takes several of these. */
   readonly osdFirstPort: number;
+  readonly osdLastPort: number;
   readonly certificateFile: string;
   readonly keyFile: string;
 }
 
 export const GATEWAY_NAME = 'client.rgw.lab';
-const OSD_PORTS = 200;
 const MEMORY_BYTES = 8 * 1024 ** 3;
 
 /** ceph.conf. */
@@ -30,7 +30,7 @@ function globalSection(layout: CephLayout): readonly string[] {
     'ms bind msgr1 = false',
     'ms bind ipv6 = false',
     `ms bind port min = ${layout.osdFirstPort}`,
-    `ms bind port max = ${layout.osdFirstPort + OSD_PORTS - 1}`,
+    `ms bind port max = ${layout.osdLastPort}`,
     'public addr = 127.0.0.1',
     'cluster addr = 127.0.0.1',
     'auth cluster required = cephx',

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { claimPorts, CLAIM_PORTS } from '../claim-ports.ts';
 import { runTool, waitUntil, type LabContext } from '../context.ts';
 import { assertAlive, startDaemon, type DaemonRecord } from '../daemon.ts';
-import { findFreePorts } from '../free-ports.ts';
 import { makeCertificate } from './certificate.ts';
 import { CEPH_ENTITIES, cephConfiguration, cephKeyring, GATEWAY_NAME, type CephLayout } from './ceph-config.ts';
 import { cephCommand, type CephInstall, type CephProgram } from './ceph-install.ts';
@@ -29,8 +29,8 @@ export async function startCeph(
   const { directory, labDirectory } = place;
   for (const name of ['mon', 'osd', 'rgw', 'run', 'log']) await mkdir(join(directory, name), { recursive: true, mode: 0o700 });
   const certificate = await makeCertificate(place.caDirectory, context);
-  const [monitorPort = 0, gatewayPort = 0, osdFirstPort = 0] = await findFreePorts(3);
-  const ports = { monitorPort, gatewayPort, osdFirstPort };
+  const [monitorPort = 0, gatewayPort = 0, osdFirstPort = 0] = await claimPorts(labDirectory, CLAIM_PORTS);
+  const ports = { monitorPort, gatewayPort, osdFirstPort, osdLastPort: monitorPort + CLAIM_PORTS - 1 };
   const layout: CephLayout = { clusterId: randomUUID(), directory, libraryDirectory: install.libraryDirectory, ...ports, ...certificate };
   const ceph: Ceph = { install, layout, labDirectory };
   await writeFile(join(directory, 'ceph.conf'), cephConfiguration(layout));
