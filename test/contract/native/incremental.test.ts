@@ -43,7 +43,13 @@ async function take(engine: BackupEngine, type: 'full' | 'incr' | 'diff'): Promi
   const [repository] = tested.repositories;
   const request = { repository, alsoInto: tested.repositories.slice(1), type, runId: `run-${(runs += 1)}` };
   const t0 = Date.now();
-  const label = await engine.takeBackup(request, { ...context, onProgress: ({ phase, position }) => { phases.push(phase); if (!/^(copy)$/.test(phase)) console.error('PHASE', Date.now() - t0, phase, position ?? ''); } });
+  const label = await engine.takeBackup(request, {
+    ...context,
+    onProgress: ({ phase, position }) => {
+      phases.push(phase);
+      if (!/^(copy)$/.test(phase)) console.error('PHASE', Date.now() - t0, phase, position ?? '');
+    },
+  });
   console.error('TOOK', Date.now() - t0, label, (await recordOf(label)).fullBecause);
   return { record: await recordOf(label), phases };
 }
@@ -318,7 +324,13 @@ describeFrom17('an incremental native backup that cannot be one', () => {
     const mend = await flipByte(join(folderOf(record.label), 'backup_manifest'));
     await expectFull(/^backup_manifest of .* in repository one cannot be used: /);
     await mend();
-    console.error((await tested.primary.serverLog()).split('\n').filter((l) => /summar|ERROR|archive/i.test(l)).slice(-60).join('\n'));
+    console.error(
+      (await tested.primary.serverLog())
+        .split('\n')
+        .filter((l) => /summar|ERROR|archive/i.test(l))
+        .slice(-60)
+        .join('\n'),
+    );
   });
 
   it('is a full one where data checksums were switched', async () => {
