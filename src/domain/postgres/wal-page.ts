@@ -173,15 +173,14 @@ class Pages {
     return content;
   }
 
+  /** Undefined also where nothing has come behind it: then it may itself not have come as a whole. */
   #headerOf(page: number): { readonly info: number; readonly remaining: number; readonly bytes: number } | undefined {
     const at = page - this.#base;
     if (at < 0 || at + SHORT_HEADER_BYTES > this.#bytes.length || !isMagic(this.#view.getUint16(at, true))) return undefined;
     const info = this.#view.getUint16(at + 2, true);
-    return {
-      info,
-      remaining: this.#view.getUint32(at + 16, true),
-      bytes: (info & LONG_HEADER) === 0 ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES,
-    };
+    const bytes = (info & LONG_HEADER) === 0 ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES;
+    if (this.#end <= page + bytes) return undefined;
+    return { info, remaining: this.#view.getUint32(at + 16, true), bytes };
   }
 }
 

@@ -66,6 +66,14 @@ describe('walking the records', () => {
     expect(walkRecords(segment.bytes, 0, PAGE_BYTES).lastRecordOffset).toBe(begin);
   });
 
+  it('believes no header of a page that has not come as a whole', () => {
+    for (const cut of [1, 2, 3, 17, 39, 40]) {
+      const segment = segmentOf([4401]);
+      segment.bytes.fill(0, cut);
+      expect(walkRecords(segment.bytes, 0, PAGE_BYTES)).toEqual({ endOffset: 0 });
+    }
+  });
+
   it('knows of no record where only the rest of an earlier one has come', () => {
     const segment = new WrittenSegment(START, { continued: 10_000 });
     expect(walkRecords(segment.bytes, 0, PAGE_BYTES).lastRecordOffset).toBeUndefined();
