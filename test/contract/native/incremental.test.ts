@@ -42,15 +42,10 @@ async function take(engine: BackupEngine, type: 'full' | 'incr' | 'diff'): Promi
   const phases: string[] = [];
   const [repository] = tested.repositories;
   const request = { repository, alsoInto: tested.repositories.slice(1), type, runId: `run-${(runs += 1)}` };
-  const t0 = Date.now();
   const label = await engine.takeBackup(request, {
     ...context,
-    onProgress: ({ phase, position }) => {
-      phases.push(phase);
-      if (!/^(copy)$/.test(phase)) console.error('PHASE', Date.now() - t0, phase, position ?? '');
-    },
+    onProgress: ({ phase }) => phases.push(phase),
   });
-  console.error('TOOK', Date.now() - t0, label, (await recordOf(label)).fullBecause);
   return { record: await recordOf(label), phases };
 }
 

@@ -66,7 +66,21 @@ describe('a gate of stderr', () => {
     }
     text += gate.read();
     expect(text).toMatch(/^one\n/);
+    expect(text).not.toContain('\n\n');
     child.kill('SIGKILL');
+    await exit;
+  });
+
+  it('lets out no more than what was said, also where a program slips through', async () => {
+    const { child, exit } = start('while echo word >&2; do :; done');
+    let probe = gate.probe();
+    for (let count = 0; !probe.passed && count < 20_000; count++) {
+      probe = gate.probe();
+      if (count % 10 === 0) await sleep(0);
+    }
+    child.kill('SIGKILL');
+    expect(probe.passed).toBe(true);
+    expect(probe.text.length).toBeLessThan(16_384);
     await exit;
   });
 
