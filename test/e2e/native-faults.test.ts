@@ -308,7 +308,7 @@ describe('backups that are encrypted', () => {
   test('are written by a host that does not hold the key, and cannot be read there, which is said with what to do', async () => {
     const [folder = ''] = readdirSync(join(lab().nativeDirectory, 'backups'));
     const files = readdirSync(join(lab().nativeDirectory, 'backups', folder)).sort();
-    expect(files).toEqual(['SHA256SUMS', 'backup.json', 'backup_manifest.zst.age', 'base.tar.zst.age']);
+    expect(files).toEqual(['SHA256SUMS', 'backup.json', 'backup_manifest.age', 'base.tar.zst.age']);
     const error = await lab().error(...restore());
     expect(error, error.stderr).toMatchObject({ code: 'SECRET_UNAVAILABLE', exitCode: 10 });
     expect(error.hint).toContain('encryption.identityFile');

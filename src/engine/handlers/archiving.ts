@@ -11,6 +11,8 @@ import type { HandlerPorts, HandlersOf } from './ports.ts';
 const POLL_MS = 50;
 /** Between two looks into a repository, which has to list its archive for each. */
 const LOOK_EVERY_MS = 2_000;
+/** PostgreSQL's archiver tries a segment so often, a second apart, before it rests for a minute (pgarch.c: NUM_ARCHIVE_RETRIES). */
+const FAILURES_OF_A_ROUND = 3n;
 
 /** Setting up the archive, and having a primary archive what it still holds. */
 export function archivingHandlers(
@@ -82,6 +84,7 @@ export async function primaryAddress(ports: HandlerPorts, node: string, context:
 
 async function closeWalSegment(ports: HandlerPorts, step: StepOf<'close-wal-segment'>, context: OperationContext) {
   const address = await primaryAddress(ports, step.node, context);
+  const failedBefore = (await ports.postgres.observeServer(address, context)).archiver.failedCount;
   const closed = await ports.postgresWriter.closeWalSegment(address, context);
   const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
   let lookAgainMs = 0;
@@ -99,7 +102,9 @@ async function closeWalSegment(ports: HandlerPorts, step: StepOf<'close-wal-segm
       if (await allHold(ports, step.repositories, closed.segment, context)) return { segment: closed.segment };
       lookAgainMs = ports.clock.monotonicMs() + LOOK_EVERY_MS;
     }
-    if (ports.clock.monotonicMs() > deadlineMs) throw notArchived(step.node, closed.segment, archiver, isFailing);
+    // What the restore can do without is not worth minutes of the outage.
+    const isGivenUp = step.onFailure === 'continue' && archiver.failedCount - failedBefore >= FAILURES_OF_A_ROUND;
+    if (isGivenUp || ports.clock.monotonicMs() > deadlineMs) throw notArchived(step.node, closed.segment, archiver, isFailing);
     context.onProgress?.({ phase: 'waiting for the archiver', position: closed.segment });
     await ports.clock.sleep(POLL_MS, context.signal);
   }

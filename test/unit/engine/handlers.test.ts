@@ -106,6 +106,38 @@ describe('the isolated server', () => {
   });
 });
 
+describe('closing the WAL of a primary that cannot archive', () => {
+  const failing = async (onFailure: 'continue' | 'stop') => {
+    const { world, ports, run } = await restore();
+    const server = [...world.servers].find(({ isOrigin }) => isOrigin);
+    if (server === undefined) throw new Error('the cluster has no primary');
+    const [repository] = world.repositories;
+    if (repository === undefined) throw new Error('the cluster has no repository');
+    repository.state = 'down';
+    const sleep = ports.clock.sleep;
+    // As PostgreSQL's archiver does: once more each second.
+    Object.assign(ports.clock, {
+      sleep: (ms: number, signal: AbortSignal) => {
+        const { archiver } = server;
+        server.archiver = { ...archiver, failedCount: archiver.failedCount + (ms > 0 ? 1n : 0n) };
+        return sleep(ms, signal);
+      },
+    });
+    const before = world.elapsedMs();
+    const closing = run('close-wal-segment', { onFailure }, { timeoutMs: 120_000 });
+    await expect(closing).rejects.toMatchObject({ code: 'REPOSITORY_UNAVAILABLE' });
+    return world.elapsedMs() - before;
+  };
+
+  it('waits no longer than a round of its attempts where the restore can do without', async () => {
+    expect(await failing('continue')).toBeLessThan(10_000);
+  });
+
+  it('waits to the end where the restore needs it', async () => {
+    expect(await failing('stop')).toBeGreaterThan(119_000);
+  });
+});
+
 describe('clearing the place beside', () => {
   it('is begun again wherever it was cut off, so that no tablespace of the failed attempt is left', async () => {
     const cutOffAt = async (point: number) => {
