@@ -74,7 +74,10 @@ export function instanceContract(name: string, make: () => Promise<MachineWorld>
     });
 
     it('knows how much space is left beside a file, and nothing of what is not there', async () => {
-      expect(await reader.freeSpaceOf(world.root)).toBe((await inspect(world.root)).freeBytes);
+      // Others write to the same file system meanwhile.
+      const difference = ((await reader.freeSpaceOf(world.root)) ?? 0n) - (await inspect(world.root)).freeBytes;
+      expect(Math.abs(Number(difference))).toBeLessThan(1024 ** 3);
+      expect(await reader.freeSpaceOf(world.root)).toBeGreaterThan(0n);
       expect(await reader.freeSpaceOf(at('nowhere'))).toBeUndefined();
     });
 

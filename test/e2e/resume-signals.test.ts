@@ -1,7 +1,9 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { RestoreResult } from '../../src/cli/render/restore.ts';
 import { useLab } from '../harness/lab.ts';
+import { configurationWith } from './support/config.ts';
 import { identityOf, restoreAreasBeside, Rows, rowsOf, serverTime, untilBackupsArePast } from './support/data.ts';
 import { JournalWatch } from './support/journal.ts';
 import { interruptAt } from './support/kill.ts';
@@ -71,8 +73,14 @@ describe('a restore that is asked to end', () => {
 
   test('by SIGINT before it has begun leaves no run', async () => {
     const before = await lab().json<{ runs: unknown[] }>('runs');
-    const tool = new RunningTool([...restore(), '--json'], { config: lab().description.config });
-    await expect.poll(() => strangers(lab()).some((line) => / info$/.test(line)), { interval: 2, timeout: 10_000 }).toBe(true);
+    // A repository that does not answer: what is looked at before the run begins takes as long as it likes.
+    const stuck = join(lab().directory, 'stuck-pgbackrest');
+    await writeFile(stuck, '#!/bin/sh\ncase " $* " in *" info "*) exec sleep 60 ;; esac\nexec pgbackrest "$@"\n', { mode: 0o755 });
+    const config = await configurationWith(lab(), 'stuck', (document) =>
+      document.setIn(['clusters', 'lab', 'pgbackrest', 'command'], stuck),
+    );
+    const tool = new RunningTool([...restore(), '--json'], { config });
+    await expect.poll(() => strangers(lab()).some((line) => / sleep 60$/.test(line)), { interval: 20, timeout: 20_000 }).toBe(true);
     tool.kill('SIGINT');
     const ended = await tool.ended;
     expect(ended.exitCode, ended.stderr).toBe(130);

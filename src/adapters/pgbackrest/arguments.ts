@@ -21,6 +21,8 @@ const READING_IO_TIMEOUT_SECONDS = 15;
 
 /** WAL that is fetched ahead of replay, and lies beside the data until it is needed. */
 const READ_AHEAD_BYTES = 256 * 1024 * 1024;
+/** It waits that long for a process that fetches ahead, also for one that is just ending and fetches nothing more (60 s by default). */
+const READ_AHEAD_PATIENCE_SECONDS = 15;
 
 /** Everything that is logged goes to stderr, of which the tail is kept and each line is seen. */
 const LOG_TO_STDERR = ['--log-level-console=off', '--log-level-stderr=detail'];
@@ -166,7 +168,8 @@ export function replayRestoreCommand(
   settings: PgbackrestSettings,
   { repository, workDirectory }: { repository: number; workDirectory: string },
 ): string {
-  const ahead = ['--archive-async', ...ownDirectories(workDirectory), `--archive-get-queue-max=${READ_AHEAD_BYTES}`, ...QUIET];
+  const limits = [`--archive-get-queue-max=${READ_AHEAD_BYTES}`, `--archive-timeout=${READ_AHEAD_PATIENCE_SECONDS}`];
+  const ahead = ['--archive-async', ...ownDirectories(workDirectory), ...limits, ...QUIET];
   return `${archiveGet(settings, repository, ahead)} || ${restoreCommand(settings, repository)}`;
 }
 
