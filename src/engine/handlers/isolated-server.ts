@@ -1,5 +1,5 @@
 import { sharedBuffersForReplay } from '../../domain/recovery/replay-memory.ts';
-import { SpokeError } from '../../errors.ts';
+import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { IsolatedServer, RestoreArea, StepOf } from '../../plan/step.ts';
 import { connectIsolated, ifItAnswers, installationOf } from './connect.ts';
@@ -35,6 +35,9 @@ const ISOLATION: Readonly<Record<string, string>> = {
 
 const POLL_MS = 200;
 const MEBIBYTE = 1024 * 1024;
+/** Its connections end first. */
+const ENDING_MS = 5_000;
+const LOG_TAIL_BYTES = 64 * 1024;
 const HBA_LINES = 'local all all trust\n';
 
 /** The server beside: started, watched to its target, promoted, stopped. */
@@ -116,6 +119,30 @@ async function sizeOfWal(ports: HandlerPorts, area: RestoreArea, segmentSizeByte
 }
 
 async function promote(ports: HandlerPorts, { server }: StepOf<'promote-isolated'>, context: OperationContext) {
+  try {
+    return await endRecovery(ports, server, context);
+  } catch (thrown) {
+    const error = asSpokeError(thrown);
+    throw error.code === 'POSTGRES_UNAVAILABLE' ? ((await whyItEnded(ports, server, context)) ?? error) : error;
+  }
+}
+
+/** Ending recovery, PostgreSQL asks for history files once more: where that fails it ends, and its log alone tells why. */
+async function whyItEnded(ports: HandlerPorts, { area }: IsolatedServer, context: OperationContext): Promise<SpokeError | undefined> {
+  const deadlineMs = ports.clock.monotonicMs() + ENDING_MS;
+  while ((await ports.instance.inspectDirectory(area.dataDirectory, context)).running !== undefined) {
+    if (ports.clock.monotonicMs() > deadlineMs) return undefined;
+    await ports.clock.sleep(POLL_MS, context.signal);
+  }
+  const log = await ports.instance.readFileTail(area.logFile, LOG_TAIL_BYTES);
+  const fatal = log.split('\n').findLast((line) => /(FATAL|PANIC): /.test(line)) ?? 'its log does not say why';
+  return new SpokeError('POSTGRES_FAILED', `the restored server ended while it left recovery: ${fatal}`, {
+    hint: 'Go on from where it was: spoke-backup runs resume',
+    details: { serverLog: log.split('\n').slice(-15).join('\n') },
+  });
+}
+
+async function endRecovery(ports: HandlerPorts, server: IsolatedServer, context: OperationContext) {
   const { address, state } = await connectIsolated(ports, server, context);
   if (state.paused) await ports.postgresWriter.endRecoveryAtTarget(address, context);
   else if (state.inRecovery) await ports.postgresWriter.promote(address, context);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SpokeError } from '../../../src/errors.ts';
 import { createStepHandlers } from '../../../src/engine/handlers/index.ts';
 import type { StepHandler } from '../../../src/engine/step-handler.ts';
 import type { StepKind, StepOf } from '../../../src/plan/step.ts';
@@ -103,6 +104,27 @@ describe('the isolated server', () => {
     await run('start-isolated');
     await run('stop-isolated');
     expect(world.fs.readFile(`${intent.area.dataDirectory}/global/pg_control`)).toContain('"shut down"');
+  });
+});
+
+describe('a server that ends while it leaves recovery', () => {
+  it('is told of by what its log says, and can be gone on with', async () => {
+    const { world, intent, ports, until, run } = await restore({ target: { kind: 'immediate' } });
+    await until('prove-target');
+    const server = [...world.servers].find(({ start }) => start.dataDirectory === intent.area.dataDirectory);
+    const fatal = 'FATAL:  could not restore file "00000002.history" from archive: child process exited with exit code 200';
+    Object.assign(ports.postgresWriter, {
+      endRecoveryAtTarget: () => {
+        server?.kill();
+        world.fs.writeFile(intent.area.logFile, `LOG:  pausing\n${fatal}\nLOG:  shutting down\n`);
+        return Promise.reject(new SpokeError('POSTGRES_UNAVAILABLE', 'connection lost'));
+      },
+    });
+    await expect(run('promote-isolated')).rejects.toMatchObject({
+      code: 'POSTGRES_FAILED',
+      message: expect.stringContaining(fatal),
+      hint: expect.stringContaining('runs resume'),
+    });
   });
 });
 
