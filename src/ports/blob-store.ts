@@ -34,6 +34,12 @@ export interface BlobWriter {
   /** Durable, and visible as a whole, when it resolves; nobody ever sees a part of it. Replaces what is there. Throws DISK_FULL, too. */
   write(key: string, bytes: Uint8Array, signal: AbortSignal): Promise<void>;
   /**
+   * The same, but replaces nothing: false where something is there, or where another writer of the same key is at it, and perhaps where an
+   * earlier try of this very call was done and its answer lost. A server that cannot do that (it says so, or overwrites) is not safe from
+   * two that write at the same moment; one that does not know the condition is written to without it. Throws DISK_FULL, too.
+   */
+  writeNew(key: string, bytes: Uint8Array, signal: AbortSignal): Promise<boolean>;
+  /**
    * The same of something of any length that is never held in memory. Where the source throws or the signal is aborted nothing becomes
    * visible and what was begun is removed as far as it can be.
    */

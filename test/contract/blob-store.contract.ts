@@ -15,6 +15,8 @@ export interface BlobSubject {
   leftovers(): Promise<readonly string[]>;
   /** Leaves something half-written behind for an object of that key. */
   leaveUnfinished(key: string): Promise<void>;
+  /** The server looks at the condition before it takes the bytes, and not again. */
+  readonly isBlindToOverlap?: boolean;
   dispose(): Promise<void>;
 }
 
@@ -58,6 +60,23 @@ export function blobStoreContract(name: string, make: () => Promise<BlobSubject>
       await store.write('notes/a/pin', Buffer.from('a longer note'), signal);
       await store.write('notes/a/pin', Buffer.from('short'), signal);
       expect(String(Buffer.from((await store.read('notes/a/pin', signal))!))).toBe('short');
+    });
+
+    it('replaces nothing where something new is written, and leaves nothing of it', async () => {
+      const bytes = randomBytes(70_000);
+      expect(await store.writeNew('wal/a/1', bytes, signal)).toBe(true);
+      expect(await store.writeNew('wal/a/1', randomBytes(70_000), signal)).toBe(false);
+      expect(Buffer.compare((await store.read('wal/a/1', signal))!, bytes)).toBe(0);
+      expect(await made.leftovers()).toEqual([]);
+    });
+
+    it('takes one of several that write the same new object at the same time, and never what it refused', async () => {
+      const written = Array.from({ length: 8 }, () => randomBytes(70_000));
+      const outcomes = await Promise.all(written.map((bytes) => store.writeNew('wal/a/1', bytes, signal)));
+      if (made.isBlindToOverlap !== true) expect(outcomes.filter(Boolean)).toHaveLength(1);
+      const there = (await store.read('wal/a/1', signal))!;
+      expect(outcomes[written.findIndex((bytes) => Buffer.compare(bytes, there) === 0)]).toBe(true);
+      expect(await made.leftovers()).toEqual([]);
     });
 
     it('lists by the beginning of keys, in their order, with size and time', async () => {

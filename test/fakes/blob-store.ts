@@ -54,6 +54,14 @@ export class FakeBlobStore implements BlobStore {
     });
   }
 
+  writeNew(key: string, bytes: Uint8Array, signal: AbortSignal) {
+    return this.#answer('writeNew', key, signal, () => {
+      if (this.#bytes(key) !== undefined) return false;
+      this.#put(key, bytes);
+      return true;
+    });
+  }
+
   async writeStream(key: string, source: AsyncIterable<Uint8Array>, signal: AbortSignal) {
     await this.#answer('writeStream', key, signal, () => blobKeyParts(key));
     const pieces: Uint8Array[] = [];

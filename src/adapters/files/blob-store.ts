@@ -8,7 +8,7 @@ import { guarded, ifPresent } from './file-error.ts';
 import { listFolders, listObjects } from './list-objects.ts';
 import { openPieces, readWhole } from './read-file.ts';
 import { removeObjects, removeUnfinished } from './remove.ts';
-import { writeDurably } from './write-durably.ts';
+import { writeDurably, writeNewDurably } from './write-durably.ts';
 
 export interface FileBlobStoreOptions {
   /** The root; made when something is written first. */
@@ -34,6 +34,8 @@ export function createFileBlobStore({ directory, owner }: FileBlobStoreOptions):
     openRead: (key, signal) =>
       guarded(`read ${key} in ${place}`, signal, () => unlessNoDirectory(root, openPieces(pathOf(key), `${key} in ${place}`, signal))),
     write: (key, bytes, signal) => writeStream(key, oneChunk(bytes), signal),
+    writeNew: (key, bytes, signal) =>
+      guarded(`write ${key} in ${place}`, signal, () => writeNewDurably(targetOf(key), oneChunk(bytes), signal)),
     writeStream,
     delete: (keys, signal) => guarded(`remove objects of ${place}`, signal, () => removeObjects(root, keys.map(pathOf), signal)),
     removeUnfinished: (before, signal) =>
@@ -43,7 +45,11 @@ export function createFileBlobStore({ directory, owner }: FileBlobStoreOptions):
   };
 
   function writeStream(key: string, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
-    return guarded(`write ${key} in ${place}`, signal, () => writeDurably({ root, path: pathOf(key), owner: owning }, source, signal));
+    return guarded(`write ${key} in ${place}`, signal, () => writeDurably(targetOf(key), source, signal));
+  }
+
+  function targetOf(key: string) {
+    return { root, path: pathOf(key), owner: owning };
   }
 }
 

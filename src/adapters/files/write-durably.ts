@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { access, type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { untilAborted } from '../../domain/blob/until-aborted.ts';
 import { makeDirectory, type Owner, syncDirectory } from './durable-directory.ts';
@@ -12,14 +12,56 @@ export interface Target {
 }
 
 const FILE_MODE = 0o600;
+/** How a file system says that it has no links. */
+const WITHOUT_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 /** A directory may be removed, being empty, between being made and getting its file. */
 const ATTEMPTS = 5;
 
+/** Gives the temporary file its name, and takes the temporary one away; false where it may not have it. */
+type Naming = (temporary: string, path: string) => Promise<boolean>;
+
 /** Fills a hidden file beside the target, makes it durable, renames it into place, and makes every name on the way durable. */
 export async function writeDurably(target: Target, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  await writeAs(replace, target, source, signal);
+}
+
+/** The same, but replaces nothing: false where something has the name, which is durable then, too. */
+export function writeNewDurably(target: Target, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<boolean> {
+  return writeAs(takeFreeName, target, source, signal);
+}
+
+async function replace(temporary: string, path: string): Promise<boolean> {
+  await rename(temporary, path);
+  return true;
+}
+
+async function takeFreeName(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'EEXIST') return removeUnnamed(temporary);
+    if (!WITHOUT_LINKS.has(errnoOf(thrown) ?? '')) throw thrown;
+    if (await isThere(path)) return removeUnnamed(temporary);
+    return replace(temporary, path);
+  }
+  await unlink(temporary);
+  return true;
+}
+
+async function removeUnnamed(temporary: string): Promise<false> {
+  await unlink(temporary);
+  return false;
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await ifPresent(access(path).then(() => true))) ?? false;
+}
+
+async function writeAs(name: Naming, target: Target, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<boolean> {
   const { path, owner } = target;
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}-${crypto.randomUUID()}.tmp`);
   const handle = await openInDirectory(temporary, owner);
+  let isNamed: boolean;
   try {
     try {
       if (owner !== undefined) await handle.chown(owner.uid, owner.gid);
@@ -29,12 +71,13 @@ export async function writeDurably(target: Target, source: AsyncIterable<Uint8Ar
       await handle.close();
     }
     signal.throwIfAborted();
-    await rename(temporary, path);
+    isNamed = await name(temporary, path);
   } catch (thrown) {
     await ifPresent(unlink(temporary)).catch(() => undefined);
     throw thrown;
   }
   await syncUpTo(target);
+  return isNamed;
 }
 
 async function openInDirectory(path: string, owner: Owner | undefined): Promise<FileHandle> {

@@ -6,7 +6,7 @@ import { writeInParts } from './multipart-upload.ts';
 import { listCommonPrefixes, listObjects } from './object-store.ts';
 import { openObject } from './open-object.ts';
 import type { PartSizes } from './part-sizes.ts';
-import { putObject } from './put-object.ts';
+import { putNewObject, putObject } from './put-object.ts';
 
 export interface S3BlobStoreOptions {
   /** How long the parts of an upload are; growing where not given. */
@@ -27,6 +27,7 @@ export function createS3BlobStore(s3: S3Client, prefix: string, options: S3BlobS
     read: (key, signal) => readWhole(s3, keyOf(key), signal),
     openRead: (key, signal) => openObject(s3, keyOf(key), signal),
     write: (key, bytes, signal) => putObject(s3, keyOf(key), bytes, signal),
+    writeNew: (key, bytes, signal) => putNewObject(s3, keyOf(key), bytes, signal),
     writeStream: (key, source, signal) => writeInParts(s3, keyOf(key), source, signal, options.partSizes),
     delete: (keys, signal) => removeObjects(s3, keys.map(keyOf), signal),
     removeUnfinished: async (before, signal) => {

@@ -65,9 +65,9 @@ class Shipping {
         asked(`list ${prefix}`);
         return store.list(prefix, signal);
       },
-      async write(key, bytes, signal) {
+      async writeNew(key, bytes, signal) {
         asked(`write ${key}`);
-        await store.write(key, bytes, signal);
+        return store.writeNew(key, bytes, signal);
       },
     };
   }

@@ -4,6 +4,7 @@ import { openS3Client, type S3Client } from '../../../src/adapters/s3/client.ts'
 import { probeConditionalWrites } from '../../../src/adapters/s3/conditional-write.ts';
 import { createHousekeeping } from '../../../src/adapters/s3/housekeeping.ts';
 import { listObjects } from '../../../src/adapters/s3/object-store.ts';
+import { putNewObject } from '../../../src/adapters/s3/put-object.ts';
 import { SpokeError } from '../../../src/errors.ts';
 import { type Answer, failure, ScriptedServer } from './server.ts';
 
@@ -110,6 +111,31 @@ function keeper(honours: { readonly ifNoneMatch: boolean; readonly ifMatch: 'yes
     return { status: 200, headers: { etag: `"${version}"` } };
   };
 }
+
+describe('writing a new object', () => {
+  it('replaces none, and says so', async () => {
+    const { s3 } = await opened(keeper({ ifNoneMatch: true, ifMatch: 'yes' }));
+    expect(await putNewObject(s3, 'wal', Buffer.from('first'), signal)).toBe(true);
+    expect(await putNewObject(s3, 'wal', Buffer.from('second'), signal)).toBe(false);
+  });
+
+  it('goes without the condition where the server does not know it', async () => {
+    const { s3, server } = await opened(({ headers }) =>
+      headers['if-none-match'] === undefined ? { status: 200 } : failure(501, 'NotImplemented'),
+    );
+    expect(await putNewObject(s3, 'wal', Buffer.from('first'), signal)).toBe(true);
+    expect(server.requests.at(-1)).toMatch(/^PUT/);
+  });
+
+  it.each([
+    [500, 'InternalError'],
+    [400, 'RequestTimeout'],
+  ])('is neither done nor tried without the condition after a %i %s', async (status, reason) => {
+    const { s3, server } = await opened(() => failure(status, reason));
+    await expect(putNewObject(s3, 'wal', Buffer.from('first'), signal)).rejects.toMatchObject({ code: 'REPOSITORY_UNAVAILABLE' });
+    expect(server.requests).toHaveLength(1);
+  });
+});
 
 describe('trying conditional writes', () => {
   it.each([

@@ -37,14 +37,24 @@ export async function shipFile(
   const facts = await ifThere(stat(path), undefined);
   if (facts === undefined) return 'gone';
   const store = await repository.open();
-  if ((await store.list(key, context.signal)).some((found) => found.key === key)) {
+  if (await isThere(store, key, context)) return compare();
+  if (facts.size > MOST_IN_MEMORY_BYTES) await store.writeStream(key, createReadStream(path), context.signal);
+  else if (!(await store.writeNew(key, await readFile(path), context.signal))) {
+    // Another host was faster, or the answer to the first try was lost.
+    if (await isThere(store, key, context)) return compare();
+    throw new SpokeError('REPOSITORY_UNAVAILABLE', `repository ${repository.name} is taking ${key} from another host`);
+  }
+  return 'shipped';
+
+  async function compare(): Promise<'there'> {
     const sources = [() => createReadStream(path), () => pieces(store, key, context.signal)] as const;
     if (await isSameContent(parts, stored, sources, context).catch(notSameWhereDamaged)) return 'there';
     throw new OtherBytes(repository, key, path);
   }
-  if (facts.size > MOST_IN_MEMORY_BYTES) await store.writeStream(key, createReadStream(path), context.signal);
-  else await store.write(key, await readFile(path), context.signal);
-  return 'shipped';
+}
+
+async function isThere(store: BlobStore, key: string, { signal }: OperationContext): Promise<boolean> {
+  return (await store.list(key, signal)).some((found) => found.key === key);
 }
 
 function notSameWhereDamaged(thrown: unknown): boolean {
