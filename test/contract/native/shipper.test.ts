@@ -162,6 +162,39 @@ describe('the shipper', () => {
     expect(await shipping.has('s3', 1)).toBe(false);
   });
 
+  it('leaves no hole where an outage outlasts the days that a repository keeps, and the hints are lost', async () => {
+    const shipping = await Shipping.create({ remotes: ['s3'] });
+    const repository = shipping.parts.settings.repositories[1];
+    if (repository === undefined) throw new Error('there are two repositories');
+    const todo = createTodo(join(shipping.place.spool, 'todo/s3'));
+    const { signal } = new AbortController();
+    const reconcileAgo = (days: number) => {
+      const clock = { ...shipping.parts.clock, now: () => BigInt(Date.now() - days * DAY_MS) * 1000n };
+      const into = { repository, todo, complete: new Map<string, number>(), onThere: () => undefined };
+      return reconcile({ ...shipping.parts, clock } as NativeParts, into, signal);
+    };
+    const pushedAgo = async (index: number, days: number) => {
+      await shipping.push(index);
+      await todo.remove(`${name(index)}.zst`);
+      const then = (Date.now() - days * DAY_MS) / 1000;
+      await utimes(join(shipping.place.rootOf('local'), stored(index)), then, then);
+    };
+    const there = join(shipping.place.rootOf('s3'), stored(1));
+    await pushedAgo(1, 12);
+    await mkdir(dirname(there), { recursive: true });
+    await copyFile(join(shipping.place.rootOf('local'), stored(1)), there);
+    await reconcileAgo(11);
+    await rm(there);
+    await pushedAgo(2, 10);
+    await pushedAgo(3, 1);
+    // The first was there and was let go; of the others the older one is older than the 7 days that are kept.
+    await reconcileAgo(0);
+    expect(await todo.list()).toEqual([`${name(2)}.zst`, `${name(3)}.zst`]);
+    for (const file of await todo.list()) await todo.remove(file);
+    await reconcileAgo(0);
+    expect(await todo.list()).toEqual([`${name(2)}.zst`, `${name(3)}.zst`]);
+  });
+
   it('catches up after an outage, which is noted as long as it lasts', async () => {
     const shipping = await Shipping.create({ remotes: ['s3', 'far'] });
     shipping.faults.set('s3', () => {

@@ -54,6 +54,11 @@ export function errorsOf(settings: PlaceSettings): string {
   return join(spoolOf(settings), 'errors');
 }
 
+/** Until when what came to home was found in a repository, too. */
+export function reconciledNoteOf(settings: PlaceSettings, repository: RepositoryName): string {
+  return join(spoolOf(settings), `reconciled-${repository}`);
+}
+
 /** Why archive_command failed last for a file: a file each, written by spoke-wal-push. */
 export function failedOf(settings: PlaceSettings): string {
   return join(spoolOf(settings), 'failed');
