@@ -134,6 +134,7 @@ export class ReceiverKeeper {
     const ending = new AbortController();
     const end = () => ending.abort();
     signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
     const over = new AbortController();
     const watching = this.#watch(source, ports, over.signal).then((reason) => {
       if (reason !== undefined) ending.abort();

@@ -21,6 +21,8 @@ export class ChangeWatch {
 
   /** Resolves after a change since the last call, or after `ms`. Rejects with the signal's reason. */
   async wait(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+    // One that is aborted already never tells so again.
+    signal.throwIfAborted();
     if (!this.#changed) {
       const woken = new AbortController();
       this.#waiting = () => woken.abort();
