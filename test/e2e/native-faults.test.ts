@@ -172,6 +172,49 @@ describe('the native engine, with a repository on disk and one in a bucket,', ()
       expect(await backupsOf(run)).toEqual(['local', 's3']);
     });
 
+    test('keeps WAL with ack all while nobody ships it, and has it all in the end where the daemon is killed amid an upload', async () => {
+      const ack = (value: string) => reconfigure(lab(), (document) => document.setIn(['clusters', 'lab', 'archiving', 'ack'], value));
+      await ack('all');
+      const shipping = await configurationWith(lab(), 'shipping', (document) =>
+        document.setIn(['clusters', 'lab', 'repositories', 1, 'port'], proxy.port),
+      );
+      const isIn = async (repository: 'local' | 's3', name: string) => (await lab().walFiles(repository)).includes(`${name}.zst`);
+      const archiver = async () => (await querySocket(lab().primary, 'SELECT last_archived_wal, last_failed_wal FROM pg_stat_archiver'))[0];
+      const waits = () => identityOf(join(lab().primary.dataDirectory, 'pg_wal/archive_status', `${name}.ready`));
+      // Some megabytes that can hardly be made smaller.
+      await querySocket(lab().primary, 'CREATE TABLE noise AS SELECT gen_random_uuid() AS noise FROM generate_series(1, 100000)');
+      const name = await switchedFrom();
+      await expect.poll(archiver, { timeout: 60_000 }).toMatchObject({ last_failed_wal: name });
+      expect([await isIn('local', name), await isIn('s3', name)]).toEqual([true, false]);
+      proxy.breakAfter({ bytes: 800_000 });
+      const killed = new RunningTool(['daemon'], { config: shipping });
+      await expect.poll(() => proxy.isBroken || killed.hasEnded, { timeout: 60_000 }).toBe(true);
+      killed.kill('SIGKILL');
+      expect((await killed.ended).exitCode).toBe(null);
+      await expectNothingElseRuns(lab());
+      expect(await isIn('s3', name)).toBe(false);
+      expect(waits()).toBeDefined();
+      proxy.mend();
+      const next = new RunningTool(['daemon'], { config: shipping });
+      // The archiver sleeps for a minute where it has failed thrice, unless there is more.
+      const last = await switchedFrom();
+      await expect.poll(archiver, { timeout: 90_000 }).toMatchObject({ last_archived_wal: last });
+      next.kill('SIGTERM');
+      expect((await next.ended).exitCode).toBe(0);
+      for (const file of [name, last]) {
+        const key = `wal/${file.slice(0, 16)}/${file}.zst`;
+        expect((await lab().bucket.read(`native/lab/${key}`)).equals(readFileSync(join(lab().nativeDirectory, key)))).toBe(true);
+      }
+      await expectNothingElseRuns(lab());
+      await ack('local');
+    });
+
+    async function switchedFrom(): Promise<string> {
+      await querySocket(lab().primary, 'SELECT pg_current_xact_id()');
+      const [row] = await querySocket<{ name: string }>(lab().primary, 'SELECT pg_walfile_name(pg_switch_wal()) AS name');
+      return row?.name ?? '';
+    }
+
     test.each([
       { when: 'the copy', step: 'copy-backup', remaining: { bytes: 1_000_000 } },
       { when: 'the replay', step: 'start-isolated', remaining: { connections: 0, bytes: 10_000 } },
@@ -312,16 +355,19 @@ describe('backups that are encrypted', () => {
     const error = await lab().error(...restore());
     expect(error, error.stderr).toMatchObject({ code: 'SECRET_UNAVAILABLE', exitCode: 10 });
     expect(error.hint).toContain('encryption.identityFile');
-    expect(restoreAreasBeside(join(lab().directory, 'copy'))).toEqual([]);
+    // It can go on with the key: until then there is nothing in its place that could be started.
+    const [area = ''] = restoreAreasBeside(join(lab().directory, 'copy'));
+    expect(identityOf(join(lab().directory, area, 'data/global/pg_control'))).toBe(undefined);
     await expectNothingElseRuns(lab());
   });
 
-  test('are restored where the key is, with all WAL', async () => {
+  test('are restored where the key is, with all WAL, by the run that lacked it', async () => {
     const config = await configurationWith(lab(), 'with-key', (document) =>
       document.setIn(['clusters', 'lab', 'encryption', 'identityFile'], identityFile),
     );
-    const result = await spokeJson<RestoreResult>(restore(), { config });
+    const result = await spokeJson<RestoreResult>(['runs', 'resume'], { config });
     expect(await rowsOf(result)).toEqual(await rows.now());
+    expect(restoreAreasBeside(result.dataDirectory)).toEqual([]);
     await lab().remove(result);
     await expectNothingElseRuns(lab());
   });

@@ -83,7 +83,7 @@ async function runChild(request: ProcessRequest, child: Child, graceMs: number):
     await output.finished();
     if (!isGone) fault ??= failure(request, 'left a process behind that not even SIGKILL ends', output.stderrTail());
     if (fault) throw withTail(fault, output.stderrTail());
-    if (exitCode === null) throw failure(request, `was ended by ${signal ?? 'a signal'}`, output.stderrTail());
+    if (exitCode === null) throw endedBySignal(request, signal, output.stderrTail());
     return { exitCode, stdout: output.stdout(), stderrTail: output.stderrTail(), durationMs: performance.now() - startedAt };
   })();
   connections = connect(request, child, { verdict: () => verdictOf(request, ended), alive: watch.alive, fault: end });
@@ -214,6 +214,12 @@ function timeout(request: ProcessRequest, what: string): SpokeError {
 
 function failure(request: ProcessRequest, what: string, stderrTail: string): SpokeError {
   return new SpokeError('TOOL_FAILED', `${request.file} ${what}.`, { details: { tool: request.file, stderrTail } });
+}
+
+/** `details.signal`: which. */
+function endedBySignal(request: ProcessRequest, signal: NodeJS.Signals | null, stderrTail: string): SpokeError {
+  const { code, message, details } = failure(request, `was ended by ${signal ?? 'a signal'}`, stderrTail);
+  return new SpokeError(code, message, { details: { ...details, signal } });
 }
 
 function asError(thrown: unknown): Error {

@@ -165,12 +165,13 @@ function refuseTablespaces(request: RestoreRequest, world: RestoreWorld): SpokeE
   const forbidden = targets.find(({ directory }) => directory?.forbidden !== undefined);
   if (forbidden !== undefined)
     return new SpokeError('REFUSED_TABLESPACE', `no tablespace can be written into ${forbidden.path}: ${forbidden.directory?.forbidden}`);
-  const inTheWay = targets.filter(({ directory }) => isOccupied(directory)).map(({ location }) => location);
+  const inTheWay = targets.filter(({ directory }) => isOccupied(directory));
   if (inTheWay.length === 0) return undefined;
   const maps = inTheWay.map(
-    (location) => `--tablespace-map ${location}=${world.destination.path}.tablespaces/${location.split('/').at(-1)}`,
+    ({ location }) => `--tablespace-map ${location}=${world.destination.path}.tablespaces/${location.split('/').at(-1)}`,
   );
-  return new SpokeError('REFUSED_TABLESPACE', `the tablespace would be written where files are already: ${inTheWay.join(', ')}`, {
+  const places = inTheWay.map(({ path }) => path).join(', ');
+  return new SpokeError('REFUSED_TABLESPACE', `the tablespace would be written where files are already: ${places}`, {
     details: { tablespaces: world.detail?.tablespaces ?? [] },
     hint: `Say where each shall go, for example: ${maps.join(' ')}`,
   });

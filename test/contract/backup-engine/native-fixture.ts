@@ -115,6 +115,25 @@ function repositoryOf(
   return { name, kind: 'local', retentionDays: 7, directory, open: async () => store };
 }
 
+/** A copy of the primary that follows it once it is started. */
+export async function standbyOf(tested: NativeUnderTest, name: string): Promise<TestServer> {
+  const { binDirectory } = await newestInstallation();
+  const { socketDirectory, port } = tested.primary;
+  const directory = await tested.directory(name);
+  const from = ['-h', socketDirectory, '-p', String(port), '-U', 'postgres'];
+  await tested.area.run(join(binDirectory, 'pg_basebackup'), [
+    ...from,
+    '-D',
+    directory,
+    '-X',
+    'stream',
+    '-R',
+    '--no-sync',
+    '--checkpoint=fast',
+  ]);
+  return tested.serverOn(directory);
+}
+
 /** As the daemon does: what is archived at home goes to where it is not. */
 function keepShipping({ shipWal }: BackupEngine, area: TestArea): void {
   const stopping = new AbortController();

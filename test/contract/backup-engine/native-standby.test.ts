@@ -6,9 +6,9 @@ import type { RepositoryName } from '../../../src/domain/catalog/base-backup.ts'
 import { parseBackupRecord } from '../../../src/domain/native/record-text.ts';
 import type { RestoreRequest } from '../../../src/ports/backup-engine.ts';
 import type { OperationContext } from '../../../src/ports/operation.ts';
-import { newestInstallation, type TestServer } from '../../harness/postgres.ts';
+import type { TestServer } from '../../harness/postgres.ts';
 import { errorOf, until } from './backup-engine.contract.ts';
-import { createNative, type NativeUnderTest } from './native-fixture.ts';
+import { createNative, type NativeUnderTest, standbyOf } from './native-fixture.ts';
 
 const ONE = 'one' as RepositoryName;
 const context: OperationContext = { signal: new AbortController().signal };
@@ -34,7 +34,7 @@ describe('native backups of a cluster with a standby', () => {
     tested = await createNative({ repositories: 1 });
     await tested.engine.createRepositories(context);
     await tested.primary.sql('create table ledger as select i, md5(i::text) from generate_series(1, 100000) as i');
-    standby = await standbyOf(tested);
+    standby = await standbyOf(tested, 'standby');
     await standby.start({ hot_standby: 'on' });
     await until(tested.primary, "select count(*) = 1 from pg_stat_replication where state = 'streaming'");
   });
@@ -99,24 +99,6 @@ describe('native backups of a cluster with a standby', () => {
     expect(error.message).toContain('primary and standby both accept writes');
   });
 });
-
-async function standbyOf(tested: NativeUnderTest): Promise<TestServer> {
-  const { binDirectory } = await newestInstallation();
-  const { socketDirectory, port } = tested.primary;
-  const directory = await tested.directory('standby');
-  const from = ['-h', socketDirectory, '-p', String(port), '-U', 'postgres'];
-  await tested.area.run(join(binDirectory, 'pg_basebackup'), [
-    ...from,
-    '-D',
-    directory,
-    '-X',
-    'stream',
-    '-R',
-    '--no-sync',
-    '--checkpoint=fast',
-  ]);
-  return tested.serverOn(directory);
-}
 
 describe('native backups with age', () => {
   it('hold nothing that can be read without the key, and are verified with it', async () => {

@@ -1,8 +1,8 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
-import { createNative, type NativeUnderTest } from '../backup-engine/native-fixture.ts';
+import { createNative, type NativeUnderTest, standbyOf } from '../backup-engine/native-fixture.ts';
 
 const context = { signal: new AbortController().signal };
 const MEBIBYTE = 1024 * 1024;
@@ -94,5 +94,40 @@ describe('a server that archives by spoke-wal-push', () => {
     // A later segment may be there before the one that failed has been told of.
     await vi.waitFor(async () => expect(await reader.readPushErrors()).toEqual([]), WAITING);
     expect((await rangesOf(under, ONE))?.length).toBe(1);
+  }, 120_000);
+
+  it('keeps the timeline of a promotion beside the old one, and refuses what a second promotion calls by the same names', async () => {
+    const under = await running({ repositories: 1 });
+    const { area, engine, primary, reader, rootOf, settings } = under;
+    const standbys = [await standbyOf(under, 'one'), await standbyOf(under, 'two')] as const;
+    const [one, two] = standbys;
+    for (const standby of standbys) await standby.start({ ...engine.archivingSettings(), hot_standby: 'on' });
+    const walOf = async (promoted: typeof one) => {
+      await promoted.sql('SELECT pg_promote()');
+      await promoted.sql('CREATE TABLE of_its_own AS SELECT 1 AS i');
+      return promoted.sql('SELECT pg_walfile_name(pg_switch_wal())');
+    };
+    const segment = await walOf(one);
+    const stored = [`wal/${segment.slice(0, 16)}/${segment}.zst`, 'wal/00000002.history.zst'].map((key) => join(rootOf(ONE), key));
+    const contents = () => Promise.all(stored.map((path) => readFile(path)));
+    const before = await vi.waitFor(contents, WAITING);
+    // The second one parts from timeline 1 later, in the same segment.
+    await primary.sql('CREATE TABLE later AS SELECT 1 AS i');
+    const replayed = await primary.sql('SELECT pg_current_wal_lsn()');
+    await vi.waitFor(async () => expect(await two.sql(`SELECT pg_last_wal_replay_lsn() >= '${replayed}'`)).toBe('t'), WAITING);
+    expect(await reader.readPushErrors()).toEqual([]);
+    expect(await walOf(two)).toBe(segment);
+    await vi.waitFor(async () => {
+      const [error] = await reader.readPushErrors();
+      expect(error).toMatchObject({ repository: 'one', message: expect.stringContaining('holds other bytes') as string });
+    }, WAITING);
+    // The server asks for nothing else before the history is archived.
+    const push = [join(settings.programDirectory, 'spoke-wal-push'), ['-c', join(settings.directory, 'wal.conf')]] as const;
+    await expect(area.run(push[0], [...push[1], join(two.dataDirectory, 'pg_wal', segment)])).rejects.toThrow('holds other bytes');
+    expect(await contents()).toEqual(before);
+    // What timeline 1 archives meanwhile is no fault.
+    await primary.sql('SELECT pg_switch_wal()');
+    const timelines = async () => (await rangesOf(under, ONE))?.map(([timeline]) => timeline);
+    await vi.waitFor(async () => expect(await timelines()).toEqual([1, 2]), WAITING);
   }, 120_000);
 });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { withMounts } from '../privileges.ts';
 import {
   createPlace,
   MEBIBYTE,
@@ -298,6 +299,58 @@ describe('faults', () => {
     expect(await stat(join(rootOf('local'), FOLDER, `${SEGMENT}.zst`))).toBeDefined();
     expect(await push(path, { through: injected('1+') })).toMatchObject({ code: IO_ERROR });
     expect(await push(path)).toMatchObject({ code: 0 });
+  });
+
+  /** A file system of 1.5 MiB, within which one segment that cannot be made smaller has room. */
+  async function onSmallDisk(at: (made: PushPlace) => string, options: PlaceOptions, body: (made: PushPlace) => Promise<void>) {
+    const made = await place(options);
+    const [path, note] = [at(made), await readFile(join(at(made), 'cluster.json'))];
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1536k', 'tmpfs', path]);
+    try {
+      await writeFile(join(path, 'cluster.json'), note);
+      await body(made);
+    } finally {
+      execFileSync('umount', [path]);
+    }
+  }
+
+  const SECOND = '000000010000000200000004';
+
+  withMounts('says that a full repository is full, shows nothing half-written and goes on when there is room', async () => {
+    const at = ({ rootOf }: PushPlace) => rootOf('local');
+    await onSmallDisk(at, {}, async ({ push, wal, rootOf, files }) => {
+      expect(await push(await wal(SEGMENT))).toMatchObject({ code: 0 });
+      const content = segmentBytes(SECOND);
+      const refused = await push(await wal(SECOND, content));
+      expect(refused).toMatchObject({ code: IO_ERROR, stderr: expect.stringContaining('Look at its space') as string });
+      expect(await files(rootOf('local'))).toEqual(['cluster.json', `${FOLDER}/${SEGMENT}.zst`]);
+      execFileSync('mount', ['-o', 'remount,size=8m', rootOf('local')]);
+      expect(await push(await wal(SECOND, content))).toMatchObject({ code: 0 });
+      expect(unpacked(join(rootOf('local'), FOLDER, `${SECOND}.zst`)).equals(content)).toBe(true);
+    });
+  });
+
+  withMounts('acknowledges nothing that a full spool does not hold', async () => {
+    const at = ({ spool }: PushPlace) => join(spool, 'home');
+    await onSmallDisk(at, { locals: [], remotes: ['s3'] }, async ({ push, wal, spool, files }) => {
+      expect(await push(await wal(SEGMENT))).toMatchObject({ code: 0 });
+      expect(await push(await wal(SECOND))).toMatchObject({ code: IO_ERROR });
+      expect(await files(join(spool, 'todo'))).toEqual([`s3/${SEGMENT}.zst`]);
+    });
+  });
+
+  withMounts('takes the segment into the others where one of them is full, and misses it there only with ack all', async () => {
+    const at = ({ rootOf }: PushPlace) => rootOf('two');
+    for (const [ack, code] of [
+      ['local', 0],
+      ['all', IO_ERROR],
+    ] as const)
+      await onSmallDisk(at, { locals: ['one', 'two'], ack }, async ({ push, wal, rootOf, files }) => {
+        expect(await push(await wal(SEGMENT))).toMatchObject({ code: 0 });
+        expect(await push(await wal(SECOND))).toMatchObject({ code });
+        expect((await files(rootOf('one'))).length).toBe(3);
+        expect(await files(rootOf('two'))).toEqual(['cluster.json', `${FOLDER}/${SEGMENT}.zst`]);
+      });
   });
 });
 

@@ -245,6 +245,16 @@ describe('tablespaces are refused', () => {
     expect(refusal.hint).toContain(`--tablespace-map /srv/ts1=${BESIDE}.tablespaces/ts1`);
   });
 
+  it('where something is in the place that the map gives, which is named', async () => {
+    const { request, observed } = await sound(map(['/srv/ts0', '/new/0']), { tablespaces: 1 });
+    const original = observed.tablespaceDirectories.get('/srv/ts0');
+    if (original === undefined) throw new Error('the tablespace was not looked at');
+    const occupied = { ...observed, tablespaceDirectories: new Map([['/new/0', original]]) };
+    const { message } = expectRefused(occupied, request, 'REFUSED_TABLESPACE', 12);
+    expect(message).toContain('/new/0');
+    expect(message).not.toContain('/srv/ts0');
+  });
+
   it('not in place: they go beside the old ones', async () => {
     const { request, observed } = await sound({ destination: { kind: 'in-place', node: NODE } }, { tablespaces: 1 });
     expect(decideRestore(request, observed).tablespaceMap).toEqual([{ oid: 16_400, location: '/srv/ts0.spoke-k3f9' }]);

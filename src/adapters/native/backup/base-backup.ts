@@ -239,9 +239,10 @@ async function conclude(
   if (failure !== undefined) stopping.abort(failure);
   await Promise.all(pipes.map(letGo));
   await taking.settled;
-  const [first] = taking.failures;
-  // What stopped it counts, not that it was stopped.
-  if (first !== undefined && (failure === undefined || failure === first || stopping.signal.reason === first)) throw first;
+  // Whom nobody reads any more dies of it: why nobody does counts. Else what stopped it counts, not that it was stopped.
+  const isUnread = failure?.details['signal'] === 'SIGPIPE';
+  const first = isUnread ? taking.failures.find((one) => one !== failure) : taking.failures[0];
+  if (first !== undefined && (isUnread || failure === undefined || stopping.signal.reason === first)) throw first;
   if (failure !== undefined) throw failure;
   const missing = archives.filter((archive) => !taking.came.has(archive));
   const names = await readdir(target);
