@@ -11,9 +11,13 @@ export interface CephLayout {
   readonly osdLastPort: number;
   readonly certificateFile: string;
   readonly keyFile: string;
+  /** What LAB_KMS_KEY_ID stands for: 32 bytes in base64. */
+  readonly kmsKey: string;
 }
 
 export const GATEWAY_NAME = 'client.rgw.lab';
+/** The key by which the gateway encrypts what asks for aws:kms. */
+export const LAB_KMS_KEY_ID = 'lab';
 const MEMORY_BYTES = 8 * 1024 ** 3;
 
 /** ceph.conf. */
@@ -71,6 +75,9 @@ function gatewaySection(layout: CephLayout): readonly string[] {
     `[${GATEWAY_NAME}]`,
     `rgw data = ${layout.directory}/rgw`,
     `rgw frontends = beast ${endpoint} ssl_certificate=${layout.certificateFile} ssl_private_key=${layout.keyFile}`,
+    // Encryption by the service is tried with a key that lies here, in place of a key management service.
+    'rgw crypt s3 kms backend = testing',
+    `rgw crypt s3 kms encryption keys = ${LAB_KMS_KEY_ID}=${layout.kmsKey}`,
   ];
 }
 

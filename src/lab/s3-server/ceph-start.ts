@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { claimPorts, CLAIM_PORTS } from '../claim-ports.ts';
@@ -31,9 +31,13 @@ export async function startCeph(
   const certificate = await makeCertificate(place.caDirectory, context);
   const [monitorPort = 0, gatewayPort = 0, osdFirstPort = 0] = await claimPorts(labDirectory, CLAIM_PORTS);
   const ports = { monitorPort, gatewayPort, osdFirstPort, osdLastPort: monitorPort + CLAIM_PORTS - 1 };
-  const layout: CephLayout = { clusterId: randomUUID(), directory, libraryDirectory: install.libraryDirectory, ...ports, ...certificate };
+  const layout: CephLayout = {
+    ...{ clusterId: randomUUID(), directory, libraryDirectory: install.libraryDirectory, kmsKey: randomBytes(32).toString('base64') },
+    ...ports,
+    ...certificate,
+  };
   const ceph: Ceph = { install, layout, labDirectory };
-  await writeFile(join(directory, 'ceph.conf'), cephConfiguration(layout));
+  await writeFile(join(directory, 'ceph.conf'), cephConfiguration(layout), { mode: 0o600 });
   await makeKeyring(ceph, context);
   await makeMonitor(ceph, context);
   await startPart(ceph, 'mon', 'ceph-mon', ['-i', 'a', '-f']);
