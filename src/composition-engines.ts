@@ -83,13 +83,14 @@ async function repositorySettings(repository: RepositoryConfig, index: number, s
   const { retention, encryptionPassphrase, ...rest } = repository;
   const common = { index, retentionDays: retention.days, cipherPassphrase: await read(encryptionPassphrase) };
   if (rest.kind === 'local') return withoutUndefined({ ...rest, ...common });
-  const { accessKey, secretKey, sessionToken, ...s3 } = rest;
+  const { accessKey, secretKey, sessionToken, serverSideEncryption, ...s3 } = rest;
   return withoutUndefined({
     ...s3,
     ...common,
     accessKey: await read(accessKey),
     secretKey: await read(secretKey),
     sessionToken: await read(sessionToken),
+    kmsKeyId: serverSideEncryption?.type === 'aws:kms' ? serverSideEncryption.kmsKeyId : undefined,
   });
 }
 

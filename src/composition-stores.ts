@@ -22,14 +22,9 @@ export async function openObjectStoreOf(
 }
 
 /** What a bucket can do, found by doing it. Throws SECRET_UNAVAILABLE, REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED. */
-export async function tryBucketOf(
-  { stanza }: ClusterConfig,
-  repository: S3RepositoryConfig,
-  secrets: SecretContext,
-  checksums: S3RepositoryConfig['checksums'] = repository.checksums,
-): Promise<BucketTrial> {
+export async function tryBucketOf({ stanza }: ClusterConfig, repository: S3RepositoryConfig, secrets: SecretContext): Promise<BucketTrial> {
   const { tryBucket } = await import('./adapters/s3/try-bucket.ts');
-  const s3 = await openS3({ ...repository, checksums }, secrets);
+  const s3 = await openS3(repository, secrets);
   try {
     return await tryBucket(s3, `${repository.pathPrefix}/spoke-backup/${stanza}/check`.replace(/^\/+/, ''), secrets.signal);
   } finally {
@@ -80,6 +75,7 @@ export async function openS3(
   return openS3Client({
     ...limits,
     ...connection,
+    ...(repository.serverSideEncryption !== undefined && { serverSideEncryption: repository.serverSideEncryption }),
     ...(connection.accessKey !== undefined && { readKeys: () => keysOf(repository, secrets) }),
   });
 }

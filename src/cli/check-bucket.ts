@@ -28,7 +28,16 @@ export function judgeTrial({ retention, ...repository }: S3RepositoryConfig, pat
         ? `conditional writes work for new objects only (${trial.conditionalWrites.reason})`
         : `no conditional writes (${trial.conditionalWrites.reason}): it cannot hold the leases of multiHost`;
   const written = `an upload in parts works with checksums: ${repository.checksums}; ${conditions}`;
-  return { findings: [...clock, ...lock.findings], notes: [{ path, message: written }, ...lock.notes] };
+  const findings = [...clock, ...judgeEncryption(repository.serverSideEncryption, trial.encryptedBy, path), ...lock.findings];
+  return { findings, notes: [{ path, message: written }, ...lock.notes] };
+}
+
+/** There are services that take the request for it and do nothing. */
+function judgeEncryption(asked: S3RepositoryConfig['serverSideEncryption'], by: string | undefined, path: string): Finding[] {
+  if (asked === undefined || asked.type === by) return [];
+  const message = `the service was asked to encrypt an object with ${asked.type}, and says that it has encrypted it with ${by ?? 'nothing'}`;
+  const hint = 'Look what it supports. What must not be read there is encrypted before it is sent: encryption, or encryptionPassphrase.';
+  return [{ severity: 'warning', path: `${path}.serverSideEncryption`, message, hint }];
 }
 
 function judgeClock(aheadSeconds: number | undefined, path: string): Finding[] {

@@ -55,22 +55,45 @@ async function countLeftOvers(repository: S3RepositoryConfig, secrets: SecretCon
   }
 }
 
-/** Additional checksums are what services refuse that know the rest: whether that is it, trying without them tells. */
+/** Additional checksums and encryption are what services refuse that know the rest: whether that is it, trying without them tells. */
 async function faultOfBucket(
   { message, hint, details }: SpokeError,
   { cluster, repository, path }: { readonly cluster: ClusterConfig; readonly repository: S3RepositoryConfig; readonly path: string },
   secrets: SecretContext,
 ): Promise<Finding> {
   const isAnswer = typeof details['httpStatus'] === 'number';
-  const works = isAnswer && repository.checksums === 'auto' && (await isFit(cluster, repository, secrets));
-  if (!works) return { severity: 'error', path, message, hint };
-  const refused = `the service refuses additional checksums, and takes what has none: ${message}`;
-  return { severity: 'error', path: `${path}.checksums`, message: refused, hint: 'Set checksums: when_required' };
+  for (const { key, what, without, advice } of isAnswer ? dispensable(repository) : []) {
+    if (!(await isFit(cluster, without, secrets))) continue;
+    const refused = `the service refuses ${what}, and takes what has none: ${message}`;
+    return { severity: 'error', path: `${path}.${key}`, message: refused, hint: advice };
+  }
+  return { severity: 'error', path, message, hint };
+}
+
+interface Dispensable {
+  readonly key: string;
+  readonly what: string;
+  /** The repository as it would be without it. */
+  readonly without: S3RepositoryConfig;
+  readonly advice: string;
+}
+
+function dispensable(repository: S3RepositoryConfig): readonly Dispensable[] {
+  const { serverSideEncryption, ...plain } = repository;
+  const checksums: Dispensable = {
+    ...{ key: 'checksums', what: 'additional checksums', without: { ...repository, checksums: 'when_required' } },
+    advice: 'Set checksums: when_required',
+  };
+  const encryption: Dispensable = {
+    ...{ key: 'serverSideEncryption', what: `encryption with ${serverSideEncryption?.type}`, without: plain },
+    advice: 'Look whether it supports that, whether there is such a key, and whether these credentials may use it.',
+  };
+  return [...(repository.checksums === 'auto' ? [checksums] : []), ...(serverSideEncryption === undefined ? [] : [encryption])];
 }
 
 async function isFit(cluster: ClusterConfig, repository: S3RepositoryConfig, secrets: SecretContext): Promise<boolean> {
   try {
-    await tryBucketOf(cluster, repository, secrets, 'when_required');
+    await tryBucketOf(cluster, repository, secrets);
     return true;
   } catch {
     return false;

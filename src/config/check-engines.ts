@@ -7,7 +7,7 @@ import type { ClusterConfig, EngineName } from './model.ts';
 /** What the configuration says of an engine that keeps no repository, and of keys that cannot do what somebody may expect of them. */
 export function checkEngineRules(cluster: ClusterConfig): Finding[] {
   const path = `clusters.${cluster.name}`;
-  return [...checkUnused(cluster, path), ...checkEncryption(cluster, path)];
+  return [...checkUnused(cluster, path), ...checkEncryption(cluster, path), ...checkServerSideEncryption(cluster, path)];
 }
 
 function checkUnused(cluster: ClusterConfig, path: string): Finding[] {
@@ -46,6 +46,16 @@ function checkEncryption({ encryption, repositories, wal, ...cluster }: ClusterC
     );
   }
   return findings;
+}
+
+/** pgBackRest asks for encryption by a named key (repo-s3-kms-key-id), or by one that it sends along, which we do not do. */
+function checkServerSideEncryption({ repositories }: ClusterConfig, path: string): Finding[] {
+  return repositories.flatMap((repository) => {
+    if (repository.engine !== 'pgbackrest' || repository.kind !== 's3' || repository.serverSideEncryption?.type !== 'AES256') return [];
+    const message = 'pgBackRest cannot ask for AES256: what it writes is encrypted only where the bucket does that by itself';
+    const hint = 'Set the default encryption of the bucket, or name a key: type aws:kms.';
+    return [warning(`${path}.repositories[${repository.index - 1}].serverSideEncryption`, message, hint)];
+  });
 }
 
 /** Programs that the engines of the cluster start, where one can tell without asking a server. */

@@ -6,8 +6,8 @@ const GENERATED: ReadonlySet<string> = new Set([
   ...['pg-port', 'pg-socket-path', 'process-max', 'recovery-option', 'repo', 'repo-cipher-pass'],
   ...['repo-cipher-type', 'repo-path', 'repo-retention-archive', 'repo-retention-archive-type', 'repo-retention-full'],
   ...['repo-retention-full-type', 'repo-s3-bucket', 'repo-s3-endpoint', 'repo-s3-key', 'repo-s3-key-secret'],
-  ...['repo-s3-key-type', 'repo-s3-region', 'repo-s3-token', 'repo-s3-uri-style', 'repo-storage-ca-file'],
-  ...['repo-storage-port', 'repo-storage-verify-tls', 'repo-type', 'resume', 'set', 'spool-path'],
+  ...['repo-s3-key-type', 'repo-s3-kms-key-id', 'repo-s3-region', 'repo-s3-token', 'repo-s3-uri-style'],
+  ...['repo-storage-ca-file', 'repo-storage-port', 'repo-storage-verify-tls', 'repo-type', 'resume', 'set', 'spool-path'],
   ...['stanza', 'start-fast', 'stop-auto', 'target', 'target-action', 'target-exclusive', 'target-timeline', 'type'],
 ]);
 

@@ -36,6 +36,7 @@ function importLocal(options: ImportOptions, prefix: string, number: number): Im
 function importS3(options: ImportOptions, prefix: string, number: number): ImportedRepository {
   const keyType = options.takeValue(`${prefix}s3-key-type`);
   const shared = keyType === undefined || keyType === 'shared';
+  const kmsKeyId = options.takeValue(`${prefix}s3-kms-key-id`);
   const values = {
     name: `repo${number}`,
     kind: 's3',
@@ -50,6 +51,7 @@ function importS3(options: ImportOptions, prefix: string, number: number): Impor
     accessKey: shared ? options.requireSecret(`${prefix}s3-key`) : options.takeSecret(`${prefix}s3-key`),
     secretKey: shared ? options.requireSecret(`${prefix}s3-key-secret`) : options.takeSecret(`${prefix}s3-key-secret`),
     sessionToken: options.takeSecret(`${prefix}s3-token`),
+    serverSideEncryption: kmsKeyId === undefined ? undefined : { type: 'aws:kms', kmsKeyId },
   };
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

@@ -221,6 +221,8 @@ export interface S3RepositoryConfig extends RepositoryBase {
   readonly accessKey?: SecretReference;
   readonly secretKey?: SecretReference;
   readonly sessionToken?: SecretReference;
+  /** What the service is asked for with every object; absent: nothing, so that the bucket's default counts. */
+  readonly serverSideEncryption?: { readonly type: 'AES256' } | { readonly type: 'aws:kms'; readonly kmsKeyId: string };
   /** Whether the S3 client adds checksums to every request, which some services do not understand. */
   readonly checksums: 'auto' | 'when_required';
   /** Native engine: the length of all parts of an upload but the last, for services that want them alike. */

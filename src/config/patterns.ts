@@ -22,6 +22,8 @@ export const OS_USER_PATTERN = /^[A-Za-z_][A-Za-z0-9_.@-]{0,63}\$?$/;
 export const HOST_PATTERN = /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/;
 export const BUCKET_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$/;
 export const REGION_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+/** A key's ID or ARN or alias; of other services its name. */
+export const KMS_KEY_PATTERN = /^[A-Za-z0-9][A-Za-z0-9:/_.-]{0,2047}$/;
 export const UNIT_PATTERN = /^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,254}$/;
 export const OPTION_NAME_PATTERN = /^[a-z0-9][a-z0-9-]*$/;
 

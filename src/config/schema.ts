@@ -6,6 +6,7 @@ import * as patterns from './patterns.ts';
 import { checkUrlTemplate } from './postgres-url.ts';
 import { daemon, history } from './daemon-schema.ts';
 import { durationOf } from './schedule-schema.ts';
+import { serverSideEncryption } from './server-side-encryption-schema.ts';
 import { text, wholeNumber } from './schema-values.ts';
 import { parseSecretReference, parseSecretText, SECRET_REFERENCE_PATTERN, SecretReference } from './secrets.ts';
 
@@ -129,6 +130,7 @@ const s3Repository = z.strictObject({
   accessKey: z.optional(key('The access key, by reference. Required with keyType shared.', secret)),
   secretKey: z.optional(key('The secret key, by reference. Required with keyType shared.', secret)),
   sessionToken: z.optional(key('The token of temporary credentials, by reference.', secret)),
+  serverSideEncryption: z.optional(key('How the service encrypts each object; as the bucket says where not given.', serverSideEncryption)),
   checksums: z._default(key('when_required for services that refuse additional checksums.', z.enum(['auto', 'when_required'])), 'auto'),
   uploadPartMib: z.optional(
     key('Native engine: fixed length of the parts of uploads, in MiB; growing where it is not given.', wholeNumber(5, 5120)),

@@ -40,6 +40,8 @@ export interface BucketTrial {
   /** `etag`: on creation and on change; `create`: only on creation; `none`. */
   readonly conditionalWrites: { readonly kind: 'etag' } | { readonly kind: 'create' | 'none'; readonly reason: string };
   readonly lock: LockTrial;
+  /** How the server says that it has encrypted what was written, in its own words: AES256, aws:kms. Absent: it says nothing. */
+  readonly encryptedBy?: string;
   /** How far this machine's clock is ahead of the server's; negative: behind. */
   readonly clockAheadSeconds?: number;
 }

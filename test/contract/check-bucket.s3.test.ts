@@ -7,6 +7,7 @@ import type { S3Client } from '../../src/adapters/s3/client.ts';
 import { checkOnline } from '../../src/cli/check-online.ts';
 import { createProcessRunner } from '../../src/composition.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
+import { LAB_KMS_KEY_ID } from '../../src/lab/s3-server/ceph-config.ts';
 import { FaultProxy, refusal } from '../harness/fault-proxy.ts';
 import { type TestBucket, useS3Server } from '../harness/s3.ts';
 
@@ -111,6 +112,34 @@ describe('a service', () => {
       { severity: 'error', path: `${PATH}.checksums`, hint: 'Set checksums: when_required' },
     ]);
     expect((await check(bucket, ', checksums: when_required')).findings).toEqual([]);
+  });
+
+  it('that refuses to encrypt is an error with what it says, found before anything rests on it', async () => {
+    const bucket = await server.bucket();
+    proxy.fault = ({ headers }) => ('x-amz-server-side-encryption' in headers ? refusal(400, 'KMS.NotFoundException') : undefined);
+    expect((await check(bucket, ', serverSideEncryption: {type: aws:kms, kmsKeyId: one}')).findings).toMatchObject([
+      { severity: 'error', path: `${PATH}.serverSideEncryption`, message: expect.stringContaining('KMS.NotFoundException') },
+    ]);
+  });
+
+  it('that has no key of its own to encrypt with is told from one that cannot be used', async () => {
+    const bucket = await server.bucket();
+    expect((await check(bucket, ', serverSideEncryption: {type: AES256}')).findings).toMatchObject([
+      { severity: 'error', path: `${PATH}.serverSideEncryption`, message: expect.stringContaining('takes what has none') },
+    ]);
+  });
+
+  it('that encrypts as it is asked to is fit', async () => {
+    const bucket = await server.bucket();
+    expect((await check(bucket, `, serverSideEncryption: {type: aws:kms, kmsKeyId: ${LAB_KMS_KEY_ID}}`)).findings).toEqual([]);
+  });
+
+  it('that takes the request to encrypt and says nothing of having done it is a warning', async () => {
+    const bucket = await server.bucket();
+    proxy.fault = ({ method }) => (method === 'HEAD' ? { answer: { status: 200 } } : undefined);
+    expect((await check(bucket, `, serverSideEncryption: {type: aws:kms, kmsKeyId: ${LAB_KMS_KEY_ID}}`)).findings).toMatchObject([
+      { severity: 'warning', path: `${PATH}.serverSideEncryption`, message: expect.stringMatching(/with aws:kms, and .* with nothing$/) },
+    ]);
   });
 
   it('that does not take uploads in parts is an error', async () => {

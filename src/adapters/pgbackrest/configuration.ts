@@ -85,6 +85,7 @@ function s3Options(repository: S3RepositorySettings, prefix: string): readonly O
     [`${prefix}-s3-key`, repository.accessKey],
     [`${prefix}-s3-key-secret`, repository.secretKey],
     [`${prefix}-s3-token`, repository.sessionToken],
+    [`${prefix}-s3-kms-key-id`, repository.kmsKeyId],
     [`${prefix}-storage-port`, repository.port],
     [`${prefix}-storage-ca-file`, repository.caFile],
     [`${prefix}-storage-verify-tls`, repository.verifyTls ? 'y' : 'n'],

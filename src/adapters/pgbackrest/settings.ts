@@ -54,6 +54,8 @@ export interface S3RepositorySettings extends RepositorySettingsBase {
   readonly accessKey?: string;
   readonly secretKey?: string;
   readonly sessionToken?: string;
+  /** The key by which the service encrypts. */
+  readonly kmsKeyId?: string;
 }
 
 export type RepositorySettings = LocalRepositorySettings | S3RepositorySettings;

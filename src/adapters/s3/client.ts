@@ -4,6 +4,7 @@ import { type Instant, instantOfMillis } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
 import { credentialsOf, refreshRefusedCredentials, type S3Keys } from './credentials.ts';
 import { dateHeaderOf, translateS3Error } from './s3-error.ts';
+import { askForEncryption, type ServerSideEncryption } from './server-side-encryption.ts';
 
 /** How to reach one bucket. The keys are never printed. */
 export interface ObjectStoreConnection {
@@ -25,6 +26,8 @@ export interface ObjectStoreConnection {
   readonly uriStyle?: 'path' | 'host';
   /** when_required where it is not given, since not every server understands the others. */
   readonly checksums?: 'auto' | 'when_required';
+  /** What every object that is written asks for; nothing where it is not given, so that the bucket's default counts. */
+  readonly serverSideEncryption?: ServerSideEncryption;
   /** For each request, until it is answered; 20 s where not given. Requests with a body of any length have `stallMs` alone. */
   readonly timeoutMs?: number;
   /** For how long nothing may come or go; 60 s where not given. */
@@ -67,6 +70,7 @@ export async function openS3Client(connection: ObjectStoreConnection): Promise<S
   const { endpoint, bucket } = connection;
   const clock = listenToClock(client);
   if (connection.readKeys !== undefined || connection.accessKey === undefined) refreshRefusedCredentials(client);
+  if (connection.serverSideEncryption !== undefined) askForEncryption(client, connection.serverSideEncryption);
   const guarded: S3Client['guarded'] = (signal, work) =>
     work(client, { abortSignal: signal }).catch((cause: unknown) => {
       if (signal.aborted) throw cancellation(signal);

@@ -11,8 +11,8 @@ const DAY_MICROS = 86_400_000_000n;
 const CANARY = 'What was locked here proves that it is. Written by: spoke-backup config check --online\n';
 
 /**
- * Tries on a small object what repositories rest on: an upload in parts with checksums, conditional writes, and whether what was
- * written can be destroyed with our own keys. `folder` is where the objects of trials go; what is locked stays there for as long. Throws
+ * Tries on a small object what repositories rest on: an upload in parts with checksums and encryption, conditional writes, and whether
+ * what was written can be destroyed with our own keys. `folder` is where the objects of trials go; what is locked stays there for as long. Throws
  * REPOSITORY_UNAVAILABLE or REPOSITORY_DENIED, also where an upload fails.
  */
 export async function tryBucket(s3: S3Client, folder: string, signal: AbortSignal): Promise<BucketTrial> {
@@ -20,8 +20,16 @@ export async function tryBucket(s3: S3Client, folder: string, signal: AbortSigna
   const conditionalWrites = await probeConditionalWrites(s3, folder, signal);
   const key = `${folder}/canary`;
   await upload(s3, key, signal);
-  const lock = await tryToDestroy(s3, key, signal);
-  return { conditionalWrites, lock, ...(clockAheadSeconds !== undefined && { clockAheadSeconds }) };
+  const head = await s3.guarded(signal, (client, options) =>
+    client.send(new s3.sdk.HeadObjectCommand({ Bucket: s3.bucket, Key: key }), options),
+  );
+  const lock = await tryToDestroy(s3, key, head, signal);
+  const { ServerSideEncryption: encryptedBy } = head;
+  return {
+    ...{ conditionalWrites, lock },
+    ...(encryptedBy !== undefined && { encryptedBy }),
+    ...(clockAheadSeconds !== undefined && { clockAheadSeconds }),
+  };
 }
 
 /** How far this machine's clock is ahead of the server's, which tells whole seconds. */
@@ -52,9 +60,8 @@ async function upload(s3: S3Client, key: string, signal: AbortSignal): Promise<v
 }
 
 /** Tries to delete that very version, as somebody who wants to destroy backups would with our keys. */
-async function tryToDestroy(s3: S3Client, key: string, signal: AbortSignal): Promise<LockTrial> {
+async function tryToDestroy(s3: S3Client, key: string, head: HeadObjectCommandOutput, signal: AbortSignal): Promise<LockTrial> {
   const { sdk, bucket, guarded } = s3;
-  const head = await guarded(signal, (client, options) => client.send(new sdk.HeadObjectCommand({ Bucket: bucket, Key: key }), options));
   const destroy = async (bypass: { readonly BypassGovernanceRetention?: true }) => {
     const version = head.VersionId === undefined || head.VersionId === 'null' ? {} : { VersionId: head.VersionId };
     const request = { Bucket: bucket, Key: key, ...version, ...bypass };

@@ -118,6 +118,11 @@ describe('of the configuration alone', () => {
       'warning clusters.main.encryption: does not encrypt what pgBackRest keeps: local, s3',
     ],
     [
+      'encryption by the service that pgBackRest cannot ask for',
+      `nodes: [${NODE}]\nrepositories: [${LOCAL}, ${S3.replace('}', ', serverSideEncryption: {type: AES256}}')}]`,
+      'warning clusters.main.repositories[1].serverSideEncryption: pgBackRest cannot ask for AES256',
+    ],
+    [
       'encryption whose private key is not here',
       `engine: native\n${SOUND}encryption: {recipients: [${AGE}]}`,
       'warning clusters.main.encryption.identityFile: without it nothing that is encrypted can be restored or verified here',
@@ -125,6 +130,14 @@ describe('of the configuration alone', () => {
   ])('%s is found', (_name, body, expected) => {
     const found = rules(clusterYaml(body));
     expect(found.filter((finding) => finding.startsWith(expected))).toHaveLength(1);
+  });
+
+  it.each([
+    ['by a key that pgBackRest can name', '{type: aws:kms, kmsKeyId: alias/backups}', 'pgbackrest'],
+    ['that the native engine asks for', '{type: AES256}', 'native'],
+  ])('nothing is said of encryption by the service %s', (_name, encryption, engine) => {
+    const repository = S3.replace('}', `, serverSideEncryption: ${encryption}}`);
+    expect(rules(clusterYaml(`engine: ${engine}\nnodes: [${NODE}]\nrepositories: [${LOCAL}, ${repository}]`))).toEqual([]);
   });
 
   it('nothing is said of two engines in one place, which keep their own apart', () => {

@@ -113,6 +113,12 @@ describe('a pgbackrest.conf in our words', () => {
     expect(cluster.repositories[0]).toMatchObject({ path: '/stanza' });
   });
 
+  it('takes the key that the service encrypts with from where pgBackRest names it', async () => {
+    const { cluster, warnings } = await importAndLoad(`${GUIDE}repo2-s3-kms-key-id=alias/backups\n`);
+    expect(cluster.repositories[1]).toMatchObject({ serverSideEncryption: { type: 'aws:kms', kmsKeyId: 'alias/backups' } });
+    expect(warnings.join()).not.toContain('kms');
+  });
+
   it('keeps the stanza that it cannot name its cluster after', async () => {
     const { cluster } = await importAndLoad('[Demo.15]\npg1-path=/data\n');
     expect([cluster.name, cluster.stanza]).toEqual(['demo-15', 'Demo.15']);

@@ -89,6 +89,23 @@ describe('a problem', () => {
     expect(parseCluster(encrypted).wal.streaming).toBe(false);
   });
 
+  it.each([
+    ['{type: aws:kms}', 'serverSideEncryption.kmsKeyId is missing'],
+    ['{type: AES256, kmsKeyId: one}', 'unknown key "kmsKeyId"'],
+    ['{type: aes256}', 'serverSideEncryption.type must be one of AES256, aws:kms'],
+    ['{type: aws:kms, kmsKeyId: "a key"}', 'serverSideEncryption.kmsKeyId must be the ID or the ARN of a key'],
+  ])('is told of serverSideEncryption: %s', (encryption, problem) => {
+    expect(errorOf(() => parseCluster(`${S3}    serverSideEncryption: ${encryption}`)).message).toContain(problem);
+  });
+
+  it.each(['bceb4f13-6939-4be3-910d-df54dee817b7', 'arn:aws:kms:eu-west-3:111122223333:key/mrk-1', 'alias/backups', 'minio_key.1'])(
+    'is none of the key %s',
+    (kmsKeyId) => {
+      const { repositories } = parseCluster(`${S3}    serverSideEncryption: {type: aws:kms, kmsKeyId: ${kmsKeyId}}`);
+      expect(repositories[0]).toMatchObject({ serverSideEncryption: { type: 'aws:kms', kmsKeyId } });
+    },
+  );
+
   it('with an unknown key that resembles nothing names the known ones', () => {
     const { message } = errorOf(() => parseCluster('restore: {frobnicate: 1}'));
     expect(message).toBe('unknown key "frobnicate" at /etc/config.yaml:3:15; known here: keepOldDays');

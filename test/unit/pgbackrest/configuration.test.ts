@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { configurationText } from '../../../src/adapters/pgbackrest/configuration.ts';
 import { SpokeError } from '../../../src/errors.ts';
-import { LOCAL_REPOSITORY, SETTINGS } from './settings.ts';
+import { LOCAL_REPOSITORY, S3_REPOSITORY, SETTINGS } from './settings.ts';
 
 /** The options of a section by name. */
 function section(text: string, name: string): Record<string, string> {
@@ -37,6 +37,12 @@ it('configures an S3 repository with TLS, its credentials and its encryption', (
     'repo2-cipher-type': 'aes-256-cbc',
     'repo2-cipher-pass': 'canary-passphrase',
   });
+});
+
+it('names the key that the service encrypts with, where there is one', () => {
+  const repositories = [{ ...S3_REPOSITORY, kmsKeyId: 'alias/backups' }];
+  expect(section(configurationText({ ...SETTINGS, repositories }), 'global')).toMatchObject({ 'repo2-s3-kms-key-id': 'alias/backups' });
+  expect(configurationText(SETTINGS)).not.toContain('kms');
 });
 
 it('leaves nothing to defaults that differ between versions: log levels, paths, the immediate checkpoint', () => {
