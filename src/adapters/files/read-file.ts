@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { SpokeError } from '../../errors.ts';
-import { guarded, ifPresent } from './file-error.ts';
+import { ifPresent } from '../shared/file-error.ts';
+import { guarded } from './file-error.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 

@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { SpokeError } from '../../errors.ts';
-import { ifPresent, translating } from './file-error.ts';
+import { ifPresent } from '../shared/file-error.ts';
+import { translating } from './file-error.ts';
 
 /** device:inode: the same directory under whatever name, as long as it lives. */
 export function identityOf(stats: { readonly dev: bigint; readonly ino: bigint }): string {

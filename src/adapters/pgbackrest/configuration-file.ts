@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { chmod, chown, lstat, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
+import { replaceFile } from '../shared/replace-file.ts';
 import { asUser, type CommandParts } from './command.ts';
 import { configurationText } from './configuration.ts';
 import { translating } from './file-error.ts';
@@ -36,7 +35,7 @@ export async function writeConfigurationFile(parts: CommandParts, context: Opera
   await translating(`write ${settings.configFile}`, async () => {
     for (const path of [dirname(settings.configFile), settings.logPath, settings.lockPath, settings.spoolPath])
       await makeOwned(path, settings);
-    await replaceFile(settings.configFile, text, settings);
+    await replaceFile(settings.configFile, text, settings.user, FILE_MODE);
   });
   await assertReadable(parts, context);
 }
@@ -46,37 +45,6 @@ export async function makeLocalRepositories(settings: PgbackrestSettings): Promi
   for (const repository of settings.repositories) {
     if (repository.kind !== 'local') continue;
     await translating(`make the repository ${repository.path}`, () => makeOwned(repository.path, settings));
-  }
-}
-
-/** A new file of a name that nobody could have put a link at: the directory belongs to another user than root. */
-async function replaceFile(path: string, text: string, { user }: PgbackrestSettings): Promise<void> {
-  const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
-  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
-  const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
-  try {
-    try {
-      await file.chmod(FILE_MODE);
-      if (user !== undefined) await file.chown(user.uid, user.gid);
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (thrown) {
-    await unlink(temporary).catch(() => undefined);
-    throw thrown;
-  }
-  await syncDirectory(dirname(path));
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

@@ -31,8 +31,7 @@ export function stateFindings({ repository, archive }: RepositoryArchive, facts:
           code: 'archive-lagging',
           severity: 'warning',
           message: `repository ${repository} is behind: ${describeState(archive)}`,
-          cause: 'WAL is written faster than it is archived, or one attempt takes long.',
-          nextCommand: 'spoke-backup status',
+          ...whyBehind(repository, facts),
         },
       ];
     case 'failing':
@@ -49,6 +48,18 @@ export function stateFindings({ repository, archive }: RepositoryArchive, facts:
     case 'gap':
       return [gapFinding(repository, archive, about.evidence)];
   }
+}
+
+/** What was acknowledged and waits for us is brought on by nobody else. */
+function whyBehind(repository: RepositoryArchive['repository'], { held = [] }: ArchiveFacts): Pick<HealthFinding, 'cause' | 'nextCommand'> {
+  const waitsForUs = held.some((one) => one.repository === repository && one.queue.count > 0);
+  return waitsForUs
+    ? {
+        cause:
+          'It is archived on this host and waits to be brought there, which the daemon does; no daemon runs here, or the repository is slow.',
+        nextCommand: 'spoke-backup daemon',
+      }
+    : { cause: 'WAL is written faster than it is archived, or one attempt takes long.', nextCommand: 'spoke-backup status' };
 }
 
 function gapFinding(

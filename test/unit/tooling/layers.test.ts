@@ -49,6 +49,8 @@ const allowed: [file: string, imported: string][] = [
   ['src/engine/run-plan.ts', 'src/workflows/backup/plan.ts'],
   ['src/adapters/clock/clock.ts', 'src/ports/clock.ts'],
   ['src/adapters/postgres/reader.ts', 'pg'],
+  ['src/adapters/shared/file-error.ts', 'src/domain/one.ts'],
+  ['src/adapters/clock/uses-shared.ts', 'src/adapters/shared/file-error.ts'],
   ['src/adapters/process/runner.ts', 'node:child_process'],
   ['src/adapters/s3/store.ts', '@aws-sdk/client-s3'],
   ['src/telemetry/log.ts', 'pino'],

@@ -8,7 +8,7 @@ import { makeOwnDirectory } from '../lock.ts';
 import { asUser, type NativeParts } from '../parts.ts';
 import { accessText } from './access-text.ts';
 import { configurationText, recipientsText } from './configuration-text.ts';
-import { replaceFile } from './own-files.ts';
+import { replaceFile } from '../../shared/replace-file.ts';
 import { accessFileOf, confFileOf, destinationsOf, errorsOf, failedOf, homeOf, recipientsFileOf, sumsOf, todoOf } from './places.ts';
 
 const FILE_MODE = 0o644;
@@ -53,7 +53,8 @@ export async function adoptCluster({ settings }: NativeParts, context: Operation
     if (found === undefined) continue;
     const path = join(home.directory, CLUSTER_KEY);
     const present = await readFile(path).catch(() => undefined);
-    if (present === undefined || !present.equals(found)) await translating(`write ${path}`, () => replaceFile(path, found, settings.user));
+    if (present === undefined || !present.equals(found))
+      await translating(`write ${path}`, () => replaceFile(path, found, settings.user, 0o644));
     return;
   }
 }

@@ -1,6 +1,6 @@
 import { readFile, unlink } from 'node:fs/promises';
 import type { NativeSettings } from '../settings.ts';
-import { replaceFile } from './own-files.ts';
+import { replaceFile } from '../../shared/replace-file.ts';
 import { shipperNoteOf } from './places.ts';
 
 /** Of what follows the command's name in /proc/<pid>/stat: the state, and 19 fields further the start in clock ticks. */
@@ -12,7 +12,7 @@ const shipping = new Map<string, number>();
 /** Tells spoke-wal-push that this process ships: its pid and its start, by which a pid that was used again is told apart. */
 export async function noteShipper(settings: NativeSettings): Promise<void> {
   shipping.set(shipperNoteOf(settings), (shipping.get(shipperNoteOf(settings)) ?? 0) + 1);
-  await replaceFile(shipperNoteOf(settings), `${process.pid} ${(await startOf(process.pid)) ?? 0}\n`, settings.user);
+  await replaceFile(shipperNoteOf(settings), `${process.pid} ${(await startOf(process.pid)) ?? 0}\n`, settings.user, 0o644);
 }
 
 /** Takes the note away with the last one of this process, unless it is another process's by now. */

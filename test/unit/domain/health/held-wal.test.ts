@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { HeldWal } from '../../../../src/domain/health/archive-facts.ts';
+import { assessArchive } from '../../../../src/domain/health/assess-archive.ts';
 import { at, LOCAL, S3, segments } from '../recovery/world.ts';
 import { closedBut, facts, primary, repository, states, wal } from './facts.ts';
 
@@ -28,6 +29,12 @@ describe('WAL that was acknowledged when it was durable on this machine', () => 
       [LOCAL]: { state: 'healthy' },
       [S3]: { state: 'lagging', seconds: 90, segments: 10 },
     });
+  });
+
+  it('is said to wait for the daemon, where it does', () => {
+    const behind = facts({ primary: ACKNOWLEDGED, snapshots: [home, repository(S3, segments(1, 9))], held: [held([10, 11, 12], 110)] });
+    const findings = assessArchive(behind).findings.filter(({ code }) => code === 'archive-lagging');
+    expect(findings).toMatchObject([{ repository: S3, nextCommand: 'spoke-backup daemon' }]);
   });
 
   it('is no gap where nobody noted that it has to be brought on, as long as it is where it is brought from', () => {

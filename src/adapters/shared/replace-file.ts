@@ -2,19 +2,24 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { NativeSettings } from '../settings.ts';
 
-type Owner = NativeSettings['user'];
-
-/** Replaces a file as a whole, readable for all: a new one of a name that nobody can have put a link at. Durable. */
-export async function replaceFile(path: string, content: string | Uint8Array, user: Owner, mode = 0o644): Promise<void> {
+/**
+ * Replaces a file as a whole: a new one of a name that nobody can have put a link at, since the directory may belong to another user than root.
+ * Durable. `owner`: whom it shall belong to where we are root.
+ */
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  owner: { readonly uid: number; readonly gid: number } | undefined,
+  mode: number,
+): Promise<void> {
   const temporary = `${path}.${randomBytes(8).toString('hex')}.tmp`;
   const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
   const file = await open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   try {
     try {
       await file.chmod(mode);
-      if (user !== undefined && process.getuid?.() === 0) await file.chown(user.uid, user.gid);
+      if (owner !== undefined && process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
       await file.writeFile(content);
       await file.sync();
     } finally {
