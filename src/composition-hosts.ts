@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createSshHosts, type RemotePlace } from './adapters/ssh/hosts.ts';
+import type { RemotePlace } from './adapters/ssh/hosts.ts';
 import { ownIdentity } from './adapters/state/process-identity.ts';
 import { takePlaceLock } from './adapters/state/place-lock.ts';
 import type { ClusterConfig, SshConfig } from './config/model.ts';
@@ -13,10 +13,11 @@ const POLL_MS = 200;
 /** An agent that was cut off notices it within a minute, and then ends what it had started. */
 const CLAIM_WAIT_MS = 90_000;
 
-/** Other hosts of a cluster, by OpenSSH. Connects to nothing yet. */
-export function composeHosts(cluster: ClusterConfig, runner: ProcessRunner): HostPorts {
+/** Other hosts of a cluster, by OpenSSH. Connects to nothing yet; what that takes is loaded only where there are any. */
+export async function composeHosts(cluster: ClusterConfig, runner: ProcessRunner): Promise<HostPorts> {
   const places = remotePlaces(cluster);
   if (places.size === 0) return NO_OTHER_HOSTS;
+  const { createSshHosts } = await import('./adapters/ssh/hosts.ts');
   const agentSocket = process.env['SSH_AUTH_SOCK'];
   const environment = agentSocket === undefined ? {} : { SSH_AUTH_SOCK: agentSocket };
   const hosts = createSshHosts({ runner, cluster: cluster.name, places, environment });

@@ -61,7 +61,7 @@ export async function composeCluster(
   const access = clusterAccess(cluster, secrets);
   const own = cluster.nodes.find(({ name }) => name === here);
   const primary = own ?? (askForPrimary ? await primaryNode(cluster, access, postgres, signal) : firstNode(cluster));
-  const otherHosts = here === undefined ? composeHosts(cluster, runner) : NO_OTHER_HOSTS;
+  const otherHosts = here === undefined ? await composeHosts(cluster, runner) : NO_OTHER_HOSTS;
   const user = await ownerOf(cluster, own === undefined && primary?.ssh !== undefined ? undefined : primary, instance);
   const { reader, engine } = await composeEngines({
     ...{ configuration, cluster, primary, user, secrets },

@@ -268,7 +268,10 @@ function addConfig(program: Command, context: CommandContext): void {
   const config = program.command('config').description('look at the configuration');
   withGlobals(config.command('check'))
     .description('check the configuration file and what it refers to')
-    .option('--online', 'also ask the services: whether buckets are reached, what is left over in them, whether they can hold leases')
+    .option(
+      '--online',
+      'also ask other hosts and services: whether hosts and buckets are reached, what is left over in them, whether they can hold leases',
+    )
     .action(async (options) => (await import('./commands/config.ts')).checkConfigCommand(options, context));
   withGlobals(config.command('show'))
     .description('every value in force; secrets as references')

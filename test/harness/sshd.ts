@@ -50,6 +50,11 @@ export class TestSshd {
     return join(this.directory, name);
   }
 
+  /** Of the process that listens. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** As the configuration of a node has it. */
   get ssh() {
     return {
@@ -63,12 +68,12 @@ export class TestSshd {
 
   /** The processes that serve connections now. */
   get sessions(): readonly number[] {
-    return descendantsOf(this.#child.pid ?? 0).filter((pid) => readText(`/proc/${pid}/comm`).startsWith('sshd'));
+    return descendantsOf(this.pid).filter((pid) => readText(`/proc/${pid}/comm`).startsWith('sshd'));
   }
 
   /** The processes in the sessions whose command line has these words. */
   running(words: string): readonly number[] {
-    return descendantsOf(this.#child.pid ?? 0).filter((pid) => readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(words));
+    return descendantsOf(this.pid).filter((pid) => readText(`/proc/${pid}/cmdline`).replaceAll('\0', ' ').includes(words));
   }
 
   /** As if the cable had been cut, for whoever is connected. */
