@@ -144,6 +144,12 @@ describe('a connection by ssh', () => {
     expect(existsSync(join(userInfo().homedir, 'x'))).toBe(false);
   });
 
+  it('works by a key that is good for nothing else', async () => {
+    sshd.authorize('forced', `restrict,command="${command().join(' ')} agent --cluster main"`);
+    const view = await look({ identityFile: sshd.file('forced'), command: ['rm', '-rf', root] });
+    expect(await view.instance.listFiles(root)).toContain('config.yaml');
+  });
+
   it('cancels what is under way with the signal, and nothing of it is left', async () => {
     const hosts = open();
     const controller = new AbortController();

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ export class TestSshd {
   static async start(directory: string): Promise<TestSshd> {
     mkdirSync(directory, { mode: 0o700 });
     if (process.getuid?.() === 0 && !existsSync(PRIVILEGE_SEPARATION)) mkdirSync(PRIVILEGE_SEPARATION, { mode: 0o755 });
-    for (const name of ['host', 'client', 'stranger'])
+    for (const name of ['host', 'client', 'forced', 'stranger'])
       await outputOf('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', name, '-f', join(directory, name)]);
     writeFileSync(join(directory, 'authorized'), readFileSync(join(directory, 'client.pub')), { mode: 0o600 });
     const port = await freePort();
@@ -46,7 +46,12 @@ export class TestSshd {
     return sshd;
   }
 
-  file(name: 'client' | 'stranger' | 'known' | 'changed' | 'unknown'): string {
+  /** Lets in whoever has that key, as authorized_keys(5) says with these options. */
+  authorize(name: 'forced', options: string): void {
+    appendFileSync(join(this.directory, 'authorized'), `${options} ${readFileSync(join(this.directory, `${name}.pub`), 'utf8')}`);
+  }
+
+  file(name: 'client' | 'forced' | 'stranger' | 'known' | 'changed' | 'unknown'): string {
     return join(this.directory, name);
   }
 
