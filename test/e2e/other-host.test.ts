@@ -144,13 +144,16 @@ describe('a node on another host', () => {
     await expectNothingRuns();
   });
 
-  test('is let go by a program that is told to end in the middle', async () => {
+  test.each([
+    ['told to end', 'SIGTERM', 143],
+    ['killed', 'SIGKILL', null],
+  ] as const)('is let go by a program that is %s in the middle', async (_how, signal, exitCode) => {
     const { argv, kept } = await accident();
     const watch = new JournalWatch(stateDirectory);
     const tool = new RunningTool(argv, { config });
     const run = await watch.stepBegun('copy-backup', tool);
-    tool.kill('SIGTERM');
-    expect((await tool.ended).exitCode).toBe(143);
+    tool.kill(signal);
+    expect((await tool.ended).exitCode).toBe(exitCode);
     await expect.poll(() => sshd.running('main.cjs agent '), { timeout: 30_000, interval: 100 }).toEqual([]);
     await expectNothingRuns();
     await expectRestored(await here<RestoreResult>('runs', 'resume', run), kept);
@@ -166,6 +169,8 @@ describe('a node on another host', () => {
     };
     expect(checked).toMatchObject({ ok: false });
     expect(checked.findings[0]).toMatchObject({ severity: 'error', path: 'clusters.lab.nodes[0].ssh' });
+    const { nodes } = await spokeJson<{ nodes: readonly { hostFault?: string }[] }>(['status'], { config: elsewhere });
+    expect(nodes[0]?.hostFault).toContain('shows a key that is not among the known hosts');
     const error = await spokeError(['restore', '--to', 'latest', '--in-place', 'primary-1', '--confirm', 'lab'], { config: elsewhere });
     expect(error).toMatchObject({ code: 'HOST_KEY_UNKNOWN', exitCode: 22 });
   });

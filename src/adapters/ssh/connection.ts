@@ -81,6 +81,8 @@ export class AgentConnection {
     this.#send({ id, ...question });
     try {
       return await this.#bounded(id, answer, context);
+    } catch (thrown) {
+      throw givenUpThere(asSpokeError(thrown), context);
     } finally {
       this.#pending.delete(id);
     }
@@ -171,4 +173,10 @@ export class AgentConnection {
     for (const { reject } of this.#pending.values()) reject(reason);
     return reason;
   }
+}
+
+/** Cancelled by whoever is there, who was told to end or had heard nothing for too long; nobody here wanted it. */
+function givenUpThere(error: SpokeError, { signal }: OperationContext): SpokeError {
+  if (signal.aborted || (error.code !== 'CANCELLED' && error.code !== 'TERMINATED')) return error;
+  return new SpokeError('HOST_UNREACHABLE', `${error.message} (it was given up there)`, { details: error.details, cause: error });
 }

@@ -73,6 +73,11 @@ describe('an agent', () => {
     await secondFails;
   });
 
+  it('that gives a step up by itself does not make the run a cancelled one', async () => {
+    const hosts = hostThat(() => Promise.reject(new SpokeError('CANCELLED', 'whoever asked for it is gone')));
+    await expect(hosts.runStep(work(), context)).rejects.toMatchObject({ code: 'HOST_UNREACHABLE', retry: 'transient' });
+  });
+
   it('cancels what is under way when it is cut off, and lets go of its place only then', async () => {
     const told: string[] = [];
     const hosts = hostThat((limits) => untilAborted(limits).finally(() => told.push('the step ended')), {
