@@ -175,3 +175,38 @@ describe('a node on another host', () => {
     expect(error).toMatchObject({ code: 'HOST_KEY_UNKNOWN', exitCode: 22 });
   });
 });
+
+describe('a node on another host, with the native engine', () => {
+  const lab = useLab({ s3: false, engine: 'native' });
+  let sshd: TestSshd;
+  let config: string;
+
+  beforeAll(async () => {
+    sshd = await TestSshd.start(join(tmpdir(), 'sshd'));
+    const stateDirectory = join(lab().directory, 'here');
+    mkdirSync(stateDirectory, { mode: 0o711 });
+    config = await configurationWith(lab(), 'here', (document) => {
+      document.set('stateDirectory', stateDirectory);
+      const command = ['env', `SPOKE_BACKUP_CONFIG=${lab().description.config}`, PROGRAM];
+      document.setIn(['clusters', 'lab', 'nodes', 0, 'ssh'], { ...sshd.ssh, command });
+    });
+  });
+  afterAll(() => sshd.stop());
+
+  test('is set up, backed up from here, and restored in place there', async () => {
+    const here = <T>(...argv: string[]) => spokeJson<T>(argv, { config });
+    const rows = await Rows.begin(lab());
+    await here('setup', 'archiving', '--confirm', 'lab');
+    const { backups } = await here<{ backups: readonly object[] }>('backup', '--type', 'full');
+    expect(backups).toMatchObject([{ repository: 'local', type: 'full' }]);
+    await untilBackupsArePast(lab());
+    await rows.commit();
+    const kept = await rows.now();
+    const target = await serverTime(lab().primary);
+    await rows.commit();
+    const result = await here<RestoreResult>('restore', '--to', target, '--in-place', '--confirm', 'lab');
+    expect(result).toMatchObject({ dataDirectory: lab().primary.dataDirectory, started: true });
+    expect(await rows.now()).toEqual(kept);
+    expect(sshd.running('main.cjs agent ')).toEqual([]);
+  });
+});
