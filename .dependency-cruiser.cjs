@@ -3,6 +3,7 @@
  *
  *   errors <- domain <- { plan, ports } <- workflows <- engine <- shells (cli, daemon, lab)
  *
+ * agent is a shell, too, that knows nothing of how its cluster is put together.
  * config/model and telemetry/events are words that several layers share; adapters hang on ports alone.
  * test/unit/tooling/layers.test.ts shows that each rule fires.
  */
@@ -75,6 +76,12 @@ module.exports = {
       'The engine sees adapters only as ports.',
     ),
     onlyImports(
+      'agent-imports',
+      '^src/agent/',
+      `${words}|^src/(plan|ports|engine|agent)/`,
+      'What serves another host is handed its cluster: it does what it is told.',
+    ),
+    onlyImports(
       'config-imports',
       '^src/config/',
       '^src/(errors\\.ts|domain/|ports/|config/)',
@@ -100,8 +107,8 @@ module.exports = {
       name: 'shells-last',
       comment: 'Nothing but shells knows shells.',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(main\\.ts|composition[-a-z]*\\.ts|cli/|daemon/|lab/)' },
-      to: { path: '^src/(main|composition[-a-z]*)\\.ts$|^src/(cli|daemon|lab)/' },
+      from: { path: '^src/', pathNot: '^src/(main\\.ts|composition[-a-z]*\\.ts|cli/|daemon/|lab/|agent/)' },
+      to: { path: '^src/(main|composition[-a-z]*)\\.ts$|^src/(cli|daemon|lab|agent)/' },
     },
     packageOnlyIn('pg-in-postgres', 'pg|pg-protocol', '^src/adapters/postgres/'),
     packageOnlyIn('aws-sdk-in-s3', '@aws-sdk|@smithy', '^src/adapters/s3/'),

@@ -111,6 +111,7 @@ missing() {
   for tool in strace faketime; do
     is_there "$tool" || echo "$tool"
   done
+  [ -x /usr/sbin/sshd ] || echo openssh-server
   [ "$mode" = matrix ] || return 0
   is_there debootstrap || echo debootstrap
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
@@ -130,19 +131,43 @@ apt_install() {
 
 # Debian's PostgreSQL makes a cluster `main` and starts it when it is installed. Nobody asked for that here.
 CREATE_NO_CLUSTER=/etc/postgresql-common/createcluster.d/spoke-backup-bootstrap.conf
+# The same with sshd: the tests start their own, on loopback.
+START_NOTHING=/usr/sbin/policy-rc.d
+
+# What is there only while packages are installed.
+log=
+placed=
+
+clean_up_apt() {
+  [ -z "$log" ] || rm -f "$log"
+  for file in $placed; do as_root rm -f "$file"; done
+  placed=
+}
+
+# Writes $3 into the file $1 with the mode $2, until the packages are installed.
+place() {
+  placed="$placed $1"
+  as_root mkdir -p "${1%/*}"
+  # shellcheck disable=SC2016
+  as_root sh -c 'printf "%s\n" "$2" > "$1" && chmod "$3" "$1"' sh "$1" "$3" "$2"
+}
 
 apt_get_missing() {
   say "installing with apt-get: $*"
   log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
+  trap clean_up_apt EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   case " $* " in
     *" postgresql "*)
       say "no cluster is created or started meanwhile ($CREATE_NO_CLUSTER, removed afterwards)"
-      as_root mkdir -p "${CREATE_NO_CLUSTER%/*}"
-      as_root sh -c "echo 'create_main_cluster = false' > $CREATE_NO_CLUSTER"
-      trap 'rm -f "$log"; as_root rm -f "$CREATE_NO_CLUSTER"' EXIT
-      trap 'exit 130' INT
-      trap 'exit 143' TERM
+      place "$CREATE_NO_CLUSTER" 0644 'create_main_cluster = false'
+      ;;
+  esac
+  case " $* " in
+    *" openssh-server "*)
+      say "no sshd of the system is started, now or at boot"
+      [ -e "$START_NOTHING" ] || place "$START_NOTHING" 0755 "$(printf '#!/bin/sh\nexit 101')"
       ;;
   esac
   if ! apt-cache show "$1" >/dev/null 2>&1; then
@@ -154,8 +179,10 @@ apt_get_missing() {
     as_root apt-get update -qq >>"$log" 2>&1 || true
     apt_install "$@" >"$log" 2>&1 || give_up "apt-get install $* failed: $(tail -n 10 "$log")"
   fi
-  if [ -e "$CREATE_NO_CLUSTER" ]; then as_root rm -f "$CREATE_NO_CLUSTER"; fi
-  rm -f "$log"
+  case " $* " in
+    *" openssh-server "*) ! is_there systemctl || as_root systemctl disable --quiet ssh.service ssh.socket >/dev/null 2>&1 || true ;;
+  esac
+  clean_up_apt
   trap - EXIT INT TERM
 }
 

@@ -10,12 +10,14 @@ import { newRunId } from './adapters/state/run-id.ts';
 import { createRunProcesses } from './adapters/state/run-processes.ts';
 import { createRunStore } from './adapters/state/run-store.ts';
 import { composeEngines } from './composition-engines.ts';
+import { composeHosts } from './composition-hosts.ts';
 import { leaseStores } from './composition-leases.ts';
 import { bucketsOf } from './composition-stores.ts';
 import { composeStreaming, type Streaming } from './composition-streaming.ts';
 import type { ClusterConfig, Configuration, NodeConfig } from './config/model.ts';
 import { resolveNodeUrl, type SecretContext } from './config/resolve-secret.ts';
 import { createStepHandlers } from './engine/handlers/index.ts';
+import { NO_OTHER_HOSTS, withHosts } from './engine/on-hosts.ts';
 import type { StepHandlers } from './engine/step-handler.ts';
 import type { ClusterAccess, ReadPorts, WritePorts } from './ports/bundle.ts';
 import type { FileOwner } from './ports/instance.ts';
@@ -33,12 +35,19 @@ export interface ComposedCluster {
   newRunId(verb: RunVerb): RunId;
 }
 
+/** How a cluster is put together. */
+export interface ComposeOptions {
+  readonly askForPrimary: boolean;
+  /** Everything is done here, whatever the configuration says of ssh: this is the host of that node (null: of something else). */
+  readonly here?: string | null;
+}
+
 /** Builds the adapters of one cluster. Reads secrets and, where asked to, finds out who is primary; changes nothing. */
 export async function composeCluster(
   configuration: Configuration,
   cluster: ClusterConfig,
   signal: AbortSignal,
-  { askForPrimary }: { readonly askForPrimary: boolean },
+  { askForPrimary, here }: ComposeOptions,
 ): Promise<ComposedCluster> {
   const runner = createProcessRunner();
   const clock = createSystemClock();
@@ -50,8 +59,10 @@ export async function composeCluster(
   });
   const postgresWriter = createPostgresWriter();
   const access = clusterAccess(cluster, secrets);
-  const primary = askForPrimary ? await primaryNode(cluster, access, postgres, signal) : firstNode(cluster);
-  const user = await ownerOf(cluster, primary, instance);
+  const own = cluster.nodes.find(({ name }) => name === here);
+  const primary = own ?? (askForPrimary ? await primaryNode(cluster, access, postgres, signal) : firstNode(cluster));
+  const otherHosts = here === undefined ? await composeHosts(cluster, runner) : NO_OTHER_HOSTS;
+  const user = await ownerOf(cluster, own === undefined && primary?.ssh !== undefined ? undefined : primary, instance);
   const { reader, engine } = await composeEngines({
     ...{ configuration, cluster, primary, user, secrets },
     ...{ runner, clock, access, instance, postgres, postgresWriter },
@@ -64,6 +75,7 @@ export async function composeCluster(
     catalog: reader,
     postgres,
     instance,
+    ...otherHosts,
     access,
     runs,
     pins,
@@ -84,7 +96,7 @@ export async function composeCluster(
   return {
     ports,
     streaming,
-    handlers: createStepHandlers(ports),
+    handlers: withHosts(createStepHandlers(ports), otherHosts),
     newRunId: (verb) =>
       newRunId(
         verb,

@@ -57,6 +57,13 @@ export const ERROR_KINDS = {
   TOOL_FAILED: { exitCode: 22, retry: 'none', hint: 'Read the last lines of its output above.' },
   TOOL_MISSING: { exitCode: 22, retry: 'none', hint: 'Install it, or name its path in the configuration.' },
   TOOL_UNSUPPORTED: { exitCode: 22, retry: 'none', hint: 'Install a supported version: pgBackRest 2.45 or later.' },
+  HOST_UNREACHABLE: { exitCode: 22, retry: 'transient', hint: 'Try it by hand: ssh -o BatchMode=yes <host> true' },
+  HOST_KEY_UNKNOWN: {
+    exitCode: 22,
+    retry: 'none',
+    hint: 'Compare the key with the one that the host itself shows, then add it to the known hosts: ssh-keyscan <host>',
+  },
+  HOST_DENIED: { exitCode: 22, retry: 'none', hint: 'Give that user there the public key, or set ssh.user and ssh.identityFile.' },
   FILE_SYSTEM_FAILED: { exitCode: 22, retry: 'none', hint: 'Read the cause above; for input/output errors also the kernel log: dmesg' },
   DISK_FULL: { exitCode: 22, retry: 'none', hint: 'Free space, then: spoke-backup runs resume' },
   TIMED_OUT: { exitCode: 23, retry: 'transient', hint: 'See what it was waiting for above, then: spoke-backup runs resume' },

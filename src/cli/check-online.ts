@@ -4,14 +4,18 @@ import type { Finding } from '../config/check.ts';
 import type { ClusterConfig, Configuration, S3RepositoryConfig } from '../config/model.ts';
 import type { SecretContext } from '../config/resolve-secret.ts';
 import { type Checked, judgeTrial, type Note } from './check-bucket.ts';
+import { checkHosts } from './check-hosts.ts';
 import { checkServers } from './check-servers.ts';
 import { addMicros, instantOfMillis } from '../domain/time/instant.ts';
 import { asSpokeError, type SpokeError } from '../errors.ts';
 
 const DAY_MICROS = 86_400_000_000n;
 
-/** What only servers and services can say: whether they are fit for what is to be done, each bucket is reached, what is left over in it. */
-export async function checkOnline(configuration: Configuration, secrets: SecretContext): Promise<Checked> {
+/** Also of which version this program is. */
+type OnlineContext = SecretContext & { readonly version: string };
+
+/** What only servers, hosts and services can say: whether they are fit for what is to be done, each bucket is reached, what is left over in it. */
+export async function checkOnline(configuration: Configuration, secrets: OnlineContext): Promise<Checked> {
   const findings: Finding[] = [];
   const notes: Note[] = [];
   for (const cluster of configuration.clusters.values()) {
@@ -20,6 +24,9 @@ export async function checkOnline(configuration: Configuration, secrets: SecretC
       ...(await checkLeases(cluster, `${path}.multiHost`, secrets)),
       ...(await checkServers(configuration, cluster, path, secrets)),
     );
+    const hosts = await checkHosts(configuration, cluster, path, secrets);
+    findings.push(...hosts.findings);
+    notes.push(...hosts.notes);
     for (const repository of cluster.repositories) {
       if (repository.kind !== 's3') continue;
       const found = await checkBucket(cluster, repository, `${path}.repositories[${repository.index - 1}]`, secrets);

@@ -1,6 +1,7 @@
 import type { CommanderError } from 'commander';
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
+import { HIDDEN_COMMANDS } from './hidden-commands.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -44,7 +45,7 @@ export function buildProgram(context: CommandContext, first?: string): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES);
-  const only = first === 'wal-get' ? addWalGet : COMMANDS.get(first ?? '');
+  const only = HIDDEN_COMMANDS.get(first ?? '') ?? COMMANDS.get(first ?? '');
   for (const add of only === undefined ? COMMANDS.values() : [only]) add(program, context);
   if (only === undefined) addCompletion(program, context);
   for (const command of allCommands(program))
@@ -267,7 +268,10 @@ function addConfig(program: Command, context: CommandContext): void {
   const config = program.command('config').description('look at the configuration');
   withGlobals(config.command('check'))
     .description('check the configuration file and what it refers to')
-    .option('--online', 'also ask the services: whether buckets are reached, what is left over in them, whether they can hold leases')
+    .option(
+      '--online',
+      'also ask other hosts and services: whether hosts and buckets are reached, what is left over in them, whether they can hold leases',
+    )
     .action(async (options) => (await import('./commands/config.ts')).checkConfigCommand(options, context));
   withGlobals(config.command('show'))
     .description('every value in force; secrets as references')
@@ -320,15 +324,6 @@ function addLab(program: Command, context: CommandContext): void {
     .argument('<command...>')
     .passThroughOptions()
     .action(async (command, options) => (await import('./commands/lab.ts')).labExecCommand(command, options, context));
-}
-
-/** Nothing for people: what bin/spoke-wal-get starts for a repository that is not on this machine. */
-function addWalGet(program: Command, context: CommandContext): void {
-  program
-    .command('wal-get <access> <repository> <name> <path>')
-    .action(async (access, repository, name, path) =>
-      (await import('./commands/wal-get.ts')).walGetCommand({ access, repository, name, path }, context),
-    );
 }
 
 function addCompletion(program: Command, context: CommandContext): void {

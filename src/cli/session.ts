@@ -1,5 +1,5 @@
 import { hostname, userInfo } from 'node:os';
-import { composeCluster, type ComposedCluster } from '../composition.ts';
+import { composeCluster, type ComposedCluster, type ComposeOptions } from '../composition.ts';
 import { loadConfiguration } from '../config/load.ts';
 import type { ClusterConfig, Configuration } from '../config/model.ts';
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
@@ -21,12 +21,12 @@ export interface Session extends ComposedCluster {
 export async function openSession(
   options: GlobalOptions & Pick<ChangingOptions, 'wait'>,
   context: CommandContext,
-  { askForPrimary } = { askForPrimary: true },
+  compose: ComposeOptions = { askForPrimary: true },
 ): Promise<Session> {
   const waitMs = waitMsOf(options.wait);
   const configuration = await loadConfiguration(loadOptions(options));
   const cluster = clusterOf(configuration, options.cluster);
-  const composed = await composeCluster(configuration, cluster, context.signal, { askForPrimary });
+  const composed = await composeCluster(configuration, cluster, context.signal, compose);
   return { configuration, cluster, ...composed, ...(waitMs !== undefined && { waitMs }) };
 }
 

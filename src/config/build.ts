@@ -1,6 +1,6 @@
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
-import type { ClusterConfig, EngineName, NodeConfig, NoticesConfig, RepositoryConfig } from './model.ts';
-import type { ClusterValues, NodeValues, NoticesValues, RepositoryValues } from './schema.ts';
+import type { ClusterConfig, EngineName, NodeConfig, NoticesConfig, PgBouncerConfig, RepositoryConfig } from './model.ts';
+import type { ClusterValues, NodeValues, NoticesValues, PgBouncerValues, RepositoryValues } from './schema.ts';
 import { SecretReference } from './secrets.ts';
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
@@ -12,7 +12,7 @@ function defined<T extends object>(values: T): Defined<T> {
 
 /** A cluster as the rest of the program knows it, of the checked values in the file. */
 export function buildCluster(name: string, values: ClusterValues): ClusterConfig {
-  const { objectives, multiHost, osUser, postgresqlBinDirectory, encryption, ...rest } = values;
+  const { objectives, multiHost, osUser, postgresqlBinDirectory, encryption, backupRole, endpoints, patroni, ...rest } = values;
   const repositories = rest.repositories.map((repository, index) => buildRepository(name, rest.engine, repository, index + 1));
   return {
     name,
@@ -24,6 +24,13 @@ export function buildCluster(name: string, values: ClusterValues): ClusterConfig
     ...(encryption === undefined ? {} : { encryption: defined(encryption) }),
     wal: { ...rest.wal, slot: rest.wal.slot ?? slotOf(name) },
     nodes: rest.nodes.map(buildNode),
+    replication: defined(rest.replication),
+    ...(backupRole === undefined ? {} : { backupRole: defined(backupRole) }),
+    pgbouncer: rest.pgbouncer.map(buildPgBouncer),
+    ...(endpoints === undefined ? {} : { endpoints: defined(endpoints) }),
+    reseed: rest.reseed,
+    failover: defined(rest.failover),
+    ...(patroni === undefined ? {} : { patroni: { ...defined(patroni), scope: patroni.scope ?? name } }),
     repositories,
     archiving: { ...rest.archiving, ack: rest.archiving.ack ?? defaultAck(repositories) },
     restore: rest.restore,
@@ -39,9 +46,14 @@ export function buildNotices({ channels, ...rest }: NoticesValues): NoticesConfi
 }
 
 function buildNode(values: NodeValues): NodeConfig {
-  const { passwordFile, passwordCommand, ...rest } = values;
+  const { passwordFile, passwordCommand, ssh, ...rest } = values;
   const password = buildPassword(passwordFile, passwordCommand);
-  return defined({ ...rest, password });
+  return defined({ ...rest, password, ssh: ssh === undefined ? undefined : defined(ssh) });
+}
+
+function buildPgBouncer({ ssh, databases, ...rest }: PgBouncerValues): PgBouncerConfig {
+  const places = Object.entries(databases).map(([database, place]) => [database, defined(place)]);
+  return defined({ ...rest, databases: Object.fromEntries(places), ssh: ssh === undefined ? undefined : defined(ssh) });
 }
 
 function buildPassword(file: string | undefined, argv: readonly string[] | undefined): SecretReference | undefined {

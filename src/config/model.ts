@@ -104,6 +104,16 @@ export interface ClusterConfig {
   readonly encryption?: EncryptionConfig;
   readonly wal: WalConfig;
   readonly nodes: readonly NodeConfig[];
+  readonly replication: ReplicationConfig;
+  /** Absent: backups are taken by the role in the URLs of the nodes. */
+  readonly backupRole?: RoleConfig;
+  readonly pgbouncer: readonly PgBouncerConfig[];
+  /** Absent: nobody is told in a file. */
+  readonly endpoints?: EndpointsConfig;
+  readonly reseed: ReseedConfig;
+  readonly failover: FailoverConfig;
+  /** Absent: Patroni does not manage the cluster. */
+  readonly patroni?: PatroniConfig;
   /** In the order of the file, which is that of pgBackRest's keys. */
   readonly repositories: readonly RepositoryConfig[];
   readonly archiving: ArchivingConfig;
@@ -159,17 +169,93 @@ export interface PgbackrestConfig {
   readonly extraOptions: Readonly<Record<string, string>>;
 }
 
-/** One server of the cluster, on this machine. */
+/** One server of the cluster. */
 export interface NodeConfig {
   readonly name: string;
   /** A postgresql:// URL; its password, where it has one, is a reference. */
   readonly url?: SecretText;
   /** The password that belongs to `url` (passwordFile or passwordCommand). */
   readonly password?: SecretReference;
+  /** Where others reach the server; absent: host and port of `url`. */
+  readonly address?: NodeAddress;
+  /** Absent: on this machine. */
+  readonly ssh?: SshConfig;
   readonly dataDirectory?: string;
   readonly socketDirectory?: string;
   readonly port?: number;
   readonly service: ServiceConfig;
+}
+
+export interface NodeAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How another host is reached by OpenSSH, in batch mode and with host keys that are known. */
+export interface SshConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly user?: string;
+  readonly identityFile?: string;
+  readonly knownHostsFile?: string;
+  /** How spoke-backup is called there. */
+  readonly command: readonly string[];
+}
+
+export interface RoleConfig {
+  readonly role: string;
+  readonly password?: SecretReference;
+}
+
+/** How standbys reach their primary. */
+export interface ReplicationConfig extends RoleConfig {
+  readonly sslMode: 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+  /** CIDR; empty: each node's own address. */
+  readonly allowedFrom: readonly string[];
+}
+
+export interface PgBouncerConfig {
+  readonly name: string;
+  /** Of the admin console. */
+  readonly adminUrl: SecretText;
+  readonly password?: SecretReference;
+  readonly configFile: string;
+  readonly userListFile: string;
+  /** By the name under which clients ask for them. `to`: `primary`, `standbys` or a node. */
+  readonly databases: Readonly<Record<string, { readonly to: string; readonly database?: string }>>;
+  /** Empty: every role that can log in. */
+  readonly users: readonly string[];
+  /** Absent: on this machine. */
+  readonly ssh?: SshConfig;
+  readonly pauseTimeoutSeconds: number;
+}
+
+export interface EndpointsConfig {
+  readonly file: string;
+  readonly database: string;
+  readonly user?: string;
+  readonly hook?: readonly string[];
+}
+
+export interface ReseedConfig {
+  readonly maxLagMib: number;
+  readonly streamTimeoutSeconds: number;
+}
+
+export interface FailoverConfig {
+  /** `{node}` and `{host}` stand for whom it is about. */
+  readonly fenceCommand?: readonly string[];
+  readonly maxLagMib: number;
+  readonly timeoutSeconds: number;
+}
+
+export interface PatroniConfig {
+  readonly urls: readonly string[];
+  /** Patroni's name for the cluster. */
+  readonly scope: string;
+  readonly user?: string;
+  readonly password?: SecretReference;
+  readonly caFile?: string;
 }
 
 /** What starts and stops the server in normal operation. */

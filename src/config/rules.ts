@@ -2,6 +2,7 @@ import { problemsOfEngines } from './engine-rules.ts';
 import { templateHasPassword } from './postgres-url.ts';
 import { scheduleNameOf } from './schedule-name.ts';
 import { parseSecretText } from './secrets.ts';
+import { problemsOfTopology } from './topology-rules.ts';
 import { entriesOf, field, itemsOf } from './tree.ts';
 import { type ConfigPath, type Problem, quoteKey } from './yaml-source.ts';
 
@@ -18,6 +19,8 @@ export function problemsAcrossKeys(tree: unknown): Problem[] {
       ...duplicateNames(cluster, 'repositories', path),
       ...itemsOf(cluster, 'nodes', path).flatMap(([node, at]) => problemsOfNode(node, at)),
       ...itemsOf(cluster, 'repositories', path).flatMap(([repository, at]) => problemsOfKeys(repository, at)),
+      ...duplicateNames(cluster, 'pgbouncer', path),
+      ...problemsOfTopology(cluster, path),
       ...problemsOfEngines(cluster, path),
       ...problemsOfMultiHost(cluster, path),
       ...problemsOfStreaming(cluster, path),

@@ -3,89 +3,14 @@ import * as z from 'zod/mini';
 import { key } from './described.ts';
 import { refusalOfExtraOption } from './generated-options.ts';
 import * as patterns from './patterns.ts';
-import { checkUrlTemplate } from './postgres-url.ts';
 import { daemon, history } from './daemon-schema.ts';
 import { durationOf } from './schedule-schema.ts';
 import { serverSideEncryption } from './server-side-encryption-schema.ts';
-import { text, wholeNumber } from './schema-values.ts';
-import { parseSecretReference, parseSecretText, SECRET_REFERENCE_PATTERN, SecretReference } from './secrets.ts';
+import { absolutePath, name, port, program, secret, text, wholeNumber } from './schema-values.ts';
+import { endpoints, failover, node, patroni, pgbouncer, replication, reseed, role } from './topology-schema.ts';
 
-const name = text(patterns.NAME_PATTERN, patterns.NAME_RULE);
-const absolutePath = z
-  .string()
-  .check(z.maxLength(4096), z.regex(patterns.PATH_PATTERN, { error: patterns.PATH_RULE }), z.overwrite(withoutLastSlash));
-const program = text(patterns.COMMAND_PATTERN, patterns.COMMAND_RULE);
-const port = wholeNumber(1, 65_535);
-const argv = z.tuple([program], text(/^[^\0]*$/, 'must not contain NUL'));
 const days = wholeNumber(1, 36_500);
 const seconds = wholeNumber(1, 31_536_000);
-
-const SECRET_RULE =
-  'must be a reference to a secret: ${env:NAME}, ${file:/absolute/path} or {passwordCommand: [program, argument]}. ' +
-  'A secret itself is refused here, because this file is shown, copied and kept';
-
-const secret = z.pipe(
-  z.union(
-    [
-      text(SECRET_REFERENCE_PATTERN, SECRET_RULE),
-      z.strictObject({
-        passwordCommand: key('Program and arguments; prints the secret on its standard output.', argv),
-      }),
-    ],
-    { error: SECRET_RULE },
-  ),
-  z.transform((value): SecretReference => {
-    const reference = typeof value === 'string' ? parseSecretReference(value) : undefined;
-    return reference ?? new SecretReference({ kind: 'command', argv: typeof value === 'string' ? [] : value.passwordCommand });
-  }),
-);
-
-const url = z.pipe(
-  z.string(),
-  z.transform((value: string, context) => {
-    const template = parseSecretText(value);
-    const fault = template === undefined ? 'a reference in it is neither ${env:NAME} nor ${file:/path}' : checkUrlTemplate(template);
-    if (template !== undefined && fault === undefined) return template;
-    const message = `must be a URL postgresql://user@host:port/database: ${fault}`;
-    context.issues.push({ code: 'custom', message, input: value });
-    return z.NEVER;
-  }),
-);
-
-const VERSION_RULE = 'must be a version, such as 15';
-const serviceVersion = z.pipe(
-  z.union([z.string(), z.number()], { error: VERSION_RULE }),
-  z.pipe(z.transform(String), text(/^\d{1,2}(\.\d{1,2})?$/, VERSION_RULE)),
-);
-const UNIT_RULE = 'must be the name of a systemd unit, such as postgresql@15-main.service';
-
-const service = z.discriminatedUnion(
-  'manager',
-  [
-    z.strictObject({ manager: key('The server is started by hand, or by us.', z.literal('pg_ctl')) }),
-    z.strictObject({
-      manager: key("Debian's wrapper of pg_ctl.", z.literal('pg_ctlcluster')),
-      version: key('Major version of PostgreSQL, as pg_lsclusters prints it.', serviceVersion),
-      clusterName: key('The name of the cluster as pg_lsclusters prints it.', name),
-    }),
-    z.strictObject({
-      manager: key('A unit of systemd.', z.literal('systemd')),
-      unit: key('The unit that runs the server.', text(patterns.UNIT_PATTERN, UNIT_RULE)),
-    }),
-  ],
-  { error: 'must be one of pg_ctl, pg_ctlcluster, systemd' },
-);
-
-const node = z.strictObject({
-  name: key('Name of the server within the cluster.', name),
-  url: z.optional(key('postgresql:// URL of the server; a password in it must be a reference.', url)),
-  passwordFile: z.optional(key('File with the password for url; readable by its owner only.', absolutePath)),
-  passwordCommand: z.optional(key('Program and arguments that print the password for url.', argv)),
-  dataDirectory: z.optional(key('The data directory of the server.', absolutePath)),
-  socketDirectory: z.optional(key('Where the unix socket of the server is.', absolutePath)),
-  port: z.optional(key('Port of the server, also of its unix socket.', port)),
-  service: z.prefault(key('What starts and stops the server in normal operation.', service), { manager: 'pg_ctl' }),
-});
 
 const engine = z.enum(['pgbackrest', 'native'], { error: 'must be one of pgbackrest, native' });
 
@@ -254,6 +179,13 @@ const cluster = z.strictObject({
   encryption: z.optional(key('Encrypts what we write ourselves: native backups and WAL, and streamed WAL.', encryption)),
   wal: z.prefault(key('WAL that is streamed beside the archive.', wal), {}),
   nodes: z._default(key('The servers of the cluster.', z.array(node).check(z.maxLength(64))), []),
+  replication: z.prefault(key('How standbys reach their primary.', replication), {}),
+  backupRole: z.optional(key('The role that backups are taken by, with no more rights than they need.', role('spoke_backup'))),
+  pgbouncer: z._default(key('The PgBouncers in front of the cluster.', z.array(pgbouncer).check(z.maxLength(32))), []),
+  endpoints: z.optional(key('A file that tells applications where the primary and the standbys are.', endpoints)),
+  reseed: z.prefault(key('How a standby is brought back.', reseed), {}),
+  failover: z.prefault(key('How another server becomes the primary.', failover), {}),
+  patroni: z.optional(key('For clusters that Patroni manages: it is asked, never passed over.', patroni)),
   repositories: z._default(key('Where backups and WAL are kept.', z.array(repository).check(z.maxLength(256))), []),
   archiving: z.prefault(key('How WAL is archived.', archiving), {}),
   restore: z.prefault(key('What restores leave behind.', restore), {}),
@@ -337,10 +269,6 @@ export const configurationSchema = z.strictObject({
 type ConfigurationValues = z.output<typeof configurationSchema>;
 export type ClusterValues = ConfigurationValues['clusters'][string];
 export type NodeValues = ClusterValues['nodes'][number];
+export type PgBouncerValues = ClusterValues['pgbouncer'][number];
 export type NoticesValues = ConfigurationValues['notices'];
 export type RepositoryValues = ClusterValues['repositories'][number];
-
-/** pgBackRest does not like `/a/` for `/a`; nor do comparisons of paths. */
-function withoutLastSlash(path: string): string {
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}

@@ -1,14 +1,18 @@
 import { SpokeError } from '../errors.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
+import type { Step } from '../plan/step.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import type { StoredRun } from '../ports/run-store.ts';
+import { instanceOf } from '../workflows/hosts.ts';
 import { CANDIDATE_FAILED, currentCandidate, observeRestore, type RestoreFacts } from '../workflows/restore/facts.ts';
 import type { PinnedCandidate, RestoreIntent } from '../workflows/restore/intent.ts';
 import { planRestore } from '../workflows/restore/plan.ts';
+import { discardAreaStep, endIsolatedStep } from '../workflows/restore/steps.ts';
 import { hasBegunSwap } from '../workflows/runs/judge.ts';
 import type { Workflow } from './execute-run.ts';
 import { wasMetInReplay } from './handlers/prove-target.ts';
-import { removeIfThere, stopIfRunning } from './handlers/restore-area.ts';
+import { createStepHandlers } from './handlers/index.ts';
+import { runWhereItBelongs, withHosts } from './on-hosts.ts';
 
 const RESUME = 'spoke-backup runs resume';
 
@@ -26,7 +30,7 @@ export function restoreWorkflow(ports: ReadPorts & WritePorts): Workflow<Restore
     otherWay: (intent, facts, error) => otherCandidate(intent, facts, error),
     cleanUp: (intent, error, context) => cleanUpRestore(intent, error, ports, context),
     reasonAgainstAbandoning: (intent, run, context) => reasonAgainstAbandoning(intent, run, ports, context),
-    abandon: (intent, context) => discard(intent, ports, context),
+    abandon: (intent, context) => runOnItsHost(discardAreaStep(intent), ports, context),
   };
 }
 
@@ -63,18 +67,11 @@ async function cleanUpRestore(
   ports: ReadPorts & WritePorts,
   context: OperationContext,
 ): Promise<void> {
-  if (isHopeless(error)) await discard(intent, ports, context);
-  else await stopIfRunning(ports, intent, context);
+  await runOnItsHost(isHopeless(error) ? discardAreaStep(intent) : endIsolatedStep(intent), ports, context);
 }
 
-/** The isolated server and the place beside. */
-async function discard(intent: RestoreIntent, ports: ReadPorts & WritePorts, context: OperationContext): Promise<void> {
-  await stopIfRunning(ports, intent, context);
-  const swapped = (await ports.instance.inspectDirectory(intent.area.dataDirectory, context)).kind === 'absent';
-  const tablespaces = swapped ? [] : intent.tablespaceMap.map((tablespace) => tablespace.location);
-  // The data directory by its own name and first: so its pg_control goes before anything that it needs.
-  for (const path of [intent.area.dataDirectory, ...tablespaces, intent.area.socketDirectory, intent.area.root])
-    await removeIfThere(ports, path, context);
+async function runOnItsHost(step: Step, ports: ReadPorts & WritePorts, context: OperationContext): Promise<void> {
+  await runWhereItBelongs(step, withHosts(createStepHandlers(ports), ports), context);
 }
 
 /** Once a data directory has been renamed, only going on leads back to one that everybody knows the name of. */
@@ -85,7 +82,8 @@ async function reasonAgainstAbandoning(
   context: OperationContext,
 ): Promise<SpokeError | undefined> {
   if (!hasBegunSwap(run)) return undefined;
-  const { identity } = await ports.instance.inspectDirectory(intent.dataDirectory, context);
+  const instance = await instanceOf(intent.inPlaceNode, ports, context);
+  const { identity } = await instance.inspectDirectory(intent.dataDirectory, context);
   if ((identity ?? null) === intent.destinationIdentity) return undefined;
   const { runId } = run.header;
   return new SpokeError('REFUSED_PRECONDITION', `${runId} has begun to put the restored data in the place of ${intent.dataDirectory}`, {

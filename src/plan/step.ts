@@ -24,6 +24,8 @@ export interface StepBase {
   readonly retry: 'transient' | 'never';
   /** `continue`: the rest of the plan does not depend on it. */
   readonly onFailure: 'stop' | 'continue';
+  /** The place (ports/hosts) whose files or processes it touches: it is done on the host of that. Absent: wherever the plan is run. */
+  readonly on?: string;
 }
 
 /** Where a server that is restored beside lives until the swap. */
@@ -209,6 +211,13 @@ export type Step = StepBase &
       }
     | { readonly kind: 'discard-old'; readonly oldDataDirectory: string; readonly identity: string | undefined }
     | { readonly kind: 'release-restore-area'; readonly area: RestoreArea }
+    /** Outside of plans, when a restore ends before its time. */
+    | { readonly kind: 'end-isolated'; readonly server: Omit<IsolatedServer, 'superusers'> }
+    | {
+        readonly kind: 'discard-restore-area';
+        readonly server: Omit<IsolatedServer, 'superusers'>;
+        readonly tablespaceMap: readonly TablespaceMapping[];
+      }
   );
 
 export type StepKind = Step['kind'];

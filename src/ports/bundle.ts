@@ -1,6 +1,7 @@
 import type { BackupCatalogReader, BackupEngine } from './backup-engine.ts';
 import type { BucketReaders, BucketWriters } from './buckets.ts';
 import type { Clock } from './clock.ts';
+import type { HostControl, HostReader } from './hosts.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
 import type { PinReader, PinWriter } from './pin-store.ts';
@@ -19,7 +20,9 @@ export interface ClusterAccess {
 export interface ReadPorts {
   readonly catalog: BackupCatalogReader;
   readonly postgres: PostgresReader;
+  /** This host. */
   readonly instance: InstanceReader;
+  readonly hosts: HostReader;
   readonly access: ClusterAccess;
   readonly runs: RunReader;
   readonly pins: PinReader;
@@ -33,6 +36,7 @@ export interface WritePorts {
   readonly engine: BackupEngine;
   readonly postgresWriter: PostgresWriter;
   readonly instanceControl: InstanceControl;
+  readonly hostControl: HostControl;
   readonly services: ServiceControl;
   readonly runWriter: RunWriter;
   /** Where runs claim what they work on, in the order in which they are asked. */

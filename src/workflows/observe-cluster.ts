@@ -7,6 +7,7 @@ import type { ReadPorts } from '../ports/bundle.ts';
 import type { DirectoryFacts } from '../ports/instance.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import type { ServerObservation } from '../ports/postgres-server.ts';
+import { instanceOf, orHostFault } from './hosts.ts';
 
 /** A configured node as it was found. Its role is what it says itself, never what it is called. */
 export interface NodeObservation {
@@ -15,6 +16,8 @@ export interface NodeObservation {
   /** Why there is no `server`. */
   readonly unreachable?: string;
   readonly directory?: DirectoryFacts;
+  /** Why there is no `directory` although there should be one: the node is on another host, and that does not tell. */
+  readonly hostFault?: string;
 }
 
 export interface RepositoryObservations {
@@ -32,7 +35,7 @@ const ABOUT_THE_REPOSITORY: readonly ErrorCode[] = [
 /** Where one engine does not work, what another one keeps can still be read. */
 const ABOUT_THE_ENGINE: readonly ErrorCode[] = ['TOOL_MISSING', 'TOOL_UNSUPPORTED'];
 
-/** Asks every node by SQL and looks at the data directories that are on this host. */
+/** Asks every node by SQL and looks at the data directories, each on the host of its node. */
 export function observeNodes(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<readonly NodeObservation[]> {
   return Promise.all(cluster.nodes.map((node) => observeNode(node, ports, context)));
 }
@@ -43,8 +46,20 @@ export function observeServers(cluster: ClusterConfig, ports: ReadPorts, context
 }
 
 async function observeNode(node: NodeConfig, ports: ReadPorts, context: OperationContext): Promise<NodeObservation> {
-  const directory = node.dataDirectory === undefined ? undefined : await ports.instance.inspectDirectory(node.dataDirectory, context);
-  return { ...(await observeServer(node, ports, context)), ...(directory === undefined ? {} : { directory }) };
+  const directory = await observeDirectory(node, ports, context);
+  return { ...(await observeServer(node, ports, context)), ...directory };
+}
+
+async function observeDirectory(
+  { name, dataDirectory }: NodeConfig,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<Pick<NodeObservation, 'directory' | 'hostFault'>> {
+  if (dataDirectory === undefined) return {};
+  const look = async () => (await instanceOf(name, ports, context)).inspectDirectory(dataDirectory, context);
+  if (!ports.hosts.isElsewhere(name)) return { directory: await look() };
+  const seen = await orHostFault(look());
+  return 'found' in seen ? { directory: seen.found } : { hostFault: seen.fault };
 }
 
 async function observeServer(node: NodeConfig, ports: ReadPorts, context: OperationContext): Promise<NodeObservation> {

@@ -37,7 +37,7 @@ async function check({ connection }: TestBucket, more = '') {
   await writeFile(path, `clusters:\n  main:\n    repositories:\n    - ${repository}\n`, { mode: 0o600 });
   const configuration = await loadConfiguration({ path, environment: {} });
   const environment = { KEY: connection.accessKey, SECRET: connection.secretKey };
-  return checkOnline(configuration, { environment, processes: createProcessRunner(), signal });
+  return checkOnline(configuration, { environment, processes: createProcessRunner(), signal, version: '0.1.0' });
 }
 
 async function lockBy(s3: S3Client, mode: 'COMPLIANCE' | 'GOVERNANCE', days: number): Promise<void> {

@@ -220,6 +220,10 @@ function clusterConfig(spec: FakeClusterSpec): ClusterConfig {
     archiving: { archiveTimeoutSeconds: 60, ack: 'all', ackTimeoutSeconds: 60 },
     restore: { keepOldDays: 7 },
     schedules: [],
+    replication: { role: 'replicator', sslMode: 'prefer', allowedFrom: [] },
+    pgbouncer: [],
+    reseed: { maxLagMib: 16, streamTimeoutSeconds: 3600 },
+    failover: { maxLagMib: 16, timeoutSeconds: 60 },
   };
 }
 

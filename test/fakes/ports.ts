@@ -1,4 +1,5 @@
 import type { ClusterConfig } from '../../src/config/model.ts';
+import { NO_OTHER_HOSTS } from '../../src/engine/on-hosts.ts';
 import type { ReadPorts, WritePorts } from '../../src/ports/bundle.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import { fakeCatalogReader, fakeEngine } from './engine.ts';
@@ -13,6 +14,7 @@ export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): Rea
     catalog: fakeCatalogReader(process),
     postgres: fakePostgresReader(process),
     instance: fakeInstanceReader(process),
+    hosts: NO_OTHER_HOSTS.hosts,
     access: { addressOf: (node) => process.read(() => addressOf(cluster, node)) },
     runs: fakeRunReader(process),
     pins: fakePinReader(process),
@@ -33,6 +35,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     engine: fakeEngine(process),
     postgresWriter: fakePostgresWriter(process),
     instanceControl: fakeInstanceControl(process),
+    hostControl: NO_OTHER_HOSTS.hostControl,
     services: fakeServiceControl(process),
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],

@@ -1,5 +1,6 @@
 import type { BackupType, BaseBackup } from '../../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
+import { withPreviewsOfHosts } from '../../engine/on-hosts.ts';
 import { hasPastWindow } from '../../domain/retention/base.ts';
 import { withRun } from '../../engine/execute-run.ts';
 import type { PlanOutcome } from '../../engine/run-plan.ts';
@@ -39,9 +40,8 @@ export async function backupCommand(options: BackupOptions, context: CommandCont
   if (refusal !== undefined) throw refusal;
   if (options.dryRun === true) {
     const plan = planBackup(intent, facts, runId);
-    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () =>
-      renderPlan(plan, session.handlers, { full: true }),
-    );
+    const handlers = await withPreviewsOfHosts(plan, session.handlers, session.ports.hosts, { signal: context.signal });
+    context.output.result({ dryRun: true, plan: planToJson(plan, handlers) }, () => renderPlan(plan, handlers, { full: true }));
     return;
   }
   const header = newRunHeader(session, 'backup', intent, context.version, runId);

@@ -17,7 +17,10 @@ export async function checkConfigCommand(options: CheckOptions, context: Command
   const configuration = await loadConfiguration(loadOptions(options));
   const secrets = { environment: process.env, processes: createProcessRunner(), signal: context.signal };
   const findings = await checkConfiguration(configuration, { ...secrets, shippedSchedulesDirectory: join(context.root, 'schedules') });
-  const online = options.online === true ? await (await import('../check-online.ts')).checkOnline(configuration, secrets) : undefined;
+  const online =
+    options.online === true
+      ? await (await import('../check-online.ts')).checkOnline(configuration, { ...secrets, version: context.version })
+      : undefined;
   findings.unshift(...(online?.findings ?? []));
   const notes = online?.notes ?? [];
   const errors = findings.filter((finding) => finding.severity === 'error');

@@ -1,8 +1,10 @@
+import { instanceOf } from '../../workflows/hosts.ts';
 import { observeForRestore } from '../../workflows/restore/observe.ts';
 import { decideRestore } from '../../workflows/restore/decide.ts';
 import { observeRestore } from '../../workflows/restore/facts.ts';
 import type { RestoreIntent } from '../../workflows/restore/intent.ts';
 import { planRestore } from '../../workflows/restore/plan.ts';
+import { withPreviewsOfHosts } from '../../engine/on-hosts.ts';
 import { restoreWorkflow } from '../../engine/restore-workflow.ts';
 import type { RunHeader } from '../../ports/run-store.ts';
 import { requireConfirmation } from '../confirm.ts';
@@ -23,14 +25,15 @@ export async function restoreCommand(options: RestoreOptions, context: CommandCo
   const header = newRunHeader(session, 'restore', intent, context.version, runId);
   const facts = await observeRestore(intent, { header, entries: [] }, session.ports, operation);
   const plan = planRestore(intent, facts, runId);
+  const handlers = await withPreviewsOfHosts(plan, session.handlers, session.ports.hosts, operation);
   const now = session.ports.clock.now();
-  const shown = renderRestorePlan(intent, plan, session.handlers, {
+  const shown = renderRestorePlan(intent, plan, handlers, {
     now,
     timezone: session.configuration.timezone,
     full: options.dryRun === true || context.output.verbose,
   });
   if (options.dryRun === true) {
-    context.output.result({ dryRun: true, ...intentToJson(intent), plan: planToJson(plan, session.handlers) }, () => shown);
+    context.output.result({ dryRun: true, ...intentToJson(intent), plan: planToJson(plan, handlers) }, () => shown);
     return;
   }
   context.output.say(shown);
@@ -43,7 +46,8 @@ export async function restoreCommand(options: RestoreOptions, context: CommandCo
 export async function runRestore(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
   await execute(restoreWorkflow(session.ports), header, session, context);
   const intent = header.intent as RestoreIntent;
-  const restored = await session.ports.instance.inspectDirectory(intent.dataDirectory, { signal: context.signal });
+  const operation = { signal: context.signal };
+  const restored = await (await instanceOf(intent.inPlaceNode, session.ports, operation)).inspectDirectory(intent.dataDirectory, operation);
   const result = restoreResult(intent, await session.ports.runs.read(header.runId), restored);
   context.output.result({ ...result }, () => renderRestoreResult(result, session.configuration.timezone));
 }

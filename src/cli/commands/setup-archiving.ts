@@ -1,3 +1,4 @@
+import { withPreviewsOfHosts } from '../../engine/on-hosts.ts';
 import { setupArchivingWorkflow } from '../../engine/simple-workflows.ts';
 import type { RunHeader } from '../../ports/run-store.ts';
 import { interruptsService, type SetupArchivingIntent } from '../../workflows/setup-archiving/plan.ts';
@@ -15,13 +16,12 @@ export async function setupArchivingCommand(options: ChangingOptions, context: C
   const runId = session.newRunId('setup-archiving');
   const header = newRunHeader(session, 'setup-archiving', intent, context.version, runId);
   const plan = workflow.plan(intent, await workflow.observe(intent, { header, entries: [] }, { signal: context.signal }), runId);
+  const handlers = await withPreviewsOfHosts(plan, session.handlers, session.ports.hosts, { signal: context.signal });
   if (options.dryRun === true) {
-    context.output.result({ dryRun: true, plan: planToJson(plan, session.handlers) }, () =>
-      renderPlan(plan, session.handlers, { full: true }),
-    );
+    context.output.result({ dryRun: true, plan: planToJson(plan, handlers) }, () => renderPlan(plan, handlers, { full: true }));
     return;
   }
-  context.output.say(renderPlan(plan, session.handlers, { full: true }));
+  context.output.say(renderPlan(plan, handlers, { full: true }));
   if (interruptsService(plan))
     await requireConfirmation('Restarting the primary', session.cluster.name, options, context.output, context.signal);
   await runSetupArchiving(header, session, context);

@@ -55,14 +55,15 @@ function firstLine(status: ClusterStatus, time: (instant: Instant) => string): s
   return `Recoverable ${time(from)} → ${end}, ${status.hasGaps ? 'gaps' : 'no gaps'}`;
 }
 
-function nodeRow({ node, server, unreachable }: NodeObservation): string[] {
-  if (server === undefined) return [node.name, 'unreachable', '', '', unreachable ?? ''];
+function nodeRow({ node, server, unreachable, hostFault }: NodeObservation): string[] {
+  const notes = (first: string | undefined) => [first ?? '', hostFault ?? ''].filter((note) => note !== '').join('; ');
+  if (server === undefined) return [node.name, 'unreachable', '', '', notes(unreachable)];
   return [
     node.name,
     server.inRecovery ? 'standby' : 'primary',
     String(server.timeline),
     server.lsn === undefined ? '' : formatLsn(server.lsn),
-    server.inRecovery ? '' : archiveState(server),
+    notes(server.inRecovery ? '' : archiveState(server)),
   ];
 }
 
@@ -98,10 +99,11 @@ export function statusToJson(status: ClusterStatus, engineOf: EngineOf) {
     recoverable: status.recoverable === undefined ? null : { from: iso(status.recoverable.from), to: iso(status.recoverable.to) },
     gaps: status.hasGaps,
     findings: status.findings.map(findingToJson),
-    nodes: status.nodes.map(({ node, server, unreachable }) => ({
+    nodes: status.nodes.map(({ node, server, unreachable, hostFault }) => ({
       name: node.name,
       role: server === undefined ? 'unreachable' : server.inRecovery ? 'standby' : 'primary',
       unreachable: unreachable ?? null,
+      ...(hostFault === undefined ? {} : { hostFault }),
       ...(server === undefined ? {} : nodeToJson(server)),
     })),
     repositories: status.repositories.map((repository) => ({

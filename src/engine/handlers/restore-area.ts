@@ -17,6 +17,8 @@ export function restoreAreaHandlers(
   | 'stage-tail'
   | 'settle-configuration'
   | 'release-restore-area'
+  | 'end-isolated'
+  | 'discard-restore-area'
 > {
   const { engine, instanceControl } = ports;
   return {
@@ -59,6 +61,17 @@ export function restoreAreaHandlers(
       preview: (step) => [{ argv: ['rm', '-r', step.area.root] }],
       run: (step, context) => release(ports, step.area, context),
     },
+    'end-isolated': {
+      preview: ({ server }) => [{ argv: ['pg_ctl', 'stop', '-D', server.area.dataDirectory, '-m', 'immediate'] }],
+      run: async ({ server }, context) => {
+        await stopIfRunning(ports, server, context);
+        return {};
+      },
+    },
+    'discard-restore-area': {
+      preview: ({ server }) => [{ argv: ['rm', '-r', server.area.root] }],
+      run: (step, context) => discard(ports, step, context),
+    },
   };
 }
 
@@ -91,7 +104,7 @@ async function clear(ports: HandlerPorts, { area, server, tablespaceMap }: StepO
 }
 
 /** Stops the isolated server of a restore area, if one runs; its own way first, at once where that fails. */
-export async function stopIfRunning(
+async function stopIfRunning(
   ports: HandlerPorts,
   server: Pick<IsolatedServer, 'area' | 'owner' | 'postgresMajor'>,
   context: OperationContext,
@@ -138,8 +151,19 @@ async function release(ports: HandlerPorts, area: RestoreArea, context: Operatio
   return {};
 }
 
+/** The isolated server and the place beside. */
+async function discard(ports: HandlerPorts, { server, tablespaceMap }: StepOf<'discard-restore-area'>, context: OperationContext) {
+  const { area } = server;
+  await stopIfRunning(ports, server, context);
+  const swapped = (await ports.instance.inspectDirectory(area.dataDirectory, context)).kind === 'absent';
+  const tablespaces = swapped ? [] : tablespaceMap.map((tablespace) => tablespace.location);
+  // The data directory by its own name and first: so its pg_control goes before anything that it needs.
+  for (const path of [area.dataDirectory, ...tablespaces, area.socketDirectory, area.root]) await removeIfThere(ports, path, context);
+  return {};
+}
+
 /** Removes a tree that belongs to the run, by the identity that it has now. */
-export async function removeIfThere(ports: HandlerPorts, path: string, context: OperationContext): Promise<void> {
+async function removeIfThere(ports: HandlerPorts, path: string, context: OperationContext): Promise<void> {
   const found = await ports.instance.inspectDirectory(path, context);
   if (found.identity !== undefined) await ports.instanceControl.removeDirectory(path, found.identity);
 }

@@ -2,7 +2,7 @@ import type { ClusterConfig } from '../../config/model.ts';
 import type { BackupType, BaseBackup, RepositoryName } from '../../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot, UnreadableRepository } from '../../domain/catalog/repository-snapshot.ts';
 import { SpokeError } from '../../errors.ts';
-import type { Plan, Step } from '../../plan/step.ts';
+import type { Plan, Step, StepOf } from '../../plan/step.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
@@ -137,7 +137,14 @@ export function planBackup(intent: BackupIntent, facts: BackupFacts, runId: stri
   const left = chosen.flatMap(({ repository, type, reason }) =>
     type === 'nothing' ? [`repository ${repository} gets no backup: ${reason}`] : [],
   );
-  return { steps: groupsOf(chosen, facts).flatMap((group) => stepsOf(group, runId)), warnings: [...unread, ...left] };
+  const steps = groupsOf(chosen, facts).flatMap((group) => stepsOf(group, runId));
+  return { steps: steps.map((step) => ({ ...step, ...placeOf(step.repository, facts) })), warnings: [...unread, ...left] };
+}
+
+/** pgBackRest copies files, on the host of the primary; the native engine is sent them by the server. */
+function placeOf(repository: RepositoryName, { nodes, versions }: BackupFacts): Pick<Step, 'on'> {
+  const primary = onlyPrimary(nodes);
+  return primary === undefined || versions.get(repository)?.name !== 'pgbackrest' ? {} : { on: primary.node.name };
 }
 
 interface Taking extends ChosenType {
@@ -171,7 +178,7 @@ function groupsOf(
   return [...groups.values()];
 }
 
-function stepsOf([first, ...others]: readonly Taking[], runId: string): Step[] {
+function stepsOf([first, ...others]: readonly Taking[], runId: string): StepOf<'take-backup'>[] {
   if (first === undefined) return [];
   const alsoInto = others.map(({ repository }) => repository);
   const along = alsoInto.length === 0 ? {} : { alsoInto };

@@ -8,7 +8,7 @@ import { asSpokeError } from '../../errors.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
-import { observeEngines, observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
+import { observeEngines, observeServers, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
 import { type BucketFacts, observeBucket } from './bucket.ts';
 import { hasLeftovers, lastBackupFailure } from './history.ts';
 import { verdictsOf } from './verdicts.ts';
@@ -114,7 +114,7 @@ async function observeOwnExpiry(
 
 /** The server runs on this machine as a rule, and says then no more than our own clock does; where it does not, it says a lot. */
 async function observeClocks(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<readonly ClockComparison[]> {
-  const primary = onlyPrimary(await observeNodes(cluster, ports, context));
+  const primary = onlyPrimary(await observeServers(cluster, ports, context));
   if (primary === undefined) return [];
   return [{ whose: `the server ${primary.node.name}`, aheadSeconds: secondsBetween(ports.clock.now(), primary.server.serverTime) }];
 }

@@ -22,7 +22,7 @@ export function decideRestore(request: RestoreRequest, world: RestoreWorld): Res
   const candidates = world.choice.kind === 'chosen' ? world.choice.candidates : [];
   const [first] = candidates;
   if (first === undefined || owner === undefined) throw new SpokeError('INTERNAL', 'a restore was accepted without a backup or an owner');
-  const node = inPlaceNode(request, world);
+  const node = inPlaceNode(world);
   const replaces = world.destination.kind === 'postgres';
   return {
     cluster: request.cluster.name,
@@ -51,9 +51,8 @@ export function decideRestore(request: RestoreRequest, world: RestoreWorld): Res
   };
 }
 
-function inPlaceNode(request: RestoreRequest, world: RestoreWorld): NodeObservation | undefined {
-  if (request.destination.kind !== 'in-place') return undefined;
-  return world.nodes.find((node) => node.node.dataDirectory === world.destinationPath);
+function inPlaceNode(world: RestoreWorld): NodeObservation | undefined {
+  return world.nodes.find((node) => node.node.name === world.destinationNode);
 }
 
 function addressing(
@@ -178,6 +177,12 @@ function warningsOf(
     ...(node !== undefined && standbys.length > 0
       ? [`afterwards ${standbys.join(' and ')} follow another history and have to be seeded again`]
       : []),
+    ...(world.server.unsalvagedNode === undefined
+      ? []
+      : [`WAL of ${world.server.unsalvagedNode} that never reached the archive is on another host and is not replayed`]),
+    ...world.nodes.flatMap((other) =>
+      other.hostFault === undefined ? [] : [`${other.node.name} could not be looked at: ${other.hostFault}`],
+    ),
     ...(node?.directory?.running === undefined
       ? []
       : [`what ${node.node.name} commits from now on is not in the restored data; it stays in the old data directory`]),

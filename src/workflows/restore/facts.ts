@@ -5,6 +5,7 @@ import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StoredRun } from '../../ports/run-store.ts';
 import type { PinnedBackup } from '../../plan/step.ts';
+import { instanceOf } from '../hosts.ts';
 import type { PinnedCandidate, RestoreIntent } from './intent.ts';
 import { ARCHIVE_STATUS } from './salvage.ts';
 
@@ -73,14 +74,15 @@ export function sameBackup(a: PinnedBackup, b: PinnedBackup): boolean {
   return a.repository === b.repository && a.label === b.label;
 }
 
-/** Looks at the restore area, the destination and the journal of the run. */
+/** Looks at the restore area and the destination, on their host, and at the journal of the run. */
 export async function observeRestore(
   intent: RestoreIntent,
   run: StoredRun,
-  ports: ReadPorts,
+  here: ReadPorts,
   context: OperationContext,
 ): Promise<RestoreFacts> {
   const { area } = intent;
+  const ports = { ...here, instance: await instanceOf(intent.inPlaceNode, here, context) };
   const [data, destination, root, old] = await Promise.all([
     ports.instance.inspectDirectory(area.dataDirectory, context),
     ports.instance.inspectDirectory(intent.dataDirectory, context),

@@ -15,6 +15,7 @@ import {
   onlyPrimary,
   type RepositoryObservations,
 } from '../observe-cluster.ts';
+import { areOnOneHost, instanceOf } from '../hosts.ts';
 import type { LiveEnd, RestoreRequest, RestoreWorld } from './request.ts';
 import { outdatedDirectories } from './outdated.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
@@ -28,35 +29,38 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
     observeRepositories(request.cluster, only, { walArchive: true }, ports, context),
     observeNodes(request.cluster, ports, context),
   ]);
-  const server = liveEndOf(request, nodes, found);
+  const destinationNode = destinationNodeOf(request, nodes);
+  const server = liveEndOf(request, nodes, destinationNode, found);
   const repositories = { ...found, snapshots: found.snapshots.map((snapshot) => withUsefulTail(snapshot, server, nodes)) };
   const choice = chooseBackup(repositories.snapshots, choiceRequest(request, nodes, server, now));
   const first = choice.kind === 'chosen' ? choice.candidates[0] : undefined;
-  const destinationPath = destinationOf(request, nodes);
+  const destinationPath = destinationOf(request, destinationNode);
+  const there = { ...ports, instance: await instanceOf(destinationNode?.node.name, ports, context) };
   const detail = first === undefined ? undefined : await ports.catalog.readBackupDetail(first.repository, first.label, context);
-  const installation = first === undefined ? undefined : await ports.instance.findInstallation(first.backup.postgresMajor, context);
-  const osUser = await ports.instance.findUser(request.cluster.osUser ?? 'postgres');
+  const installation = first === undefined ? undefined : await there.instance.findInstallation(first.backup.postgresMajor, context);
+  const osUser = await there.instance.findUser(request.cluster.osUser ?? 'postgres');
   return {
     now,
     nodes,
     repositories,
     destinationPath,
-    destination: await ports.instance.inspectDirectory(destinationPath, context),
+    ...(destinationNode === undefined ? {} : { destinationNode: destinationNode.node.name }),
+    destination: await there.instance.inspectDirectory(destinationPath, context),
     choice,
     ...(detail === undefined ? {} : { detail }),
     ...(installation === undefined ? {} : { installation }),
-    tablespaceDirectories: await inspectTablespaces(request, detail, ports, context),
-    currentUser: ports.instance.currentUser(),
+    tablespaceDirectories: await inspectTablespaces(request, detail, there, context),
+    currentUser: there.instance.currentUser(),
     ...(osUser === undefined ? {} : { osUser }),
-    freePort: await ports.instance.findFreePort(),
+    freePort: await there.instance.findFreePort(),
     server,
-    outdated: await outdatedDirectories(destinationPath, request.cluster.restore.keepOldDays, now, ports, context),
+    outdated: await outdatedDirectories(destinationPath, request.cluster.restore.keepOldDays, now, there, context),
   };
 }
 
-/** Where the restore goes. Throws USAGE where `--in-place` leaves open which node is meant. */
-export function destinationOf(request: RestoreRequest, nodes: readonly NodeObservation[]): string {
-  if (request.destination.kind === 'directory') return request.destination.path;
+/** The node that is restored in place; undefined where none is. Throws USAGE where `--in-place` leaves open which node is meant. */
+function destinationNodeOf(request: RestoreRequest, nodes: readonly NodeObservation[]): NodeObservation | undefined {
+  if (request.destination.kind === 'directory') return undefined;
   const wanted = request.destination.node;
   const candidates = wanted === undefined ? inPlaceCandidates(nodes) : nodes.filter((node) => node.node.name === wanted);
   const [only] = candidates;
@@ -64,11 +68,16 @@ export function destinationOf(request: RestoreRequest, nodes: readonly NodeObser
     throw new SpokeError('USAGE', `--in-place: which node is meant? Known are: ${nodes.map((node) => node.node.name).join(', ')}`, {
       hint: 'Name it: --in-place <node>',
     });
-  if (only.node.dataDirectory === undefined)
-    throw new SpokeError('USAGE', `--in-place: the configuration of node "${only.node.name}" names no dataDirectory`, {
-      hint: 'Add dataDirectory to that node in the configuration.',
-    });
-  return only.node.dataDirectory;
+  return only;
+}
+
+/** Where the restore goes. Throws USAGE where the configuration does not say it. */
+function destinationOf({ destination }: RestoreRequest, inPlace: NodeObservation | undefined): string {
+  if (destination.kind === 'directory') return destination.path;
+  if (inPlace?.node.dataDirectory !== undefined) return inPlace.node.dataDirectory;
+  throw new SpokeError('USAGE', `--in-place: the configuration of node "${String(inPlace?.node.name)}" names no dataDirectory`, {
+    hint: 'Add dataDirectory to that node in the configuration.',
+  });
 }
 
 /** The primary where one answers; else the node whose data directory was no standby. */
@@ -80,19 +89,28 @@ function inPlaceCandidates(nodes: readonly NodeObservation[]): readonly NodeObse
   return formerPrimaries.length === 1 ? formerPrimaries : local.length === 1 ? local : [];
 }
 
-function liveEndOf(request: RestoreRequest, nodes: readonly NodeObservation[], repositories: RepositoryObservations): LiveEnd {
+function liveEndOf(
+  request: RestoreRequest,
+  nodes: readonly NodeObservation[],
+  destination: NodeObservation | undefined,
+  repositories: RepositoryObservations,
+): LiveEnd {
   if (request.target.kind === 'immediate') return {};
   const known = repositories.snapshots.map((snapshot) => snapshot.systemIdentifier).filter((identifier) => identifier !== undefined);
   const primary = onlyPrimary(nodes);
   if (primary !== undefined) return known.includes(primary.server.systemIdentifier) ? { primaryNode: primary.node.name } : {};
-  const stopped = nodes.find(
+  const stopped = nodes.filter(
     ({ directory }) =>
       directory?.control !== undefined &&
       directory.running === undefined &&
       !directory.hasStandbySignal &&
       known.includes(directory.control.systemIdentifier),
   );
-  return stopped?.directory === undefined ? {} : { salvageDirectory: stopped.directory.realPath };
+  // Files are copied within one host.
+  const near = stopped.find(({ node }) => areOnOneHost(node, destination?.node));
+  if (near?.directory !== undefined) return { salvageDirectory: near.directory.realPath, salvageNode: near.node.name };
+  const [far] = stopped;
+  return far === undefined ? {} : { unsalvagedNode: far.node.name };
 }
 
 /**
@@ -101,7 +119,7 @@ function liveEndOf(request: RestoreRequest, nodes: readonly NodeObservation[], r
  */
 function withUsefulTail(snapshot: RepositorySnapshot, server: LiveEnd, nodes: readonly NodeObservation[]): RepositorySnapshot {
   if (server.primaryNode !== undefined) return snapshot;
-  const salvaged = nodes.find(({ directory }) => directory?.realPath === server.salvageDirectory)?.directory?.control;
+  const salvaged = nodes.find(({ node }) => node.name === server.salvageNode)?.directory?.control;
   const streamed = snapshot.tail?.segments.at(-1)?.timeline;
   if (server.salvageDirectory !== undefined && (salvaged === undefined || streamed === undefined || streamed <= salvaged.timeline))
     return snapshot;
@@ -110,8 +128,7 @@ function withUsefulTail(snapshot: RepositorySnapshot, server: LiveEnd, nodes: re
 
 function choiceRequest(request: RestoreRequest, nodes: readonly NodeObservation[], server: LiveEnd, now: Instant): RestoreChoiceRequest {
   const primary = nodes.find((node) => node.node.name === server.primaryNode)?.server;
-  const salvaged = nodes.find((node) => server.salvageDirectory !== undefined && node.directory?.realPath === server.salvageDirectory)
-    ?.directory?.control;
+  const salvaged = nodes.find(({ node }) => node.name === server.salvageNode)?.directory?.control;
   const liveEnd =
     primary?.lsn !== undefined
       ? { lsn: primary.lsn, timeline: primary.timeline, time: primary.serverTime }

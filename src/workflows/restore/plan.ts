@@ -37,7 +37,13 @@ export function planRestore(intent: RestoreIntent, facts: RestoreFacts, runId: s
     ...preparation(intent, facts, candidate, stage, runId),
     ...completion(intent, facts, stage),
   ];
-  return { steps, warnings: intent.warnings };
+  return { steps: steps.map((step) => ({ ...step, ...placeOf(step, intent) })), warnings: intent.warnings };
+}
+
+/** The node whose files and processes it is about: a restore beside is on this host. */
+function placeOf({ kind }: Step, { inPlaceNode, closeWalOn }: RestoreIntent): Pick<Step, 'on'> {
+  const on = kind === 'close-wal-segment' ? closeWalOn : inPlaceNode;
+  return on === null ? {} : { on };
 }
 
 function stageOf(intent: RestoreIntent, facts: RestoreFacts, candidate: PinnedCandidate): Stage {

@@ -5,6 +5,7 @@ import { formatBytes } from '../../domain/bytes.ts';
 import type { RestoreChoice } from '../../domain/recovery/choose-backup.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { RestoreRequest, RestoreWorld } from './request.ts';
+import { areOnOneHost } from '../hosts.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
 
 const MEBIBYTE = 1024n * 1024n;
@@ -144,7 +145,9 @@ function refuseWrongUser(_request: RestoreRequest, world: RestoreWorld): SpokeEr
 
 /** Who the restored files will belong to: the present owner of the data directory, else whoever runs the other nodes, else the configured user. */
 export function ownerOf(world: RestoreWorld): RestoreWorld['currentUser'] | undefined {
-  const nodeOwner = world.nodes.find((node) => node.directory?.kind === 'postgres')?.directory?.owner;
+  const inPlace = world.nodes.find((one) => one.node.name === world.destinationNode)?.node;
+  const beside = world.nodes.filter(({ node, directory }) => directory?.kind === 'postgres' && areOnOneHost(node, inPlace));
+  const nodeOwner = beside[0]?.directory?.owner;
   const present = world.destination.kind === 'postgres' ? world.destination.owner : undefined;
   const fallback = world.currentUser.uid === 0 ? (nodeOwner ?? world.osUser) : world.currentUser;
   const owner = present ?? fallback;

@@ -32,6 +32,8 @@ export interface RestoreWorld {
   readonly nodes: readonly NodeObservation[];
   readonly repositories: RepositoryObservations;
   readonly destinationPath: string;
+  /** The node whose data directory that is; absent: none, and it is on this host. */
+  readonly destinationNode?: string;
   readonly destination: DirectoryFacts;
   readonly choice: RestoreChoice;
   /** Of the first candidate. */
@@ -54,4 +56,8 @@ export interface LiveEnd {
   readonly primaryNode?: string;
   /** A data directory of a server that does not run: its pg_wal is copied. */
   readonly salvageDirectory?: string;
+  /** The node that it belongs to; on the host of the destination. */
+  readonly salvageNode?: string;
+  /** A node that is down and may hold such WAL, too, on another host than the destination's: nobody copies it. */
+  readonly unsalvagedNode?: string;
 }

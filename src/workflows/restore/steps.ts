@@ -250,6 +250,37 @@ export function releaseStep(intent: RestoreIntent): Step {
   };
 }
 
+/** When the restore ends before its time: nothing is left running. */
+export function endIsolatedStep(intent: RestoreIntent): Step {
+  return {
+    ...base('end-isolated', 'write', 'End the isolated server', 'the restore ended before its time'),
+    ...onItsNode(intent),
+    kind: 'end-isolated',
+    probe: `no server runs in ${intent.area.dataDirectory}`,
+    server: isolatedPlace(intent),
+  };
+}
+
+/** When it can never be resumed: nothing of it is left, either. */
+export function discardAreaStep(intent: RestoreIntent): Step {
+  return {
+    ...base('discard-restore-area', 'write', 'Remove the place beside with all that is in it', 'nobody can go on with it'),
+    ...onItsNode(intent),
+    kind: 'discard-restore-area',
+    probe: `${intent.area.root} is gone`,
+    server: isolatedPlace(intent),
+    tablespaceMap: intent.tablespaceMap,
+  };
+}
+
+function isolatedPlace({ area, owner, postgresMajor }: RestoreIntent) {
+  return { area, owner, postgresMajor };
+}
+
+function onItsNode({ inPlaceNode }: RestoreIntent): Pick<StepBase, 'on'> {
+  return inPlaceNode === null ? {} : { on: inPlaceNode };
+}
+
 /** What every step on the isolated server has to know of it. */
 export function isolatedServer(intent: RestoreIntent): {
   area: RestoreIntent['area'];

@@ -8,7 +8,7 @@ import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ServerObservation } from '../../ports/postgres-server.ts';
 import { reasonWithoutIncremental, type WithoutIncremental } from '../backup/choose-type.ts';
-import { observeEngines, observeNodes, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
+import { observeEngines, observeServers, observeRepositories, onlyPrimary } from '../observe-cluster.ts';
 
 /** A repository that is down must not keep the others waiting for as long as the engine would try to reach it. */
 const REPOSITORY_TIMEOUT_MS = 25_000;
@@ -24,7 +24,7 @@ export async function observeForSchedules(
   context: OperationContext,
 ): Promise<EarlyObservation> {
   const [nodes, { versions }, { snapshots }] = await Promise.all([
-    observeNodes(cluster, ports, context),
+    observeServers(cluster, ports, context),
     observeEngines(cluster, undefined, ports, context),
     observeRepositories(cluster, undefined, { walArchive: false }, ports, { ...context, timeoutMs: REPOSITORY_TIMEOUT_MS }),
   ]);

@@ -3,6 +3,7 @@ import { SpokeError } from '../../errors.ts';
 import type { Plan, Step, StepBase } from '../../plan/step.ts';
 import type { BackupEnginePreview } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
+import type { HostEngine } from '../../ports/hosts.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ServerObservation } from '../../ports/postgres-server.ts';
 import {
@@ -32,8 +33,10 @@ export interface SetupArchivingFacts {
   readonly repositories: RepositoryObservations;
   /** What PostgreSQL has to be set to. */
   readonly wanted: Readonly<Record<string, string>>;
-  /** The generated configuration of the engine differs from the one on disk. */
+  /** The generated configuration of the engine differs from the one on disk, on the primary's host. */
   readonly configurationIsCurrent: boolean;
+  /** The same on this host, where the primary is on another one: what reads repositories here needs it, too. */
+  readonly configurationHereIsCurrent: boolean;
 }
 
 type EngineSettings = Pick<BackupEnginePreview, 'archivingSettings' | 'backupSettings'>;
@@ -68,8 +71,23 @@ export async function observeSetupArchiving(
     observeNodes(cluster, ports, context),
     observeRepositories(cluster, undefined, { walArchive: false }, ports, context),
   ]);
-  const wanted = wantedSettings(cluster, engine, onlyPrimary(nodes)?.server.postgresMajor);
-  return { nodes, repositories, wanted, configurationIsCurrent };
+  const primary = onlyPrimary(nodes);
+  const major = primary?.server.postgresMajor;
+  const here = { nodes, repositories, configurationHereIsCurrent: true };
+  if (primary === undefined || !ports.hosts.isElsewhere(primary.node.name))
+    return { ...here, wanted: wantedSettings(cluster, engine, major), configurationIsCurrent };
+  const there = await (await ports.hosts.look(primary.node.name, context)).observeEngine(major, context);
+  return {
+    ...here,
+    wanted: wantedSettings(cluster, settingsOf(there), major),
+    configurationIsCurrent: there.isConfigurationCurrent,
+    configurationHereIsCurrent: configurationIsCurrent,
+  };
+}
+
+/** What archive_command names are programs and files of the primary's host. */
+function settingsOf({ archivingSettings, backupSettings }: HostEngine): EngineSettings {
+  return { archivingSettings: () => archivingSettings, backupSettings: () => backupSettings };
 }
 
 /** Repositories first, then the settings, a restart only where PostgreSQL needs one, and at the end the proof. Pure. Throws where no primary answers. */
@@ -84,8 +102,9 @@ export function planSetupArchiving(intent: SetupArchivingIntent, facts: SetupArc
   const restart = needsRestart(primary.server, changes);
   return {
     steps: [
-      ...(facts.configurationIsCurrent ? [] : [configurationStep()]),
-      ...(facts.repositories.snapshots.every((snapshot) => snapshot.initialised) ? [] : [repositoriesStep()]),
+      ...(facts.configurationIsCurrent ? [] : [configurationStep(node)]),
+      ...(facts.configurationHereIsCurrent ? [] : [configurationHereStep()]),
+      ...(facts.repositories.snapshots.every((snapshot) => snapshot.initialised) ? [] : [repositoriesStep(node)]),
       ...(Object.keys(changes).length === 0 ? [] : [alterStep(node, primary.server, changes), reloadStep(node)]),
       ...(restart ? [restartStep(primary)] : []),
       checkStep(node),
@@ -132,20 +151,30 @@ function restartReason(server: ServerObservation, changes: Readonly<Record<strin
   return `archive_mode (${server.settings.archive_mode ?? 'unknown'} → ${changes['archive_mode'] ?? 'on'})`;
 }
 
-function configurationStep(): Step {
+function configurationStep(node: string): Step {
   return {
     ...base('write-configuration', 'write', 'Write the engine configuration (0600)', 'it differs from what the configuration says'),
+    kind: 'write-configuration',
+    probe: 'the file has this content',
+    on: node,
+  };
+}
+
+function configurationHereStep(): Step {
+  return {
+    ...base('write-configuration:here', 'write', 'Write the engine configuration (0600) on this host', 'it reads the repositories, too'),
     kind: 'write-configuration',
     probe: 'the file has this content',
   };
 }
 
-function repositoriesStep(): Step {
+function repositoriesStep(node: string): Step {
   return {
     ...base('create-repositories', 'write', 'Set up the repositories', 'at least one has not been set up for this cluster'),
     kind: 'create-repositories',
     probe: 'the catalogue of each repository can be read',
     retry: 'transient',
+    on: node,
   };
 }
 
@@ -180,6 +209,7 @@ function restartStep(primary: NodeObservation & { readonly server: ServerObserva
     ...base('restart-server', 'destructive', `Restart ${node.name}`, 'archive_mode takes effect at a start only'),
     kind: 'restart-server',
     probe: 'archive_mode is on and nothing waits for a restart',
+    on: node.name,
     node: node.name,
     dataDirectory: server.dataDirectory ?? node.dataDirectory,
     postgresMajor: server.postgresMajor,
@@ -194,6 +224,7 @@ function checkStep(node: string): Step {
     probe: 'the engine finds the segment',
     timeoutMs: 3 * MINUTE_MS,
     retry: 'transient',
+    on: node,
     node,
   };
 }

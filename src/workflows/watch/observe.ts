@@ -7,6 +7,7 @@ import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ServerObservation, WalObservation } from '../../ports/postgres-server.ts';
 import { type NodeObservation, observeNodes, observeRepositories, onlyPrimary, type RepositoryObservations } from '../observe-cluster.ts';
+import { instanceOf, orHostFault } from '../hosts.ts';
 
 /** pgBackRest tries for a minute to reach a repository that is down; a look must not take longer than the time to the next one. */
 const REPOSITORY_TIMEOUT_MS = 25_000;
@@ -64,9 +65,8 @@ export async function observePrimaryWal(
   try {
     const wal = await ports.postgres.observeWal(address, context);
     const walDirectory = node.node.dataDirectory === undefined ? undefined : `${node.node.dataDirectory}/pg_wal`;
-    const walFreeBytes = walDirectory === undefined ? undefined : await ports.instance.freeSpaceOf(walDirectory);
-    const histories = walDirectory === undefined ? [] : await readOwnHistory(node.server, walDirectory, ports);
-    return { node, wal, histories, ...(walFreeBytes === undefined ? {} : { walFreeBytes }) };
+    const onDisk = walDirectory === undefined ? { histories: [] } : await observeWalDirectory(node, walDirectory, ports, context);
+    return { node, wal, ...onDisk };
   } catch (thrown) {
     const { code } = asSpokeError(thrown);
     if (code !== 'POSTGRES_UNAVAILABLE' && code !== 'TIMED_OUT' && code !== 'FILE_SYSTEM_FAILED') throw thrown;
@@ -74,14 +74,32 @@ export async function observePrimaryWal(
   }
 }
 
+/** Nothing where it is on another host that does not tell. */
+async function observeWalDirectory(
+  { node, server }: NodeObservation & { readonly server: ServerObservation },
+  walDirectory: string,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<Pick<PrimaryWal, 'histories' | 'walFreeBytes'>> {
+  const look = async () => {
+    const instance = await instanceOf(node.name, ports, context);
+    const walFreeBytes = await instance.freeSpaceOf(walDirectory);
+    const histories = await readOwnHistory(server, walDirectory, instance);
+    return { histories, ...(walFreeBytes === undefined ? {} : { walFreeBytes }) };
+  };
+  if (!ports.hosts.isElsewhere(node.name)) return look();
+  const seen = await orHostFault(look());
+  return 'found' in seen ? seen.found : { histories: [] };
+}
+
 /** The history of the server's own timeline, which no repository may have yet. */
 async function readOwnHistory(
   { timeline }: ServerObservation,
   walDirectory: string,
-  ports: ReadPorts,
+  instance: ReadPorts['instance'],
 ): Promise<readonly TimelineHistory[]> {
   if (timeline === 1) return [];
-  const text = await ports.instance.readFileTail(`${walDirectory}/${timelineHistoryFileName(timeline)}`, MOST_HISTORY_BYTES);
+  const text = await instance.readFileTail(`${walDirectory}/${timelineHistoryFileName(timeline)}`, MOST_HISTORY_BYTES);
   if (text === '') return [];
   try {
     return [parseTimelineHistory(text, timeline)];

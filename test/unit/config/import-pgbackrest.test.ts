@@ -91,6 +91,10 @@ describe('a pgbackrest.conf in our words', () => {
       ],
       archiving: { archiveTimeoutSeconds: 60, ack: 'all', ackTimeoutSeconds: 60 },
       restore: { keepOldDays: 7 },
+      replication: { role: 'replicator', sslMode: 'prefer', allowedFrom: [] },
+      pgbouncer: [],
+      reseed: { maxLagMib: 16, streamTimeoutSeconds: 3600 },
+      failover: { maxLagMib: 16, timeoutSeconds: 60 },
       schedules: [],
     });
   });

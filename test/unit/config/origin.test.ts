@@ -65,6 +65,14 @@ describe('the origin of a value', () => {
       'clusters.main.wal.tailSeconds': [5, 'default'],
       'clusters.main.restore.keepOldDays': [7, 'default'],
       'clusters.main.schedules': ['none', 'default'],
+      'clusters.main.replication.role': ['replicator', 'default'],
+      'clusters.main.replication.sslMode': ['prefer', 'default'],
+      'clusters.main.replication.allowedFrom': ['none', 'default'],
+      'clusters.main.pgbouncer': ['none', 'default'],
+      'clusters.main.reseed.maxLagMib': [16, 'default'],
+      'clusters.main.reseed.streamTimeoutSeconds': [3600, 'default'],
+      'clusters.main.failover.maxLagMib': [16, 'default'],
+      'clusters.main.failover.timeoutSeconds': [60, 'default'],
     });
   });
 

@@ -25,6 +25,7 @@ const violations: [rule: string, file: string, imported: string][] = [
   ['ports-import', 'src/ports/uses-workflow.ts', 'src/workflows/backup/plan.ts'],
   ['workflows-import', 'src/workflows/backup/uses-engine.ts', 'src/engine/run-plan.ts'],
   ['engine-imports', 'src/engine/uses-adapter.ts', 'src/adapters/clock/clock.ts'],
+  ['agent-imports', 'src/agent/uses-composition.ts', 'src/composition.ts'],
   ['config-imports', 'src/config/uses-workflow.ts', 'src/workflows/backup/plan.ts'],
   ['telemetry-imports', 'src/telemetry/uses-engine.ts', 'src/engine/run-plan.ts'],
   ['adapters-import', 'src/adapters/clock/uses-workflow.ts', 'src/workflows/backup/plan.ts'],
