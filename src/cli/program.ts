@@ -179,7 +179,9 @@ Examples:
 
 function addStatus(program: Command, context: CommandContext): void {
   withGlobals(program.command('status'))
-    .description('what can be recovered, from where, and who is primary')
+    .description('what can be recovered, who is primary, how far the standbys are behind, and what comes next')
+    .option('--watch [seconds]', 'look again every so often, 2 seconds where not given, until Ctrl-C')
+    .addHelpText('after', '\nExamples:\n  spoke-backup status\n  spoke-backup status --watch 5')
     .action(async (options) => (await import('./commands/status.ts')).statusCommand(options, context));
 }
 
