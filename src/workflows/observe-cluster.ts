@@ -43,7 +43,10 @@ export function observeServers(cluster: ClusterConfig, ports: ReadPorts, context
 }
 
 async function observeNode(node: NodeConfig, ports: ReadPorts, context: OperationContext): Promise<NodeObservation> {
-  const directory = node.dataDirectory === undefined ? undefined : await ports.instance.inspectDirectory(node.dataDirectory, context);
+  // Of a node on another host the path is that host's.
+  const isHere = node.ssh === undefined;
+  const directory =
+    node.dataDirectory === undefined || !isHere ? undefined : await ports.instance.inspectDirectory(node.dataDirectory, context);
   return { ...(await observeServer(node, ports, context)), ...(directory === undefined ? {} : { directory }) };
 }
 

@@ -36,10 +36,10 @@ function look(asked: StatusOptions, session: Session, { signal }: CommandContext
 }
 
 /** Looks again and again, until the signal ends it. A look that fails is told, and the next one made all the same. */
-async function watch(seconds: number, asked: StatusOptions, session: Session, context: CommandContext): Promise<never> {
+async function watch(seconds: number, asked: StatusOptions, session: Session, context: CommandContext): Promise<void> {
   let timeline: number | undefined;
   let positions: readonly PrimaryPosition[] = [];
-  for (;;) {
+  while (!context.signal.aborted) {
     try {
       const status = await look({ ...asked, positions }, session, context);
       const primary = status.topology.primary?.server;
@@ -49,12 +49,14 @@ async function watch(seconds: number, asked: StatusOptions, session: Session, co
       timeline = primary?.timeline;
       if (!context.output.json) process.stdout.write(process.stdout.isTTY ? CLEAR_SCREEN : `\n${formatInstantUtc(status.now)}\n`);
       print(status, session, context);
+      await session.ports.clock.sleep(seconds * 1000, context.signal);
     } catch (thrown) {
+      if (context.signal.aborted) return;
       const error = asSpokeError(thrown);
-      if (error.code === 'CANCELLED' || error.code === 'INTERNAL') throw error;
+      if (error.code === 'INTERNAL') throw error;
       context.output.warn(error.message);
+      await session.ports.clock.sleep(seconds * 1000, context.signal).catch(() => undefined);
     }
-    await session.ports.clock.sleep(seconds * 1000, context.signal);
   }
 }
 
