@@ -28,7 +28,7 @@ export async function observeTopology(
 }
 
 /** Who is what among nodes that have just been looked at. Primaries are asked first: what a standby has replayed of that is no lag. */
-export async function topologyOfNodes(
+async function topologyOfNodes(
   nodes: readonly NodeObservation[],
   ports: ReadPorts,
   context: OperationContext,

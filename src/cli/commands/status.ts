@@ -39,7 +39,8 @@ function look(asked: StatusOptions, session: Session, { signal }: CommandContext
 async function watch(seconds: number, asked: StatusOptions, session: Session, context: CommandContext): Promise<void> {
   let timeline: number | undefined;
   let positions: readonly PrimaryPosition[] = [];
-  while (!context.signal.aborted) {
+  const isOver = () => context.signal.aborted;
+  while (!isOver()) {
     try {
       const status = await look({ ...asked, positions }, session, context);
       const primary = status.topology.primary?.server;
@@ -51,7 +52,7 @@ async function watch(seconds: number, asked: StatusOptions, session: Session, co
       print(status, session, context);
       await session.ports.clock.sleep(seconds * 1000, context.signal);
     } catch (thrown) {
-      if (context.signal.aborted) return;
+      if (isOver()) return;
       const error = asSpokeError(thrown);
       if (error.code === 'INTERNAL') throw error;
       context.output.warn(error.message);

@@ -1,6 +1,6 @@
 import { formatBytes } from '../bytes.ts';
 import type { ReseedFacts } from './reseed-facts.ts';
-import type { ReseedOption } from './reseed-method.ts';
+import type { ReseedOption } from './reseed-option.ts';
 
 const SECONDS_TO_START = 5;
 /** A standby that is further behind would be a bad start. */

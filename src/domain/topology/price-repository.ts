@@ -7,7 +7,7 @@ import { isAncestorAt, timelineSpans } from '../postgres/timeline-history.ts';
 import { segmentNumberBefore, segmentNumberOf, segmentStartLsn } from '../postgres/wal-segment.ts';
 import { distance } from './lag.ts';
 import type { ReseedFacts, SeedPrimary } from './reseed-facts.ts';
-import type { ReseedOption, ReseedPrice } from './reseed-method.ts';
+import type { ReseedOption, ReseedPrice } from './reseed-option.ts';
 
 /** A repository's engine fetches whole files where one page differs, and pages scatter. */
 const FETCHED_PER_CHANGED_BYTE = 10n;

@@ -6,7 +6,7 @@ import { rangeContaining } from '../catalog/wal-archive.ts';
 import { partingLsn } from '../recovery/divergence.ts';
 import { distance } from './lag.ts';
 import type { ReseedFacts } from './reseed-facts.ts';
-import type { ReseedOption } from './reseed-method.ts';
+import type { ReseedOption } from './reseed-option.ts';
 import type { FileFacts } from './topology.ts';
 
 const SECONDS_TO_START = 5;

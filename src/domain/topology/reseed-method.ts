@@ -2,23 +2,8 @@ import type { RepositorySnapshot } from '../catalog/repository-snapshot.ts';
 import { priceBasebackup } from './price-basebackup.ts';
 import { priceDelta, priceBackup } from './price-repository.ts';
 import { priceRewind } from './price-rewind.ts';
-import type { ReseedFacts, ReseedMethodName, SeedSource } from './reseed-facts.ts';
-
-/** What a method would cost. */
-export interface ReseedPrice {
-  /** Over the network or out of a repository, WAL included. */
-  readonly bytesMoved: bigint;
-  /** Of these, what the primary reads and sends. */
-  readonly primaryBytes: bigint;
-  readonly seconds: number;
-}
-
-export type ReseedOption = { readonly method: ReseedMethodName; readonly source?: SeedSource } & (
-  | { readonly kind: 'possible'; readonly price: ReseedPrice; readonly reason: string }
-  | { readonly kind: 'refused'; readonly reason: string }
-);
-
-export type PossibleReseed = Extract<ReseedOption, { kind: 'possible' }>;
+import type { ReseedFacts, ReseedMethodName } from './reseed-facts.ts';
+import type { PossibleReseed, ReseedOption } from './reseed-option.ts';
 
 export interface ReseedChoice {
   readonly chosen?: PossibleReseed;

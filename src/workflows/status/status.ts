@@ -14,8 +14,8 @@ import type { BaseBackup, RepositoryName } from '../../domain/catalog/base-backu
 import type { WalTail } from '../../domain/catalog/wal-tail.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { type NodeObservation, observeNodes, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
-import { lagsOf, topologyOfNodes } from '../observe-topology.ts';
+import { type NodeObservation, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
+import { lagsOf, observeTopology } from '../observe-topology.ts';
 import { archiveFacts, observePrimaryWal, type WatchOptions } from '../watch/observe.ts';
 import { type SlotStatus, slotsOf } from './slots.ts';
 
@@ -83,8 +83,7 @@ export async function observeStatus(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<ClusterStatus> {
-  const nodes = await observeNodes(cluster, ports, context);
-  const topology = await topologyOfNodes(nodes, ports, context);
+  const { nodes, topology } = await observeTopology(cluster, ports, context);
   const held = await ports.catalog.readHeldWal();
   const [primary, repositories] = await Promise.all([
     observePrimaryWal(nodes, ports, context),

@@ -198,7 +198,7 @@ describe('a setting', () => {
     [{ max_slot_wal_keep_size: '-1' }, 'setting-unfit a', 'warning'],
     [{ wal_level: 'minimal' }, 'setting-unfit a', 'critical'],
   ])('of the primary like %j is a finding', (settings, code, severity) => {
-    const found = assess([ofPrimary({}, settings as Readonly<Record<string, string>>), B]);
+    const found = assess([ofPrimary({}, settings), B]);
     expect(codes(found)).toEqual([code]);
     expect(found[0]?.severity).toBe(severity);
   });

@@ -4,7 +4,8 @@ import type { BackupLabel, BaseBackup, RepositoryName } from '../../../../src/do
 import type { RepositorySnapshot } from '../../../../src/domain/catalog/repository-snapshot.ts';
 import { timelineIdOf } from '../../../../src/domain/postgres/timeline.ts';
 import { ASSUMED_RESEED_RATES, type ReseedFacts } from '../../../../src/domain/topology/reseed-facts.ts';
-import { chooseReseed, type ReseedOption } from '../../../../src/domain/topology/reseed-method.ts';
+import { chooseReseed } from '../../../../src/domain/topology/reseed-method.ts';
+import type { ReseedOption } from '../../../../src/domain/topology/reseed-option.ts';
 import { files, lsn, MIB, NOON, OTHERS, OURS } from './facts.ts';
 
 const [ONE, TWO] = [timelineIdOf(1), timelineIdOf(2)];
