@@ -15,8 +15,15 @@ interface Finding {
   readonly nextCommand: string;
 }
 
+interface Lag {
+  readonly bytes: number;
+  readonly receiveBytes: number;
+  readonly replayBytes: number;
+  readonly seconds: number | null;
+}
+
 /** Each trouble is made for real, found, and mended again before the next one. */
-describe('the doctor', () => {
+describe('doctor and status', () => {
   const lab = useLab({ nodes: 3, s3: false, impatient: true });
   const hba = () => join(lab().primary.dataDirectory, 'pg_hba.conf');
   let rules: string;
@@ -61,17 +68,33 @@ describe('the doctor', () => {
     await querySocket(lab().primary, `ALTER ROLE ${REPLICATION_ROLE} PASSWORD '${password.replaceAll("'", "''")}'`);
   }
 
-  test('finds nothing the matter with a healthy cluster', isWell);
+  test('find nothing the matter with a healthy cluster', isWell);
 
-  test('finds a replica whose replay is paused', async () => {
+  test('find a replica whose replay is paused, and how far behind it is', async () => {
+    // Until it has replayed a commit a standby cannot tell how old what it shows is.
+    await querySocket(lab().primary, 'CREATE TABLE seen (n int)');
+    await until('the table is everywhere', async () => {
+      const [row] = await querySocket<{ found: string | null }>(lab().node('replica-2'), `SELECT to_regclass('seen') AS found`);
+      return row?.found === 'seen';
+    });
     await querySocket(lab().node('replica-2'), 'SELECT pg_wal_replay_pause()');
     const finding = await found('replay-paused', 'replica-2');
     expect(finding.nextCommand).toContain('pg_wal_replay_resume');
+    await querySocket(lab().primary, `CREATE TABLE unseen AS SELECT generate_series(1, 10000) AS n`);
+    await until('what is written is received and not replayed', async () => {
+      const lag = await lagOf('replica-2');
+      return lag.receiveBytes === 0 && lag.replayBytes > 100_000 && lag.seconds !== null && lag.seconds > 0;
+    });
+    expect(await lagOf('replica-1')).toMatchObject({ replayBytes: 0 });
     await querySocket(lab().node('replica-2'), 'SELECT pg_wal_replay_resume()');
     await isWell();
+    await until('an idle primary has no standby that lags', async () => {
+      const { bytes, seconds } = await lagOf('replica-2');
+      return bytes === 0 && seconds === 0;
+    });
   });
 
-  test('finds a replica with a wrong password, by what its log says', async () => {
+  test('find a replica with a wrong password, by what its log says', async () => {
     const password = (await readFile(join(lab().directory, 'secrets/replicator-password'), 'utf8')).trim();
     await setPassword('changed');
     await disconnect('replica_1');
@@ -82,7 +105,7 @@ describe('the doctor', () => {
     await isWell();
   });
 
-  test('finds a replica that pg_hba.conf does not let in, then one whose slot was dropped', async () => {
+  test('find a replica that pg_hba.conf does not let in, then one whose slot was dropped', async () => {
     await writeFile(hba(), `host replication all 127.0.0.1/32 reject\n${rules}`);
     await querySocket(lab().primary, 'SELECT pg_reload_conf()');
     await disconnect('replica_1');
@@ -99,7 +122,7 @@ describe('the doctor', () => {
     await isWell();
   });
 
-  test('finds an archive_command that fails', async () => {
+  test('find an archive_command that fails', async () => {
     const [before] = await querySocket<{ setting: string }>(
       lab().primary,
       `SELECT setting FROM pg_settings WHERE name = 'archive_command'`,
@@ -112,7 +135,7 @@ describe('the doctor', () => {
     await isWell();
   });
 
-  test('finds a slot that is lost, and the replica that is down and needs it', async () => {
+  test('find a slot that is lost, and the replica that is down and needs it', async () => {
     await lab().stop(lab().node('replica-2').dataDirectory);
     await set('max_slot_wal_keep_size', '16MB');
     for (let segments = 0; segments < 4; segments++) await writeSegment();
@@ -122,6 +145,14 @@ describe('the doctor', () => {
     expect(findings).toContainEqual(expect.objectContaining({ code: 'node-down', node: 'replica-2' }));
     expect(findings.find(({ code }) => code === 'node-down')?.message).toContain('it would be a standby');
   });
+
+  async function lagOf(node: string) {
+    const { document } = await spoke(['status'], { config: lab().description.config });
+    const { nodes } = document as { nodes: readonly { readonly name: string; readonly lag: Lag | null }[] };
+    const lag = nodes.find(({ name }) => name === node)?.lag;
+    if (lag === undefined || lag === null) throw new Error(`${node} tells of no lag`);
+    return lag;
+  }
 
   async function writeSegment(): Promise<void> {
     await querySocket(lab().primary, `SELECT pg_create_restore_point('filler')`);

@@ -4,9 +4,14 @@ import type { ClusterFacts } from './cluster-facts.ts';
 import type { HealthFinding } from './finding.ts';
 import { lastReplicationTrouble, type ReplicationTrouble, type TroubleKind } from './replication-trouble.ts';
 
-/** Why standbys receive nothing. What the primary shows now counts before what the log says, which may be older. */
+/**
+ * Why standbys receive nothing. What the primary shows now counts before what the log says, which may be older. Where no primary answers
+ * that nobody reaches it is no finding of its own.
+ */
 export function connectionFindings(facts: ClusterFacts): readonly HealthFinding[] {
-  return facts.topology.standbys.filter((standby) => !streams(standby)).flatMap((standby) => whyNot(standby, facts));
+  const { primaries, standbys } = facts.topology;
+  const findings = standbys.filter((standby) => !streams(standby)).flatMap((standby) => whyNot(standby, facts));
+  return findings.filter(({ code }) => primaries.length > 0 || (code !== 'replica-network' && code !== 'replica-not-connected'));
 }
 
 /** Without the right to look (pg_read_all_stats) a receiver that is there counts as one that streams. */

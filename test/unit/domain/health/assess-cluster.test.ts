@@ -116,6 +116,13 @@ describe('a standby that receives nothing', () => {
     });
   });
 
+  it('because there is no primary is not told of it as well, unless its log says something else', () => {
+    const gone: NodeFacts = { node: 'a', unreachable: 'connection refused' };
+    const all = [gone, cut];
+    expect(codes(assess(all, logged('Connection refused')))).toEqual(['primary-missing', 'node-unreachable a']);
+    expect(codes(assess(all, logged('FATAL:  password authentication failed for user "r"')))).toContain('replica-password b');
+  });
+
   it('is told once where its slot is lost: to be seeded again', () => {
     const lost = ofPrimary({ slots: [slot('b', { active: false, walStatus: 'lost' })] });
     const found = assess([lost, cut]);
