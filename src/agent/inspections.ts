@@ -17,6 +17,8 @@ function inspection<Schema extends z.ZodMiniType>(
   };
 }
 
+const server = z.strictObject({ dataDirectory: path, pid: z.optional(wholeNumber) });
+
 /** Every question that InstanceReader answers, but for who we are, which is said once. */
 const INSPECTIONS = {
   inspectDirectory: inspection(z.tuple([path]), (instance, [at], context) => instance.inspectDirectory(at, context)),
@@ -24,6 +26,9 @@ const INSPECTIONS = {
   findUser: inspection(z.tuple([line]), (instance, [name]) => instance.findUser(name)),
   ownerOf: inspection(z.tuple([path]), (instance, [at]) => instance.ownerOf(at)),
   readFileTail: inspection(z.tuple([path, wholeNumber]), (instance, [at, maxBytes]) => instance.readFileTail(at, maxBytes)),
+  readServerLog: inspection(z.tuple([server, wholeNumber]), (instance, [{ dataDirectory, pid }, maxBytes]) =>
+    instance.readServerLog({ dataDirectory, ...(pid === undefined ? {} : { pid }) }, maxBytes),
+  ),
   listFiles: inspection(z.tuple([path]), (instance, [directory]) => instance.listFiles(directory)),
   findFreePort: inspection(z.tuple([]), (instance) => instance.findFreePort()),
   freeSpaceOf: inspection(z.tuple([path]), (instance, [at]) => instance.freeSpaceOf(at)),

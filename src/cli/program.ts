@@ -1,6 +1,7 @@
 import type { CommanderError } from 'commander';
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
+import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
 
 const EXIT_CODES = `
@@ -23,6 +24,7 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['pins', addPins],
   ['restore', addRestore],
   ['status', addStatus],
+  ['doctor', addDoctor],
   ['runs', addRuns],
   ['schedule', addSchedule],
   ['notices', addNotices],
@@ -59,24 +61,6 @@ function rethrow(error: CommanderError): never {
 
 function allCommands(command: Command): readonly Command[] {
   return command.commands.flatMap((child) => [child, ...allCommands(child)]);
-}
-
-function withGlobals(command: Command): Command {
-  return command
-    .option('--config <file>', 'configuration file (SPOKE_BACKUP_CONFIG, /etc/spoke-backup/config.yaml)')
-    .option('--cluster <name>', 'which cluster of the configuration; needless where there is only one')
-    .option('--state-directory <path>', 'in place of the stateDirectory of the configuration')
-    .option('--timezone <zone>', 'zone of instants typed without one, and of local times shown')
-    .option('--json', 'one JSON document on stdout, everything else on stderr')
-    .option('-q, --quiet', 'no progress')
-    .option('-v, --verbose', 'more detail');
-}
-
-function withChanging(command: Command): Command {
-  return withGlobals(command)
-    .option('--dry-run', 'show the plan with its commands and write nothing at all')
-    .option('--confirm <cluster>', 'confirm by typing the name of the cluster')
-    .option('--wait [duration]', 'queue behind whoever is in the way, for 90s, 30m or 2h, or as long as it takes; else exit 11');
 }
 
 function addBackup(program: Command, context: CommandContext): void {
@@ -180,8 +164,17 @@ Examples:
 
 function addStatus(program: Command, context: CommandContext): void {
   withGlobals(program.command('status'))
-    .description('what can be recovered, from where, and who is primary')
+    .description('what can be recovered, who is primary, how far the standbys are behind, and what comes next')
+    .option('--watch [seconds]', 'look again every so often, 2 seconds where not given, until Ctrl-C')
+    .addHelpText('after', '\nExamples:\n  spoke-backup status\n  spoke-backup status --watch 5')
     .action(async (options) => (await import('./commands/status.ts')).statusCommand(options, context));
+}
+
+function addDoctor(program: Command, context: CommandContext): void {
+  withGlobals(program.command('doctor'))
+    .description('what is the matter with servers, replication, slots, archive and disks, why, and what to type; exit 3 with findings')
+    .addHelpText('after', '\nExamples:\n  spoke-backup doctor\n  spoke-backup doctor --json')
+    .action(async (options) => (await import('./commands/doctor.ts')).doctorCommand(options, context));
 }
 
 function addRuns(program: Command, context: CommandContext): void {

@@ -13,6 +13,8 @@ export interface ControlData {
   readonly redoLsn: Lsn;
   readonly walSegmentSizeBytes: number;
   readonly dataChecksums: boolean;
+  /** As the server ran last; absent where pg_controldata does not print it. */
+  readonly walLogHints?: boolean;
   /** Settings that a hot standby must not undercut: max_connections, max_worker_processes, … */
   readonly standbySettings: Readonly<Record<string, string>>;
 }
@@ -79,6 +81,8 @@ export interface InstanceReader {
   currentUser(): FileOwner;
   /** The end of a file; empty where there is none. */
   readFileTail(path: string, maxBytes: number): Promise<string>;
+  /** The end of what a server writes to its log: the file that its collector names, or that its stderr goes to. Empty where it is none that we may read. */
+  readServerLog(server: { readonly dataDirectory: string; readonly pid?: number }, maxBytes: number): Promise<string>;
   /** Names in a directory; empty where there is none. */
   listFiles(directory: string): Promise<readonly string[]>;
   /** A TCP port on loopback that nothing listens on. */

@@ -6,6 +6,7 @@ import type { SystemIdentifier } from '../domain/postgres/system-identifier.ts';
 import type { TimelineId } from '../domain/postgres/timeline.ts';
 import type { TimelineHistory } from '../domain/postgres/timeline-history.ts';
 import type { Instant } from '../domain/time/instant.ts';
+import type { ReplicationFacts } from '../domain/topology/replication-facts.ts';
 import type { OperationContext } from './operation.ts';
 
 /** How to reach a server by SQL. The password, where there is one, is inside `url` and is never printed. */
@@ -116,6 +117,8 @@ export interface PostgresReader {
   readTimelineHistory(address: ServerAddress, timeline: TimelineId, context: OperationContext): Promise<TimelineHistory>;
   /** Throws POSTGRES_UNAVAILABLE. */
   observeStreaming(address: ServerAddress, slot: string, context: OperationContext): Promise<StreamingObservation>;
+  /** Senders, receiver, slots and positions. Throws POSTGRES_UNAVAILABLE. */
+  observeReplication(address: ServerAddress, context: OperationContext): Promise<ReplicationFacts>;
 }
 
 export interface PostgresWriter {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmod, chown, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -417,6 +417,31 @@ describe('files', () => {
   it('whose tail begins within a character lose that character only', async () => {
     await writeFile(join(scratch, 'log'), 'aäö');
     expect(await workshop.reader.readFileTail(join(scratch, 'log'), 3)).toBe('ö');
+  });
+});
+
+describe('the log of a server', () => {
+  it('is the file that its stderr goes to, or the one that its collector writes', async () => {
+    const dataDirectory = await copyOfTemplate();
+    const started = await workshop.start(dataDirectory);
+    const [first = ''] = (await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n');
+    const pid = Number(first);
+    expect(await workshop.reader.readServerLog({ dataDirectory, pid }, 1_000_000)).toBe(await readFile(started.logFile, 'utf8'));
+    expect(await workshop.reader.readServerLog({ dataDirectory }, 1_000_000)).toBe('');
+    await writeFile(join(dataDirectory, 'collected.log'), 'FATAL:  words\n');
+    await writeFile(join(dataDirectory, 'current_logfiles'), 'stderr collected.log\ncsvlog collected.csv\n');
+    expect(await workshop.reader.readServerLog({ dataDirectory, pid }, 6)).toBe('words\n');
+    await workshop.stop(dataDirectory);
+  });
+
+  it('is not taken out of a pipe, where somebody else waits for it', async () => {
+    const child = spawn('/bin/sh', ['-c', 'echo first >&2; read line; echo second >&2'], { stdio: ['pipe', 'ignore', 'pipe'] });
+    const server = { dataDirectory: scratch, pid: child.pid ?? 0 };
+    expect(await workshop.reader.readServerLog(server, 1000)).toBe('');
+    child.stdin.end('\n');
+    const pieces: Buffer[] = [];
+    for await (const piece of child.stderr) pieces.push(piece as Buffer);
+    expect(Buffer.concat(pieces).toString()).toBe('first\nsecond\n');
   });
 });
 

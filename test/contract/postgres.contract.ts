@@ -46,6 +46,35 @@ export function postgresContract(name: string, make: () => Promise<ServerWorld>)
       expect(await postgres.observeRecovery(world.primary, context)).toMatchObject({ inRecovery: false, paused: false, timeline: 1 });
     });
 
+    it('a standby tells whom it receives WAL from, and the primary who receives it', async () => {
+      const primary = await postgres.observeReplication(world.primary, context);
+      expect(primary).toMatchObject({ inRecovery: false, replayPaused: false, slots: [] });
+      expect(primary).not.toHaveProperty('receivedLsn');
+      expect(primary).not.toHaveProperty('receiver');
+      const [sender] = primary.senders;
+      expect(primary.senders).toEqual([expect.objectContaining({ state: 'streaming', syncState: 'async' })]);
+      expect(sender?.sentLsn).toBeLessThanOrEqual(primary.flushLsn ?? 0n);
+      await expect
+        .poll(async () => (await postgres.observeReplication(world.standby, context)).replayedLsn)
+        .toBeGreaterThanOrEqual(primary.flushLsn ?? 0n);
+      const standby = await postgres.observeReplication(world.standby, context);
+      expect(standby).toMatchObject({ inRecovery: true, replayPaused: false, receiver: { status: 'streaming', timeline: 1 }, senders: [] });
+      expect(standby).not.toHaveProperty('flushLsn');
+      expect(standby.receivedLsn).toBeGreaterThanOrEqual(standby.replayedLsn ?? 0n);
+      expect(standby.receiver?.senderPort).toBe(standby.primaryConnection?.port);
+    });
+
+    it('a slot tells since where it keeps WAL, and is gone once it is dropped', async () => {
+      await postgres.createSlot(world.primary, 'kept_for', context);
+      const { slots, flushLsn } = await postgres.observeReplication(world.primary, context);
+      expect(slots).toEqual([
+        expect.objectContaining({ name: 'kept_for', kind: 'physical', active: false, temporary: false, walStatus: 'reserved' }),
+      ]);
+      expect(slots[0]?.restartLsn).toBeLessThanOrEqual(flushLsn ?? 0n);
+      await postgres.dropSlot(world.primary, 'kept_for', context);
+      expect((await postgres.observeReplication(world.primary, context)).slots).toEqual([]);
+    });
+
     it('nothing waits for the archiver of a server that archives nothing, and pg_wal holds whole segments', async () => {
       const { walSegmentSizeBytes } = await postgres.observeServer(world.primary, context);
       for (const address of [world.primary, world.standby]) {
@@ -61,6 +90,7 @@ export function postgresContract(name: string, make: () => Promise<ServerWorld>)
         postgres.observeServer,
         postgres.observeRecovery,
         postgres.observeWal,
+        postgres.observeReplication,
         postgres.promote,
         postgres.endRecoveryAtTarget,
         postgres.closeWalSegment,

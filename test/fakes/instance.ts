@@ -20,6 +20,7 @@ export function fakeInstanceReader(process: FakeProcess): InstanceReader {
     findUser: (name) => process.read(() => [POSTGRES_USER, ROOT_USER].find((user) => user.name === name)),
     ownerOf: (path) => process.read(() => world.fs.directory(path)?.owner),
     currentUser: () => world.currentUser,
+    readServerLog: () => Promise.resolve(''),
     readFileTail: (path, maxBytes) => process.read(() => (world.fs.readFile(path) ?? '').slice(-maxBytes)),
     listFiles: (directory) => process.read(() => world.fs.list(directory)),
     findFreePort: () => process.read(() => FREE_PORT),

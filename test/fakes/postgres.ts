@@ -15,6 +15,7 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
     observeServer: (address) => process.read(() => serverAt(process.world, address).observe()),
     observeRecovery: (address) => process.read(() => serverAt(process.world, address).recoveryState()),
     observeStreaming: (address, slot) => process.read(() => serverAt(process.world, address).observeStreaming(slot)),
+    observeReplication: (address) => process.read(() => serverAt(process.world, address).observeReplication()),
     observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
     observeTablespaces: (address) =>
       process.read(() => tablespacesOf(serverAt(process.world, address).directory).map((one) => ({ ...one, name: `t${one.oid}` }))),

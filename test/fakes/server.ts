@@ -1,5 +1,6 @@
 import { formatLsn, type Lsn, parseLsn } from '../../src/domain/postgres/lsn.ts';
 import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
+import type { ReplicationFacts } from '../../src/domain/topology/replication-facts.ts';
 import { SpokeError } from '../../src/errors.ts';
 import type { ServerStart } from '../../src/ports/instance.ts';
 import type {
@@ -165,6 +166,22 @@ export class FakeServer {
     const { inRecovery } = this.recoveryState();
     const found = this.slots.has(slot) ? { slot: { name: slot, active: false } } : {};
     return { inRecovery, postgresMajor: 15, walSegmentSizeBytes: SEGMENT_SIZE_BYTES, flushLsn: this.lsn(), ...found };
+  }
+
+  /** The fake server streams to nobody, and from nobody. */
+  observeReplication(): ReplicationFacts {
+    const { inRecovery, paused, lastReplayedCommitTime: time } = this.recoveryState();
+    const lsn = this.lsn();
+    return {
+      inRecovery,
+      serverTime: this.#world.now(),
+      ...(inRecovery ? { receivedLsn: lsn, replayedLsn: lsn } : { flushLsn: lsn }),
+      ...(inRecovery && time !== undefined ? { replayedCommitTime: time } : {}),
+      replayPaused: paused,
+      senders: [],
+      slots: [...this.slots].map((name) => ({ name, active: false, kind: 'physical', temporary: false })),
+      conflicts: { snapshot: 0n, lock: 0n, others: 0n },
+    };
   }
 
   observeWal(): WalObservation {

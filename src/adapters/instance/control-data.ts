@@ -25,6 +25,7 @@ export function parseControlData(output: string): ControlData {
     if (found === undefined) throw new RangeError(`pg_controldata printed no "${label}"`);
     return found;
   };
+  const hints = values.get('wal_log_hints setting');
   return {
     systemIdentifier: parseSystemIdentifier(value('Database system identifier')),
     state: value('Database cluster state'),
@@ -33,6 +34,7 @@ export function parseControlData(output: string): ControlData {
     redoLsn: parseLsn(value("Latest checkpoint's REDO location")),
     walSegmentSizeBytes: Number(value('Bytes per WAL segment')),
     dataChecksums: value('Data page checksum version') !== '0',
+    ...(hints === undefined ? {} : { walLogHints: hints === 'on' }),
     standbySettings: Object.fromEntries(Object.entries(STANDBY_SETTINGS).map(([label, name]) => [name, value(label)])),
   };
 }

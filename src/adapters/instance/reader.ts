@@ -1,5 +1,5 @@
 import { type Stats, statSync } from 'node:fs';
-import { open, readdir, statfs } from 'node:fs/promises';
+import { readdir, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { SpokeError } from '../../errors.ts';
@@ -8,8 +8,10 @@ import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import { ifPresent } from '../shared/file-error.ts';
 import { translating } from './file-error.ts';
+import { readFileTail } from './file-tail.ts';
 import { inspectDirectory } from './inspect.ts';
 import { findInstallation } from './installation.ts';
+import { readServerLog } from './server-log.ts';
 import { currentUser, findUser, ownerOf } from './users.ts';
 
 export interface InstanceReaderOptions {
@@ -38,6 +40,7 @@ export function createInstanceReader(options: InstanceReaderOptions): InstanceRe
     },
     currentUser,
     readFileTail,
+    readServerLog,
     async listFiles(directory) {
       const names = await translating(`list ${directory}`, () => ifPresent(readdir(directory)));
       return (names ?? []).sort((left, right) => (left < right ? -1 : 1));
@@ -49,24 +52,6 @@ export function createInstanceReader(options: InstanceReaderOptions): InstanceRe
     },
     availableMemoryBytes: () => Promise.resolve(process.availableMemory()),
   };
-}
-
-/** The last `maxBytes` of a file; empty where there is none. A character cut in half at the beginning is left out. */
-export async function readFileTail(path: string, maxBytes: number): Promise<string> {
-  return translating(`read ${path}`, async () => {
-    const file = await ifPresent(open(path, 'r'));
-    if (file === undefined) return '';
-    try {
-      const { size } = await file.stat();
-      const start = Math.max(0, size - maxBytes);
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-      const tail = buffer.subarray(0, bytesRead);
-      const firstWhole = start === 0 ? 0 : tail.findIndex((byte) => (byte & 0xc0) !== 0x80);
-      return tail.subarray(Math.max(0, firstWhole)).toString('utf8');
-    } finally {
-      await file.close();
-    }
-  });
 }
 
 /** The kernel's own choice, given back at once: somebody else could take it before it is used. */

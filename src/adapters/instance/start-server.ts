@@ -11,7 +11,7 @@ import { asUser } from './as-user.ts';
 import { giveTo } from './durable-files.ts';
 import { translating } from './file-error.ts';
 import { lookAt } from './identity.ts';
-import { readFileTail } from './reader.ts';
+import { readFileTail } from './file-tail.ts';
 import { requireNotRunning } from './require-not-running.ts';
 import { readLockFile } from './running-server.ts';
 import { serverArguments } from './server-arguments.ts';

@@ -17,7 +17,8 @@ import type {
   StreamingObservation,
   WalObservation,
 } from '../../ports/postgres-server.ts';
-import { sqlStateOf } from './postgres-error.ts';
+import { observeReplication } from './replication.ts';
+import { onceMoreAtPromotion } from './promotion.ts';
 import { quoteLiteral } from './quote.ts';
 import { booleanOf, onlyRow, optionalInstant, optionalLsn, optionalText, textOf } from './row.ts';
 import { type Session, type TextRow, withSession } from './session.ts';
@@ -42,7 +43,6 @@ import {
 } from './statements.ts';
 
 const OPTIONS = { defaultTimeoutMs: 15_000, writing: false };
-const OBJECT_NOT_IN_PREREQUISITE_STATE = '55000';
 
 /** Reads servers by SQL. Any role that may log in will do; what it may not read is absent. */
 export function createPostgresReader(): PostgresReader {
@@ -55,6 +55,7 @@ export function createPostgresReader(): PostgresReader {
     readTimelineHistory: (address, timeline, context) =>
       withSession(address, context, { ...OPTIONS, replication: true }, (session) => readTimelineHistory(session, timeline)),
     observeStreaming: (address, slot, context) => withSession(address, context, OPTIONS, (session) => observeStreaming(session, slot)),
+    observeReplication: (address, context) => withSession(address, context, OPTIONS, observeReplication),
   };
 }
 
@@ -142,14 +143,8 @@ async function observeStreaming(session: Session, slot: string): Promise<Streami
   };
 }
 
-/** Asked a second time where the server left recovery in the middle of the statement. */
-async function readPosition(session: Session): Promise<TextRow> {
-  try {
-    return onlyRow(await session.query(POSITION));
-  } catch (thrown) {
-    if (sqlStateOf(thrown) !== OBJECT_NOT_IN_PREREQUISITE_STATE) throw thrown;
-    return onlyRow(await session.query(POSITION));
-  }
+function readPosition(session: Session): Promise<TextRow> {
+  return onceMoreAtPromotion(async () => onlyRow(await session.query(POSITION)));
 }
 
 function requireSupported(versionNumber: number): void {

@@ -17,18 +17,25 @@ const OBSERVED_SETTINGS = [
   'full_page_writes',
   'hba_file',
   'hot_standby',
+  'hot_standby_feedback',
   'ident_file',
   'listen_addresses',
+  'log_directory',
+  'log_filename',
+  'logging_collector',
   'max_connections',
   'max_locks_per_transaction',
   'max_prepared_transactions',
   'max_replication_slots',
   'max_slot_wal_keep_size',
+  'max_standby_archive_delay',
+  'max_standby_streaming_delay',
   'max_wal_senders',
   'max_worker_processes',
   'port',
   'primary_slot_name',
   'recovery_min_apply_delay',
+  'recovery_target_timeline',
   'server_version',
   'summarize_wal',
   'synchronous_commit',
@@ -43,7 +50,7 @@ const OBSERVED_SETTINGS = [
 ];
 
 /** Microseconds since the epoch. `extract` gives numeric from PostgreSQL 14 on: no digit is lost. */
-const micros = (expression: string) => `(extract(epoch from ${expression}) * 1000000)::bigint`;
+export const micros = (expression: string) => `(extract(epoch from ${expression}) * 1000000)::bigint`;
 
 /**
  * Where the server stands. In recovery the timeline is the newest that the control file or the WAL receiver knows:

@@ -19,6 +19,7 @@ export function remoteInstance(
     ownerOf: (path) => ask('ownerOf', [path]),
     currentUser: () => user,
     readFileTail: (path, maxBytes) => ask('readFileTail', [path, maxBytes]),
+    readServerLog: (server, maxBytes) => ask('readServerLog', [server, maxBytes]),
     listFiles: (directory) => ask('listFiles', [directory]),
     findFreePort: () => ask('findFreePort', []),
     freeSpaceOf: (path) => ask('freeSpaceOf', [path]),

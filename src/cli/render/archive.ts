@@ -31,6 +31,6 @@ export function archiveToJson(archive: ArchiveState) {
   }
 }
 
-export function findingToJson({ code, severity, repository, message, evidence, cause, nextCommand }: HealthFinding) {
-  return { code, severity, repository: repository ?? null, message, evidence, cause, nextCommand };
+export function findingToJson({ code, severity, repository, node, message, evidence, cause, nextCommand }: HealthFinding) {
+  return { code, severity, repository: repository ?? null, node: node ?? null, message, evidence, cause, nextCommand };
 }

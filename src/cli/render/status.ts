@@ -3,10 +3,12 @@ import type { WalTail } from '../../domain/catalog/wal-tail.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { segmentStartLsn, walSegmentName } from '../../domain/postgres/wal-segment.ts';
 import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant } from '../../domain/time/instant.ts';
+import { nodeOf } from '../../domain/topology/topology.ts';
 import type { NodeObservation } from '../../workflows/observe-cluster.ts';
 import type { ClusterStatus, RepositoryStatus } from '../../workflows/status/status.ts';
 import { archiveCell, archiveToJson, findingLines, findingToJson } from './archive.ts';
 import { backupToJson, type EngineOf } from './backups.ts';
+import { lagToJson, nodeRows, poolerLines, nextRunLine, slotRows, slotToJson, upstreamToJson } from './topology.ts';
 import { renderTable } from './table.ts';
 
 /** Whether somebody should look: exit code 3. */
@@ -16,6 +18,8 @@ export function hasFindings(status: ClusterStatus): boolean {
     status.recoverable === undefined ||
     status.hasGaps ||
     primaries.length !== 1 ||
+    status.topology.strangers.length > 0 ||
+    status.slots.some(({ slot }) => slot.walStatus === 'lost') ||
     primaries.some(isArchiverFailing) ||
     status.findings.some(({ severity }) => severity === 'critical') ||
     status.nodes.some((node) => node.server === undefined && node.node.url !== undefined) ||
@@ -35,12 +39,15 @@ export function renderStatus(status: ClusterStatus, timezone: string | undefined
   return [
     firstLine(status, time),
     '',
-    renderTable(['NODE', 'ROLE', 'TIMELINE', 'LSN', 'ARCHIVE'], status.nodes.map(nodeRow)),
+    renderTable(['NODE', 'ROLE', 'TIMELINE', 'LSN', 'FROM', 'LAG', 'ARCHIVE'], nodeRows(status, archiveState)),
     '',
+    ...(status.slots.length === 0 ? [] : [renderTable(['SLOT', 'ON', 'OF', 'STATE', 'HOLDS', 'FORECAST'], slotRows(status)), '']),
+    ...poolerLines(status),
     renderTable(
       ['REPOSITORY', 'RECOVERABLE FROM', 'TO', 'GAPS', 'ARCHIVE', 'LAST BACKUP'],
       status.repositories.map((repository) => repositoryRow(repository, status.now, time)),
     ),
+    ...nextRunLine(status, time),
     ...status.repositories.flatMap((repository) =>
       repository.gaps.map((gap) => `gap in ${repository.repository}: WAL ${gap.firstMissing} to ${gap.lastMissing} is missing`),
     ),
@@ -53,18 +60,6 @@ function firstLine(status: ClusterStatus, time: (instant: Instant) => string): s
   const { from, to } = status.recoverable;
   const end = to === undefined ? 'the end of the archive' : `${time(to)} (${formatAge(to, status.now)})`;
   return `Recoverable ${time(from)} → ${end}, ${status.hasGaps ? 'gaps' : 'no gaps'}`;
-}
-
-function nodeRow({ node, server, unreachable, hostFault }: NodeObservation): string[] {
-  const notes = (first: string | undefined) => [first ?? '', hostFault ?? ''].filter((note) => note !== '').join('; ');
-  if (server === undefined) return [node.name, 'unreachable', '', '', notes(unreachable)];
-  return [
-    node.name,
-    server.inRecovery ? 'standby' : 'primary',
-    String(server.timeline),
-    server.lsn === undefined ? '' : formatLsn(server.lsn),
-    notes(server.inRecovery ? '' : archiveState(server)),
-  ];
 }
 
 function archiveState(server: NonNullable<NodeObservation['server']>): string {
@@ -104,8 +99,16 @@ export function statusToJson(status: ClusterStatus, engineOf: EngineOf) {
       role: server === undefined ? 'unreachable' : server.inRecovery ? 'standby' : 'primary',
       unreachable: unreachable ?? null,
       ...(hostFault === undefined ? {} : { hostFault }),
+      state: nodeOf(status.topology, node.name)?.role ?? 'unreachable',
+      upstream: upstreamToJson(nodeOf(status.topology, node.name)),
+      lag: lagToJson(status.lags.get(node.name)),
       ...(server === undefined ? {} : nodeToJson(server)),
     })),
+    systemIdentifier: status.topology.systemIdentifier === undefined ? null : String(status.topology.systemIdentifier),
+    primary: status.topology.primary?.node ?? null,
+    slots: status.slots.map(slotToJson),
+    pgbouncer: status.poolers.map(({ name, state, detail }) => ({ name, state, detail: detail ?? null })),
+    nextRuns: status.nextRuns.map(({ schedule, kind, type, at }) => ({ schedule, kind, type: type ?? null, at: iso(at) })),
     repositories: status.repositories.map((repository) => ({
       name: repository.repository,
       kind: repository.kind,

@@ -1,7 +1,9 @@
 import type { RepositoryName } from '../catalog/base-backup.ts';
+import type { ClusterHealthCode } from './cluster-codes.ts';
 
 /** What a look at a cluster can find. Names stay as they are: notices and scripts recognise a finding by them. */
 export type HealthCode =
+  | ClusterHealthCode
   | 'archive-failing'
   | 'archive-gap'
   | 'archive-lagging'
@@ -25,6 +27,8 @@ export interface HealthFinding {
   readonly severity: 'critical' | 'warning';
   /** The repository that it is about; absent where it is about the whole cluster. */
   readonly repository?: RepositoryName;
+  /** The node that it is about, where it is one. */
+  readonly node?: string;
   /** What is the matter, and where, in one line. */
   readonly message: string;
   /** What was seen, a line each. */

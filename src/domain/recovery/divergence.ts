@@ -44,7 +44,7 @@ export function divergenceBefore(serving: readonly Serving[], request: RestoreCh
 }
 
 /** The position where two histories part; undefined where they are the same. */
-function partingLsn(left: TimelineHistory, right: TimelineHistory): Lsn | undefined {
+export function partingLsn(left: TimelineHistory, right: TimelineHistory): Lsn | undefined {
   const rightSpans = timelineSpans(right);
   for (const [index, span] of timelineSpans(left).entries()) {
     const other = rightSpans[index];

@@ -4,14 +4,20 @@ import type { ArchiveFacts } from '../../domain/health/archive-facts.ts';
 import type { ArchiveState } from '../../domain/health/archive-state.ts';
 import type { HealthFinding } from '../../domain/health/finding.ts';
 import { recoveryWindows, type RecoveryWindow, type WalGap } from '../../domain/recovery/window.ts';
+import { nextOccurrence } from '../../domain/schedule/occurrences.ts';
+import type { Schedule } from '../../domain/schedule/schedule.ts';
 import type { Instant } from '../../domain/time/instant.ts';
+import type { PrimaryPosition, ReplicationLag } from '../../domain/topology/lag.ts';
+import type { Topology } from '../../domain/topology/topology.ts';
 import { withStreamedWal } from '../../domain/catalog/archive-with-tail.ts';
 import type { BaseBackup, RepositoryName } from '../../domain/catalog/base-backup.ts';
 import type { WalTail } from '../../domain/catalog/wal-tail.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { type NodeObservation, observeNodes, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
+import { type NodeObservation, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
+import { lagsOf, observeTopology } from '../observe-topology.ts';
 import { archiveFacts, observePrimaryWal, type WatchOptions } from '../watch/observe.ts';
+import { type SlotStatus, slotsOf } from './slots.ts';
 
 export interface RepositoryStatus {
   readonly repository: RepositoryName;
@@ -27,9 +33,32 @@ export interface RepositoryStatus {
   readonly tail?: WalTail;
 }
 
+/** A connection pool in front of the cluster. */
+export interface PoolerStatus {
+  readonly name: string;
+  /** `unknown`: it was not asked. */
+  readonly state: 'unknown' | 'serving' | 'paused' | 'unreachable';
+  readonly detail?: string;
+}
+
+export interface NextRun {
+  readonly schedule: string;
+  readonly kind: Schedule['kind'];
+  readonly type?: Schedule['type'];
+  /** Absent where the schedule is suspended, or is never due again. */
+  readonly at?: Instant;
+}
+
 export interface ClusterStatus {
   readonly now: Instant;
   readonly nodes: readonly NodeObservation[];
+  readonly topology: Topology;
+  /** By the names of the standbys. */
+  readonly lags: ReadonlyMap<string, ReplicationLag>;
+  readonly slots: readonly SlotStatus[];
+  readonly poolers: readonly PoolerStatus[];
+  /** In the order of the configuration. */
+  readonly nextRuns: readonly NextRun[];
   readonly repositories: readonly RepositoryStatus[];
   /** From the earliest instant that any repository reaches to the latest. */
   readonly recoverable?: { readonly from: Instant; readonly to: Instant | undefined };
@@ -38,14 +67,23 @@ export interface ClusterStatus {
   readonly findings: readonly HealthFinding[];
 }
 
+/** What whoever asks for the status brings with. */
+export interface StatusOptions extends Partial<WatchOptions> {
+  readonly expectedArchiveCommand: string | undefined;
+  /** Absent: nothing is said of what comes next. */
+  readonly schedules?: readonly Schedule[];
+  /** Where the primary was at earlier looks, on the timeline that it still has. */
+  readonly positions?: readonly PrimaryPosition[];
+}
+
 /** Looks at everything; changes nothing. The servers first: what they believe archived must be in the listings that follow. */
 export async function observeStatus(
   cluster: ClusterConfig,
-  options: Omit<WatchOptions, 'samples'>,
+  options: StatusOptions,
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<ClusterStatus> {
-  const nodes = await observeNodes(cluster, ports, context);
+  const { nodes, topology } = await observeTopology(cluster, ports, context);
   const held = await ports.catalog.readHeldWal();
   const [primary, repositories] = await Promise.all([
     observePrimaryWal(nodes, ports, context),
@@ -53,16 +91,32 @@ export async function observeStatus(
   ]);
   const pushErrors = await ports.catalog.readPushErrors();
   const now = ports.clock.now();
-  const facts = archiveFacts(cluster, { now, nodes, primary, repositories, pushErrors, held }, { ...options, samples: [] });
-  return statusOf(nodes, repositories, facts);
+  const facts = archiveFacts(cluster, { now, nodes, primary, repositories, pushErrors, held }, { samples: [], ...options });
+  return {
+    ...statusOf(nodes, repositories, facts),
+    topology,
+    lags: lagsOf(topology, options.positions),
+    slots: slotsOf(topology, facts),
+    poolers: cluster.pgbouncer.map(({ name }) => ({ name, state: 'unknown' })),
+    nextRuns: (options.schedules ?? []).map((schedule) => nextRunOf(schedule, now)),
+  };
 }
 
+function nextRunOf(schedule: Schedule, now: Instant): NextRun {
+  const at = schedule.suspended ? undefined : nextOccurrence(schedule, now);
+  const { name, kind, type } = schedule;
+  return { schedule: name, kind, ...(type === undefined ? {} : { type }), ...(at === undefined ? {} : { at }) };
+}
+
+/** What is seen of backups and WAL. */
+type RepositoriesStatus = Omit<ClusterStatus, 'topology' | 'lags' | 'slots' | 'poolers' | 'nextRuns'>;
+
 /** Pure. */
-export function statusOf(
+function statusOf(
   nodes: readonly NodeObservation[],
   { snapshots, unreadable }: RepositoryObservations,
   facts: ArchiveFacts,
-): ClusterStatus {
+): RepositoriesStatus {
   const { repositories, findings } = assessArchive(facts);
   const archiveOf = (name: string): ArchiveState =>
     repositories.find(({ repository }) => repository === name)?.archive ?? { state: 'unknown', reason: 'it was not looked at' };

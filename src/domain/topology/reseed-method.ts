@@ -1,0 +1,58 @@
+import type { RepositorySnapshot } from '../catalog/repository-snapshot.ts';
+import { priceBasebackup } from './price-basebackup.ts';
+import { priceDelta, priceBackup } from './price-repository.ts';
+import { priceRewind } from './price-rewind.ts';
+import type { ReseedFacts, ReseedMethodName } from './reseed-facts.ts';
+import type { PossibleReseed, ReseedOption } from './reseed-option.ts';
+
+export interface ReseedChoice {
+  readonly chosen?: PossibleReseed;
+  /** Why that one, or why none. */
+  readonly reason: string;
+  /** Every way that was considered. */
+  readonly options: readonly ReseedOption[];
+}
+
+/** `--method` and `--from`; absent: whatever is cheapest. */
+export interface ReseedWish {
+  readonly method?: ReseedMethodName;
+  /** The kind of a repository, `primary` or `standby`. */
+  readonly from?: 'local' | 's3' | 'primary' | 'standby';
+}
+
+/**
+ * Prices every way to seed a standby and takes the one that moves the fewest bytes; of those that move as many the one that loads the
+ * primary least, then the quickest. Nothing is chosen that is refused, whatever is wished for.
+ */
+export function chooseReseed(facts: ReseedFacts, wish: ReseedWish = {}): ReseedChoice {
+  const options = [
+    priceRewind(facts),
+    ...facts.snapshots.flatMap((one) => [priceDelta(one, facts), priceBackup(one, facts)]),
+    ...priceBasebackup(facts),
+  ];
+  const wanted = options.filter((option) => isWished(option, wish, facts.snapshots));
+  const possible = wanted.filter((option) => option.kind === 'possible').toSorted(cheapestFirst);
+  const [chosen] = possible;
+  if (chosen === undefined) return { options, reason: whyNone(wanted) };
+  return { chosen, options, reason: possible.length === 1 ? 'nothing else is possible' : 'it moves the fewest bytes' };
+}
+
+function isWished({ method, source }: ReseedOption, wish: ReseedWish, snapshots: readonly RepositorySnapshot[]): boolean {
+  if (wish.method !== undefined && wish.method !== method) return false;
+  if (wish.from === undefined) return true;
+  if (source?.kind === 'repository') return snapshots.some(({ repository, kind }) => repository === source.name && kind === wish.from);
+  return source?.kind === wish.from;
+}
+
+function cheapestFirst({ price: one }: PossibleReseed, { price: other }: PossibleReseed): number {
+  return compare(one.bytesMoved, other.bytesMoved) || compare(one.primaryBytes, other.primaryBytes) || one.seconds - other.seconds;
+}
+
+function compare(one: bigint, other: bigint): number {
+  return one === other ? 0 : one < other ? -1 : 1;
+}
+
+function whyNone(wanted: readonly ReseedOption[]): string {
+  if (wanted.length === 0) return 'there is no such method and source';
+  return wanted.map(({ method, source, reason }) => `${method}${source === undefined ? '' : ` from ${source.name}`}: ${reason}`).join('; ');
+}

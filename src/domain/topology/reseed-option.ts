@@ -1,0 +1,17 @@
+import type { ReseedMethodName, SeedSource } from './reseed-facts.ts';
+
+/** What a method would cost. */
+export interface ReseedPrice {
+  /** Over the network or out of a repository, WAL included. */
+  readonly bytesMoved: bigint;
+  /** Of these, what the primary reads and sends. */
+  readonly primaryBytes: bigint;
+  readonly seconds: number;
+}
+
+export type ReseedOption = { readonly method: ReseedMethodName; readonly source?: SeedSource } & (
+  | { readonly kind: 'possible'; readonly price: ReseedPrice; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string }
+);
+
+export type PossibleReseed = Extract<ReseedOption, { kind: 'possible' }>;
