@@ -37,6 +37,8 @@ export default defineConfig({
       project('contract', 3, { parallel: false, testTimeoutMs: 120_000 }),
       project('integration', 4, { parallel: false, testTimeoutMs: 180_000 }),
       project('e2e', 5, { parallel: false, testTimeoutMs: 300_000 }),
+      // Only by npm run test:containers, which gives it a Docker engine.
+      ...(process.env['SPOKE_CONTAINERS'] === undefined ? [] : [project('containers', 6, { parallel: false, testTimeoutMs: 180_000 })]),
     ],
   },
 });

@@ -5,15 +5,16 @@
 #   scripts/bootstrap.sh run     also PostgreSQL, pgBackRest and openssl: enough for the quickstart and the lab
 #   scripts/bootstrap.sh test    also the tools that the tests break things with
 #   scripts/bootstrap.sh matrix  also what makes the machine of npm run test:matrix (Debian and Ubuntu)
+#   scripts/bootstrap.sh containers  Node 24 and the packages, in the checkout: what the images of docker-compose.yml take
 #
 # Exit status: 0 all is there; 1 something is missing, and the last lines say what to type.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 mode=${1:-test}
 case $mode in
-  node | run | test | matrix) ;;
+  node | run | test | matrix | containers) ;;
   *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac
@@ -47,8 +48,8 @@ own_node() {
 
 have_node() {
   own_node >/dev/null && return 0
-  # The machine's own Node does not reach into that other machine.
-  [ "$mode" != matrix ] || return 1
+  # The machine's own Node does not reach into another machine, or an image.
+  case $mode in matrix | containers) return 1 ;; esac
   major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
   [ "$major" -ge "$OLDEST_NODE" ]
 }
@@ -226,4 +227,4 @@ get_servers() {
 
 get_node
 get_packages
-[ "$mode" = node ] || get_servers
+case $mode in node | containers) ;; *) get_servers ;; esac

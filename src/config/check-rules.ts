@@ -120,6 +120,8 @@ interface Directory {
   readonly path: string;
   readonly key: string;
   readonly role: 'data directory' | 'repository' | 'spool' | 'state directory';
+  /** Where it is, where that is not this host. */
+  readonly host?: string | undefined;
 }
 
 /** Directories that must not be, or be inside, one another. */
@@ -142,9 +144,10 @@ function directoriesOf(cluster: ClusterConfig): Directory[] {
   const path = `clusters.${cluster.name}`;
   const { spoolPath } = cluster.pgbackrest;
   return [
-    ...cluster.nodes.flatMap(({ dataDirectory }, index): Directory[] =>
-      dataDirectory === undefined ? [] : [{ path: dataDirectory, key: `${path}.nodes[${index}].dataDirectory`, role: 'data directory' }],
-    ),
+    ...cluster.nodes.flatMap(({ dataDirectory, ssh }, index): Directory[] => {
+      const key = `${path}.nodes[${index}].dataDirectory`;
+      return dataDirectory === undefined ? [] : [{ path: dataDirectory, key, role: 'data directory', host: ssh?.host }];
+    }),
     ...cluster.repositories.flatMap((repository): Directory[] =>
       repository.kind === 's3'
         ? []
@@ -157,6 +160,8 @@ function directoriesOf(cluster: ClusterConfig): Directory[] {
 function checkPair(one: Directory, other: Directory): Finding | undefined {
   const roles = new Set([one.role, other.role]);
   if (!roles.has('data directory') && !(roles.has('repository') && roles.size === 2)) return undefined;
+  // Of two hosts. What is no data directory is on this one, or on each.
+  if (one.role === other.role && one.host !== other.host) return undefined;
   if (one.path === other.path) {
     return error(other.key, `${other.path} is ${one.key} already`, 'Give each a directory of its own.');
   }

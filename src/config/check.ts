@@ -66,7 +66,8 @@ async function checkNode(node: NodeConfig, path: string, context: CheckContext):
     ...(await checkSecret(node.password, `${path}.password`, context)),
   ];
   const { dataDirectory } = node;
-  if (dataDirectory === undefined) return findings;
+  // On another host: that one's own check looks.
+  if (dataDirectory === undefined || node.ssh !== undefined) return findings;
   const missing = await access(dataDirectory).then(
     () => false,
     (thrown: unknown) => thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT',

@@ -24,6 +24,14 @@ describe('of the configuration alone', () => {
     expect(rules(clusterYaml(SOUND))).toEqual([]);
   });
 
+  it('nothing is said of nodes that have the same directory, each on a host of its own', () => {
+    const node = (name: string) => `{name: ${name}, dataDirectory: /data, url: 'postgresql://${name}/postgres', ssh: {host: ${name}}}`;
+    expect(rules(clusterYaml(`nodes: [${node('a')}, ${node('b')}]\nrepositories: [${S3}]`))).toEqual([]);
+    expect(rules(clusterYaml(`nodes: [${node('a')}, ${node('b').replace('host: b', 'host: a')}]\nrepositories: [${S3}]`))).toEqual([
+      'error clusters.main.nodes[1].dataDirectory: /data is clusters.main.nodes[0].dataDirectory already',
+    ]);
+  });
+
   it.each([
     ['no repository', `nodes: [${NODE}]`, 'error clusters.main.repositories: the cluster has no repository'],
     [
