@@ -2,13 +2,19 @@ import { createSystemClock } from './adapters/clock/clock.ts';
 import { createInstanceControl } from './adapters/instance/control.ts';
 import { createInstanceReader } from './adapters/instance/reader.ts';
 import { createServiceControl } from './adapters/instance/service-control.ts';
+import { createEndpoints } from './adapters/endpoints/endpoints.ts';
+import { createMachineReader } from './adapters/machine/machine.ts';
+import { createPgBouncerConsole } from './adapters/postgres/pgbouncer-console.ts';
 import { createPostgresReader } from './adapters/postgres/reader.ts';
+import { createPasswordVerifiers } from './adapters/postgres/scram.ts';
+import { createServerSetupReader, createServerSetupWriter } from './adapters/postgres/server-setup.ts';
 import { createPostgresWriter } from './adapters/postgres/writer.ts';
 import { createProcessRunner } from './adapters/process/index.ts';
 import { createPinStore } from './adapters/state/pin-store.ts';
 import { newRunId } from './adapters/state/run-id.ts';
 import { createRunProcesses } from './adapters/state/run-processes.ts';
 import { createRunStore } from './adapters/state/run-store.ts';
+import { createSecrets } from './composition-secrets.ts';
 import { composeEngines } from './composition-engines.ts';
 import { composeHosts } from './composition-hosts.ts';
 import { leaseStores } from './composition-leases.ts';
@@ -19,9 +25,10 @@ import { resolveNodeUrl, type SecretContext } from './config/resolve-secret.ts';
 import { createStepHandlers } from './engine/handlers/index.ts';
 import { NO_OTHER_HOSTS, withHosts } from './engine/on-hosts.ts';
 import type { StepHandlers } from './engine/step-handler.ts';
-import type { ClusterAccess, ReadPorts, WritePorts } from './ports/bundle.ts';
+import type { ClusterAccess, ReadPorts, SetupReadPorts, SetupWritePorts, WritePorts } from './ports/bundle.ts';
 import type { FileOwner } from './ports/instance.ts';
 import type { PostgresReader } from './ports/postgres-server.ts';
+import type { ProcessRunner } from './ports/process-runner.ts';
 import type { RunId, RunVerb } from './ports/run-store.ts';
 
 export { createProcessRunner, createSystemClock };
@@ -92,6 +99,7 @@ export async function composeCluster(
     pinWriter: pins,
     bucketWriters: buckets,
     tailStager: streaming.tailStager,
+    ...setupPorts(cluster, secrets, runner),
   };
   return {
     ports,
@@ -105,6 +113,26 @@ export async function composeCluster(
           .toString(36)
           .padStart(6, '0'),
       ),
+  };
+}
+
+function setupPorts(
+  cluster: ClusterConfig,
+  secrets: SecretContext,
+  runner: ProcessRunner,
+): { readonly setup: SetupReadPorts; readonly setupWriter: SetupWritePorts } {
+  const bouncers = createPgBouncerConsole();
+  const endpoints = createEndpoints({ runner });
+  return {
+    setup: {
+      servers: createServerSetupReader(),
+      machine: createMachineReader(),
+      secrets: createSecrets(cluster, secrets),
+      verifiers: createPasswordVerifiers(),
+      bouncers,
+      endpoints,
+    },
+    setupWriter: { servers: createServerSetupWriter(), bouncers, endpoints },
   };
 }
 

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
 import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
+import { addSetupParts } from './setup-parts.ts';
 
 const EXIT_CODES = `
 Exit codes:
@@ -237,6 +238,7 @@ function addSetup(program: Command, context: CommandContext): void {
   withChanging(setup.command('archiving'))
     .description('set up the repositories and have PostgreSQL archive its WAL into them')
     .action(async (options) => (await import('./commands/setup-archiving.ts')).setupArchivingCommand(options, context));
+  addSetupParts((words) => withChanging(setup.command(words)), context);
 }
 
 function addDaemon(program: Command, context: CommandContext): void {

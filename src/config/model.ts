@@ -225,6 +225,8 @@ export interface PgBouncerConfig {
   readonly databases: Readonly<Record<string, { readonly to: string; readonly database?: string }>>;
   /** Empty: every role that can log in. */
   readonly users: readonly string[];
+  /** Of [pgbouncer], over those that are generated. */
+  readonly settings: Readonly<Record<string, string>>;
   /** Absent: on this machine. */
   readonly ssh?: SshConfig;
   readonly pauseTimeoutSeconds: number;

@@ -89,6 +89,15 @@ export const replication = z.strictObject({
   ),
 });
 
+const settingName = text(
+  /^(?!auth_file$|admin_users$|listen_port$)[a-z][a-z0-9_]{0,62}$/,
+  'must be the name of a setting that is not generated',
+);
+const settingValue = z.pipe(
+  z.union([z.string(), z.number()], { error: 'must be a text or a number' }),
+  z.pipe(z.transform(String), text(/^[^\u0000-\u001f\u007f]{0,1000}$/, 'must be one line')),
+);
+
 const bouncerDatabase = z.strictObject({
   to: key('primary, standbys, or the name of a node.', name),
   database: z.optional(key('The database there; of the same name where it is not given.', databaseName)),
@@ -105,6 +114,10 @@ export const pgbouncer = z.strictObject({
   users: z._default(
     key('The roles that may come in; all that can log in where it is not given.', z.array(roleName).check(z.maxLength(1000))),
     [],
+  ),
+  settings: z._default(
+    key('Further settings of the section [pgbouncer], over those that are generated.', z.record(settingName, settingValue)),
+    {},
   ),
   ssh: z.optional(key('How its host is reached, where that is not this one.', ssh)),
   pauseTimeoutSeconds: z._default(key('How long a planned change waits for transactions to end.', seconds(3600)), 10),

@@ -20,6 +20,8 @@ import {
   type SetupArchivingFacts,
   type SetupArchivingIntent,
 } from '../workflows/setup-archiving/plan.ts';
+import type { SetupIntent } from '../workflows/setup-cluster/intent.ts';
+import { observeSetup, planSetup, type SetupFacts } from '../workflows/setup-cluster/plan.ts';
 import { observeVerify, planVerify, reasonAgainstVerify, type VerifyFacts, type VerifyIntent } from '../workflows/verify/plan.ts';
 import type { Workflow } from './execute-run.ts';
 
@@ -116,6 +118,16 @@ export function setupArchivingWorkflow(
     observe: async (_intent, _run, context) =>
       observeSetupArchiving(cluster, ports.engine, await ports.catalog.isConfigurationCurrent(), ports, context),
     plan: (intent, facts) => planSetupArchiving(intent, facts),
+  };
+}
+
+/** Setting up servers and what stands in front of them, as the engine runs it. */
+export function setupWorkflow(cluster: ClusterConfig, ports: ReadPorts & WritePorts): Workflow<SetupIntent, SetupFacts> {
+  return {
+    title: 'setup',
+    claim: () => ({ verb: 'setup', repositories: cluster.repositories.map(({ name }) => name) }),
+    observe: (intent, _run, context) => observeSetup(cluster, intent, ports.engine, ports, context),
+    plan: (intent, facts) => planSetup(intent, facts),
   };
 }
 

@@ -2,9 +2,15 @@ import type { BackupCatalogReader, BackupEngine } from './backup-engine.ts';
 import type { BucketReaders, BucketWriters } from './buckets.ts';
 import type { Clock } from './clock.ts';
 import type { HostControl, HostReader } from './hosts.ts';
+import type { ClusterSecrets } from './cluster-secrets.ts';
+import type { EndpointsReader, EndpointsWriter } from './endpoints.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
+import type { MachineReader } from './machine.ts';
+import type { PasswordVerifiers } from './password-verifiers.ts';
+import type { PgBouncerControl, PgBouncerReader } from './pgbouncer.ts';
 import type { PinReader, PinWriter } from './pin-store.ts';
+import type { ServerSetupReader, ServerSetupWriter } from './server-setup.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
 import type { RunProcesses, RunReader, RunWriter } from './run-store.ts';
 import type { ServiceControl } from './service-control.ts';
@@ -29,6 +35,24 @@ export interface ReadPorts {
   readonly buckets: BucketReaders;
   readonly tails: WalTailReader;
   readonly clock: Clock;
+  readonly setup: SetupReadPorts;
+}
+
+/** What setting up servers, and what stands in front of them, looks at. */
+export interface SetupReadPorts {
+  readonly servers: ServerSetupReader;
+  readonly bouncers: PgBouncerReader;
+  readonly endpoints: EndpointsReader;
+  readonly machine: MachineReader;
+  readonly secrets: ClusterSecrets;
+  readonly verifiers: PasswordVerifiers;
+}
+
+/** What it changes. */
+export interface SetupWritePorts {
+  readonly servers: ServerSetupWriter;
+  readonly bouncers: PgBouncerControl;
+  readonly endpoints: EndpointsWriter;
 }
 
 /** All that can change something. Only the engine's handlers get it. */
@@ -45,4 +69,5 @@ export interface WritePorts {
   readonly pinWriter: PinWriter;
   readonly bucketWriters: BucketWriters;
   readonly tailStager: WalTailStager;
+  readonly setupWriter: SetupWritePorts;
 }

@@ -6,6 +6,7 @@ import { fakeCatalogReader, fakeEngine } from './engine.ts';
 import { fakeInstanceControl, fakeInstanceReader } from './instance.ts';
 import { fakePostgresReader, fakePostgresWriter, fakeServiceControl } from './postgres.ts';
 import type { FakeProcess } from './process.ts';
+import { fakeSetupReadPorts, fakeSetupWritePorts } from './setup.ts';
 import { fakeLeases, fakePinReader, fakePinWriter, fakeRunProcesses, fakeRunReader, fakeRunWriter } from './state.ts';
 
 /** What a process sees of the world. Nothing in here can change it. */
@@ -26,6 +27,7 @@ export function fakeReadPorts(process: FakeProcess, cluster: ClusterConfig): Rea
     },
     tails: { readTail: () => Promise.resolve(undefined) },
     clock: fakeClock(process),
+    setup: fakeSetupReadPorts(process),
   };
 }
 
@@ -41,6 +43,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     leases: [fakeLeases(process)],
     runProcesses: fakeRunProcesses(process),
     pinWriter: fakePinWriter(process),
+    setupWriter: fakeSetupWritePorts(process),
     tailStager: { stageTail: () => Promise.reject(new Error('nothing was streamed')) },
     bucketWriters: {
       async changeBucket(repository, change) {

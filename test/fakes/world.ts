@@ -10,6 +10,7 @@ import type { FakeHistory } from './history.ts';
 import type { FakeBucket } from './object-store.ts';
 import type { FakeRepository } from './repository.ts';
 import { FakeServer } from './server.ts';
+import type { FakeBouncer } from './setup.ts';
 
 export const POSTGRES_USER: FileOwner = { uid: 101, gid: 110, name: 'postgres' };
 export const ROOT_USER: FileOwner = { uid: 0, gid: 0, name: 'root' };
@@ -55,6 +56,8 @@ export class FakeWorld {
   readonly cancelRequests = new Set<string>();
   /** By repository. */
   readonly buckets = new Map<string, FakeBucket>();
+  /** By the URL of the admin console. */
+  readonly bouncers = new Map<string, FakeBouncer>();
   /** By cluster. */
   readonly pins = new Map<string, readonly Pin[]>();
   /** What keeps the repositories, and what it can do. */

@@ -29,3 +29,9 @@ export function quoteLiteral(text: string): string {
   const doubled = text.replaceAll("'", "''");
   return doubled.includes('\\') ? ` E'${doubled.replaceAll('\\', '\\\\')}'` : `'${doubled}'`;
 }
+
+/** The name of a role or another object, in double quotes. Throws USAGE on a NUL byte. */
+export function quoteIdentifier(name: string): string {
+  if (name.includes('\0')) throw new SpokeError('USAGE', 'A PostgreSQL name cannot hold a NUL byte.');
+  return `"${name.replaceAll('"', '""')}"`;
+}

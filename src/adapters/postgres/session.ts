@@ -21,6 +21,8 @@ interface SessionOptions {
   readonly writing: boolean;
   /** Also takes the commands of the replication protocol; the role needs REPLICATION. */
   readonly replication?: boolean;
+  /** PgBouncer's admin console, which knows no settings of PostgreSQL. */
+  readonly console?: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -65,7 +67,7 @@ export async function withSession<T>(
     client = await connectSomehow(target, address.kind, dial);
     connected = true;
     const session = sessionOf(client);
-    await session.query(`SET statement_timeout = ${Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS)}`);
+    if (options.console !== true) await session.query(`SET statement_timeout = ${Math.min(Math.ceil(timeoutMs), MAX_TIMER_MS)}`);
     return await use(session, timeoutMs);
   } catch (thrown) {
     const writing = options.writing && connected;

@@ -4,7 +4,14 @@ import { SpokeError } from '../../errors.ts';
 import { type Cancelled, cancelRun } from '../../engine/cancel-run.ts';
 import { rebuildHistory } from '../../engine/history.ts';
 import { restoreWorkflow } from '../../engine/restore-workflow.ts';
-import { backupWorkflow, expireWorkflow, pinWorkflow, setupArchivingWorkflow, verifyWorkflow } from '../../engine/simple-workflows.ts';
+import {
+  backupWorkflow,
+  expireWorkflow,
+  pinWorkflow,
+  setupArchivingWorkflow,
+  setupWorkflow,
+  verifyWorkflow,
+} from '../../engine/simple-workflows.ts';
 import { formatDuration } from '../../domain/time/duration.ts';
 import { formatInstantIso, formatInstantUtc, secondsBetween } from '../../domain/time/instant.ts';
 import { observeRepositories } from '../../workflows/observe-cluster.ts';
@@ -20,6 +27,7 @@ import { runBackup } from './backup.ts';
 import { runExpire } from './expire.ts';
 import { runPin } from './pin.ts';
 import { runRestore } from './restore.ts';
+import { runSetup } from './setup.ts';
 import { runSetupArchiving } from './setup-archiving.ts';
 import { runVerify } from './verify.ts';
 
@@ -104,6 +112,8 @@ function cancelWith(run: StoredRun, session: Session, context: Parameters<typeof
       return cancelRun(run, backupWorkflow(session.cluster, session.ports), context);
     case 'restore':
       return cancelRun(run, restoreWorkflow(session.ports), context);
+    case 'setup':
+      return cancelRun(run, setupWorkflow(session.cluster, session.ports), context);
     case 'setup-archiving':
       return cancelRun(run, setupArchivingWorkflow(session.cluster, session.ports), context);
     case 'verify':
@@ -162,6 +172,8 @@ async function resume(run: StoredRun, session: Session, context: CommandContext)
       return runExpire(run.header, session, context);
     case 'pin':
       return runPin(run.header, session, context);
+    case 'setup':
+      return runSetup(run.header, session, context);
     case 'setup-archiving':
       return runSetupArchiving(run.header, session, context);
     case 'verify':

@@ -7,6 +7,8 @@ import { pinHandlers } from './pin.ts';
 import type { HandlerPorts } from './ports.ts';
 import { restartHandlers } from './restart.ts';
 import { restoreAreaHandlers } from './restore-area.ts';
+import { setupFrontHandlers } from './setup-front.ts';
+import { setupServerHandlers } from './setup-servers.ts';
 import { swapHandlers } from './swap.ts';
 import { verifyHandlers } from './verify.ts';
 
@@ -20,6 +22,8 @@ export function createStepHandlers(ports: HandlerPorts): StepHandlers {
     ...pinHandlers(ports),
     ...restartHandlers(ports),
     ...restoreAreaHandlers(ports),
+    ...setupFrontHandlers(ports),
+    ...setupServerHandlers(ports),
     ...swapHandlers(ports),
     ...verifyHandlers(ports),
   };
