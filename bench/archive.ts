@@ -9,8 +9,8 @@ import { type Comparison, quantile } from './compare.ts';
 
 const PUSH = join(import.meta.dirname, '../bin/spoke-wal-push');
 const SEGMENT_BYTES = 16 * 1024 * 1024;
-/** Segments of a backlog: 1.6 GB, kept by a replication slot. */
-const BACKLOG = 100;
+/** Segments of a backlog: 16 GB, kept by a replication slot. */
+const BACKLOG = 1000;
 const BLOCK = 40;
 const SLOT = 'bench_backlog';
 
