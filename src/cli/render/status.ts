@@ -20,6 +20,7 @@ export function hasFindings(status: ClusterStatus): boolean {
     primaries.length !== 1 ||
     status.topology.strangers.length > 0 ||
     status.slots.some(({ slot }) => slot.walStatus === 'lost') ||
+    status.poolers.some(({ state }) => state === 'paused' || state === 'unreachable') ||
     primaries.some(isArchiverFailing) ||
     status.findings.some(({ severity }) => severity === 'critical') ||
     status.nodes.some((node) => node.server === undefined && node.node.url !== undefined) ||

@@ -25,6 +25,9 @@ export type ClusterHealthCode =
   | 'setting-dangerous'
   | 'setting-unfit'
   | 'commits-wait'
+  | 'pgbouncer-unreachable'
+  | 'pgbouncer-paused'
+  | 'pgbouncer-wrong-primary'
   | 'clock-skew'
   | 'disk-low'
   | 'version-mismatch';

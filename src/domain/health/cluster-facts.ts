@@ -1,3 +1,4 @@
+import type { Pooler } from '../pgbouncer/pooler.ts';
 import type { Instant } from '../time/instant.ts';
 import type { ReplicationLag } from '../topology/lag.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -15,6 +16,7 @@ export interface ClusterFacts {
   readonly disks: readonly { readonly node: string; readonly path: string; readonly freeBytes: bigint }[];
   readonly forecasts: readonly { readonly node: string; readonly slot: string; readonly forecast: SlotForecast }[];
   readonly versions: readonly ToolVersion[];
+  readonly poolers: readonly Pooler[];
   /** More lag than that is a finding. */
   readonly maxLagBytes: bigint;
   /** Slots that are no standby's. */

@@ -55,7 +55,7 @@ async function readLogs(nodes: readonly NodeObservation[], { instance }: ReadPor
 
 function factsOf(
   cluster: ClusterConfig,
-  { now, topology, lags, nodes, slots }: ClusterStatus,
+  { now, topology, lags, nodes, slots, poolers }: ClusterStatus,
   logs: ReadonlyMap<string, string>,
   { before, after }: { readonly before: Instant; readonly after: Instant },
 ): ClusterFacts {
@@ -74,6 +74,7 @@ function factsOf(
     ),
     forecasts: slots.flatMap(({ node, slot, forecast }) => (forecast === undefined ? [] : [{ node, slot: slot.name, forecast }])),
     versions: nodes.flatMap(versionOf),
+    poolers,
     maxLagBytes: BigInt(cluster.reseed.maxLagMib) * MEBIBYTE,
     ownSlots: cluster.wal.streaming ? [cluster.wal.slot] : [],
   };
@@ -85,11 +86,14 @@ function versionOf({ node, server }: NodeObservation): readonly ToolVersion[] {
   return version === undefined ? [] : [{ tool: 'postgresql', at: node.name, version }];
 }
 
-function blindSpots({ topology, nodes }: ClusterStatus, logs: ReadonlyMap<string, string>): readonly string[] {
+function blindSpots({ topology, nodes, poolers }: ClusterStatus, logs: ReadonlyMap<string, string>): readonly string[] {
   const unread = topology.standbys.filter(({ node }) => !logs.has(node)).map(({ node }) => node);
   const hidden = nodes.filter(({ server }) => server !== undefined && server.dataDirectory === undefined).map(({ node }) => node.name);
   return [
     ...(unread.length === 0 ? [] : [`the logs of ${unread.join(', ')} cannot be read from here`]),
+    ...poolers.flatMap(({ name, state, detail }) =>
+      state === 'unknown' ? [`PgBouncer ${name} could not be asked: ${detail ?? 'unknown'}`] : [],
+    ),
     ...(hidden.length === 0 ? [] : [`the role may not read all settings of ${hidden.join(', ')} (GRANT pg_monitor)`]),
   ];
 }

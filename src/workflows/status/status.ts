@@ -3,6 +3,7 @@ import { assessArchive } from '../../domain/health/assess-archive.ts';
 import type { ArchiveFacts } from '../../domain/health/archive-facts.ts';
 import type { ArchiveState } from '../../domain/health/archive-state.ts';
 import type { HealthFinding } from '../../domain/health/finding.ts';
+import type { Pooler } from '../../domain/pgbouncer/pooler.ts';
 import { recoveryWindows, type RecoveryWindow, type WalGap } from '../../domain/recovery/window.ts';
 import { nextOccurrence } from '../../domain/schedule/occurrences.ts';
 import type { Schedule } from '../../domain/schedule/schedule.ts';
@@ -17,6 +18,7 @@ import type { OperationContext } from '../../ports/operation.ts';
 import { type NodeObservation, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
 import { lagsOf, observeTopology } from '../observe-topology.ts';
 import { archiveFacts, observePrimaryWal, type WatchOptions } from '../watch/observe.ts';
+import { observePoolers } from './poolers.ts';
 import { type SlotStatus, slotsOf } from './slots.ts';
 
 export interface RepositoryStatus {
@@ -31,14 +33,6 @@ export interface RepositoryStatus {
   readonly lastBackup?: BaseBackup;
   /** What was streamed beside the archive. */
   readonly tail?: WalTail;
-}
-
-/** A connection pool in front of the cluster. */
-export interface PoolerStatus {
-  readonly name: string;
-  /** `unknown`: it was not asked. */
-  readonly state: 'unknown' | 'serving' | 'paused' | 'unreachable';
-  readonly detail?: string;
 }
 
 export interface NextRun {
@@ -56,7 +50,7 @@ export interface ClusterStatus {
   /** By the names of the standbys. */
   readonly lags: ReadonlyMap<string, ReplicationLag>;
   readonly slots: readonly SlotStatus[];
-  readonly poolers: readonly PoolerStatus[];
+  readonly poolers: readonly Pooler[];
   /** In the order of the configuration. */
   readonly nextRuns: readonly NextRun[];
   readonly repositories: readonly RepositoryStatus[];
@@ -85,8 +79,9 @@ export async function observeStatus(
 ): Promise<ClusterStatus> {
   const { nodes, topology } = await observeTopology(cluster, ports, context);
   const held = await ports.catalog.readHeldWal();
-  const [primary, repositories] = await Promise.all([
+  const [primary, poolers, repositories] = await Promise.all([
     observePrimaryWal(nodes, ports, context),
+    observePoolers(cluster, ports, context),
     observeRepositories(cluster, undefined, { walArchive: true }, ports, context),
   ]);
   const pushErrors = await ports.catalog.readPushErrors();
@@ -97,7 +92,7 @@ export async function observeStatus(
     topology,
     lags: lagsOf(topology, options.positions),
     slots: slotsOf(topology, facts),
-    poolers: cluster.pgbouncer.map(({ name }) => ({ name, state: 'unknown' })),
+    poolers,
     nextRuns: (options.schedules ?? []).map((schedule) => nextRunOf(schedule, now)),
   };
 }

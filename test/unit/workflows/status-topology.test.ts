@@ -54,7 +54,7 @@ function look(keepMib: string) {
     topology,
     lags: lagsOf(topology),
     slots: slotsOf(topology, ARCHIVE),
-    poolers: [{ name: 'front', state: 'unknown' }],
+    poolers: [{ name: 'front', state: 'serving', detail: 'clients: 3 active', writers: [] }],
     nextRuns: [
       { schedule: 'weekly', kind: 'verify' },
       { schedule: 'daily', kind: 'backup', type: 'full', at: (NOON + 3_600_000_000n) as typeof NOON },
@@ -80,7 +80,7 @@ describe('the status of a whole cluster', () => {
     const text = renderStatus(look('-1'), undefined);
     expect(text).toMatch(/^c-1 +stopped standby +1 +shut down in recovery; connection refused$/m);
     expect(text).toMatch(/^c_1 +a +c-1 +inactive, extended +900 MiB +disk full in 50 s$/m);
-    expect(text).toContain('pgbouncer front: unknown');
+    expect(text).toContain('pgbouncer front: serving, clients: 3 active');
     expect(text).toContain(`next: daily in 1 h, ${formatInstantUtc((NOON + 3_600_000_000n) as typeof NOON, { fraction: 'none' })}`);
     expect(text).not.toContain('weekly');
     expect(text.split('\n').length).toBeLessThan(25);
@@ -101,7 +101,7 @@ describe('the status of a whole cluster', () => {
         { state: 'stopped', role: 'unreachable' },
       ],
       slots: [{ name: 'c_1', node: 'a', of: 'c-1', active: false, forecast: { kind: 'disk full' } }],
-      pgbouncer: [{ name: 'front', state: 'unknown', detail: null }],
+      pgbouncer: [{ name: 'front', state: 'serving', detail: 'clients: 3 active' }],
       nextRuns: [
         { schedule: 'weekly', at: null },
         { schedule: 'daily', type: 'full' },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { assessCluster } from '../../../../src/domain/health/assess-cluster.ts';
 import type { ClusterFacts } from '../../../../src/domain/health/cluster-facts.ts';
+import type { Pooler } from '../../../../src/domain/pgbouncer/pooler.ts';
 import { addMicros } from '../../../../src/domain/time/instant.ts';
 import type { ReplicationFacts, ReplicationSlot, WalSenderFacts } from '../../../../src/domain/topology/replication-facts.ts';
 import { type NodeFacts, topologyOf } from '../../../../src/domain/topology/topology.ts';
@@ -43,6 +44,7 @@ function assess(nodes: readonly NodeFacts[], more: Partial<ClusterFacts> = {}) {
     disks: [],
     forecasts: [],
     versions: [],
+    poolers: [],
     maxLagBytes: 16n * MIB,
     ownSlots: [],
     ...more,
@@ -221,6 +223,38 @@ describe('a setting', () => {
     const found = assess([ofPrimary({}, { max_connections: '200' }), ofStandby({}, { max_connections: '100' })]);
     expect(found).toMatchObject([{ code: 'setting-unfit', node: 'b', severity: 'critical' }]);
     expect(assess([ofPrimary({}, { max_connections: '100' }), ofStandby({}, { max_connections: '200' })])).toEqual([]);
+  });
+});
+
+describe('PgBouncer', () => {
+  const front = (more: Partial<Pooler>): Partial<ClusterFacts> => ({
+    poolers: [{ name: 'front', state: 'serving', writers: [], ...more }],
+  });
+
+  it('that serves the primary has no finding, whatever else it serves', () => {
+    const writers = [
+      { database: 'app', host: 'a', port: 5432 },
+      { database: 'other', host: 'elsewhere', port: 5432 },
+      { database: 'another', host: 'b', port: 5433 },
+    ];
+    expect(assess([A, B], front({ writers }))).toEqual([]);
+    expect(assess([A, B], front({ state: 'unknown', detail: 'no secret' }))).toEqual([]);
+  });
+
+  it.each([
+    [{ state: 'unreachable', detail: 'connection refused' }, 'pgbouncer-unreachable'],
+    [{ state: 'paused', detail: 'app paused' }, 'pgbouncer-paused'],
+    [{ writers: [{ database: 'app', host: 'b', port: 5432 }] }, 'pgbouncer-wrong-primary a'],
+  ] as const)('like %j keeps applications from writing', (more, code) => {
+    const found = assess([A, B], front(more));
+    expect(codes(found)).toEqual([code]);
+    expect(found[0]?.severity).toBe('critical');
+  });
+
+  it('cannot be in front of a wrong primary where there is none', () => {
+    const writers = [{ database: 'app', host: 'b', port: 5432 }];
+    const gone: NodeFacts = { node: 'a', unreachable: 'connection refused' };
+    expect(codes(assess([gone, B], front({ writers })))).not.toContain('pgbouncer-wrong-primary a');
   });
 });
 
