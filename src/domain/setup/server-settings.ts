@@ -2,6 +2,8 @@ import { atLeastSetting, sameSetting } from '../postgres/setting-value.ts';
 
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
+/** The most WAL that is kept for a slot. */
+export const SLOT_BOUND = 'max_slot_wal_keep_size';
 
 export interface Machine {
   readonly memoryBytes: number;
@@ -37,8 +39,14 @@ export interface SettingChange extends WantedSetting {
   readonly present: string;
 }
 
+/** How many MiB of WAL slots may keep where nobody has bounded them; absent where they are bounded for another reason. */
+interface ReplicationNeeds {
+  readonly othersConnect: boolean;
+  readonly keepMib?: number;
+}
+
 /** What replication needs, of a primary and of whoever may become one. */
-export function replicationSettings({ othersConnect }: { readonly othersConnect: boolean }): readonly WantedSetting[] {
+export function replicationSettings({ othersConnect, keepMib }: ReplicationNeeds): readonly WantedSetting[] {
   return [
     { name: 'wal_level', value: 'replica', rule: 'exactly', orElse: ['logical'], reason: 'WAL holds what standbys need' },
     { name: 'max_wal_senders', value: '10', rule: 'atLeast', reason: 'one each for standbys, backups and WAL streaming' },
@@ -48,6 +56,11 @@ export function replicationSettings({ othersConnect }: { readonly othersConnect:
     { name: 'hot_standby_feedback', value: 'on', rule: 'unlessSet', reason: 'queries on a standby are not cancelled by vacuum' },
     { name: 'wal_log_hints', value: 'on', rule: 'exactly', reason: 'pg_rewind can bring an old primary back' },
     { name: 'password_encryption', value: 'scram-sha-256', rule: 'exactly', reason: 'passwords are kept as SCRAM verifiers' },
+    ...(keepMib === undefined
+      ? []
+      : ([
+          { name: SLOT_BOUND, value: `${keepMib}MB`, rule: 'unlessSet', reason: 'a standby that stays away does not fill the disk' },
+        ] as const)),
     ...(othersConnect ? ([{ name: 'listen_addresses', value: '*', rule: 'unlessSet', reason: 'other hosts connect' }] as const) : []),
   ];
 }
@@ -81,16 +94,20 @@ export function tunedSettings({ memoryBytes }: Machine): readonly WantedSetting[
 }
 
 /**
- * What of the wanted is not so yet. What is wanted of a setting that a hot standby must not undercut (max_connections …) is never lowered by
- * this. What the server does not know is left out. Pure.
+ * What of the wanted is not so yet; of what is wanted of one setting for several reasons, the most. What the server does not know is left
+ * out. Pure.
  */
 export function settingChanges(present: readonly PresentSetting[], wanted: readonly WantedSetting[]): readonly SettingChange[] {
   const byName = new Map(present.map((one) => [one.name, one]));
-  return wanted.flatMap((one) => {
+  const changes = new Map<string, SettingChange>();
+  for (const one of wanted) {
     const there = byName.get(one.name);
-    if (there === undefined || suffices(there, one)) return [];
-    return [{ ...one, present: shown(there) }];
-  });
+    const before = changes.get(one.name);
+    if (there === undefined || suffices(there, one)) continue;
+    if (before === undefined || !atLeastSetting(before.value, one.value, there.unit))
+      changes.set(one.name, { ...one, present: shown(there) });
+  }
+  return [...changes.values()];
 }
 
 function suffices({ value, unit, bootValue }: PresentSetting, wanted: WantedSetting): boolean {

@@ -1,4 +1,5 @@
 import type { ClusterConfig } from '../../config/model.ts';
+import { SLOT_BOUND } from '../../domain/setup/server-settings.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Plan, Step, StepBase } from '../../plan/step.ts';
 import type { BackupEnginePreview } from '../../ports/backup-engine.ts';
@@ -15,8 +16,6 @@ import {
   type RepositoryObservations,
 } from '../observe-cluster.ts';
 
-/** Whatever bound is there already is somebody's decision. */
-const SLOT_BOUND = 'max_slot_wal_keep_size';
 const MINUTE_MS = 60_000;
 const KEEP_SUMMARIES = 'wal_summary_keep_time';
 const SECONDS_OF_UNIT: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600, d: 86_400 };

@@ -1,4 +1,5 @@
 import type { ClusterConfig } from '../../config/model.ts';
+import { type Dependents, NOT_LOWER_ON_STANDBYS } from '../../domain/setup/withheld.ts';
 import { SpokeError } from '../../errors.ts';
 import type { HbaRule } from '../../domain/postgres/hba.ts';
 import { slotOf } from '../../domain/topology/slot-name.ts';
@@ -7,7 +8,7 @@ import type { BackupEnginePreview } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { HbaFacts } from '../../ports/server-setup.ts';
-import { onlyPrimary } from '../observe-cluster.ts';
+import { type NodeObservation, onlyPrimary } from '../observe-cluster.ts';
 import { observeSetupArchiving, planSetupArchiving, type SetupArchivingFacts } from '../setup-archiving/plan.ts';
 import { publicAddressOf } from './addresses.ts';
 import {
@@ -49,17 +50,35 @@ export async function observeSetupPrimary(
   if (primary === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', 'no primary answers, or more than one does');
   const address = await addressOfHere(primary.node, ports);
   const addresses = await Promise.all(cluster.nodes.map((node) => publicAddressOf(node, ports)));
+  const standbys = await settingsOfStandbys(archiving.nodes, primary, ports, context);
   const { slots } = await ports.postgres.observeWal(address, context);
   const wanted = cluster.nodes.filter(({ name }) => name !== primary.node.name).map(({ name }) => slotOf(name));
   return {
     primary,
-    settings: await observeServerSettings(cluster, address, [], ports, context),
+    settings: await observeServerSettings(cluster, address, { standbys }, ports, context),
     roles: await observeRoles(cluster, primary, address, ports, context),
     hba: await ports.setup.servers.observeHba(address, context),
     hbaRules: wantedHbaRules(cluster, addresses),
     missingSlots: wanted.filter((name) => !slots.some((slot) => slot.name === name)),
     archiving,
   };
+}
+
+/** Of the standbys that answer. One that is down cannot be asked; `setup replica`, once it runs, raises what is too low there. */
+async function settingsOfStandbys(
+  nodes: readonly NodeObservation[],
+  { server: { systemIdentifier } }: AnsweringNode,
+  { access, setup }: ReadPorts,
+  context: OperationContext,
+): Promise<Dependents['standbys']> {
+  const standbys = nodes.filter(({ server }) => server?.inRecovery === true && server.systemIdentifier === systemIdentifier);
+  return Promise.all(
+    standbys.map(async ({ node: { name } }) => {
+      const address = await access.addressOf(name);
+      if (address === undefined) return { node: name, settings: [] };
+      return { node: name, settings: await setup.servers.observeSettings(address, NOT_LOWER_ON_STANDBYS, context) };
+    }),
+  );
 }
 
 /** Who may come first, then the settings, one restart where PostgreSQL needs it, slots, and at the end the proof that it archives. Pure. */
@@ -83,7 +102,7 @@ export function planSetupPrimary(facts: SetupPrimaryFacts, restartAllowed: boole
       ...(reasons.length === 0 || restartAllowed ? [] : [`${node} must be restarted for ${reasons.join(', ')}`]),
       ...hba.errors.map((error) => `${hba.file} has an error already, ${error}: PostgreSQL keeps to the rules of before`),
       ...(hbaRules.length === 0 ? ['no address is known that standbys connect from: say it with replication: allowedFrom'] : []),
-      ...(missingSlots.length === 0 ? [] : ['a slot keeps WAL until its standby comes: bound it with max_slot_wal_keep_size']),
+      ...settings.withheld.map(({ why }) => why),
     ],
   };
 }

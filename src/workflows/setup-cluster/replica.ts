@@ -2,6 +2,7 @@ import type { ClusterConfig } from '../../config/model.ts';
 import { passfileText } from '../../domain/setup/conninfo.ts';
 import type { HbaRule } from '../../domain/postgres/hba.ts';
 import { slotOf } from '../../domain/topology/slot-name.ts';
+import { followedSettings, NOT_LOWER_ON_STANDBYS } from '../../domain/setup/withheld.ts';
 import { SpokeError } from '../../errors.ts';
 import type { SetupStep } from '../../plan/setup-steps.ts';
 import type { Plan, Step } from '../../plan/step.ts';
@@ -57,7 +58,9 @@ export async function observeSetupReplica(
   const addresses = await Promise.all(cluster.nodes.map((node) => publicAddressOf(node, ports)));
   const passfile = await passfileOf(cluster, standby, ports);
   const slot = slotOf(name);
-  const further = connectionSettings(cluster, name, await publicAddressOf(primary.node, ports), passfile.path, slot);
+  const connection = connectionSettings(cluster, name, await publicAddressOf(primary.node, ports), passfile.path, slot);
+  const ofPrimary = await ports.setup.servers.observeSettings(addressOfPrimary, NOT_LOWER_ON_STANDBYS, context);
+  const further = [...connection, ...followedSettings(ofPrimary)];
   const { slots } = await ports.postgres.observeWal(addressOfPrimary, context);
   const password = await ports.setup.secrets.replicationPassword();
   const present = await ports.instance.readFileTail(passfile.path, MOST_BYTES);
@@ -66,7 +69,7 @@ export async function observeSetupReplica(
     standby,
     slot,
     slotIsMissing: !slots.some((one) => one.name === slot),
-    settings: await observeServerSettings(cluster, address, further, ports, context),
+    settings: await observeServerSettings(cluster, address, { further }, ports, context),
     hba: await ports.setup.servers.observeHba(address, context),
     hbaRules: wantedHbaRules(cluster, addresses),
     passfile,
@@ -119,7 +122,10 @@ export function planSetupReplica(facts: SetupReplicaFacts, restartAllowed: boole
       ...(reasons.length === 0 ? [] : [restartStep(standby, reasons)]),
       checkStep(node, primary, slot),
     ],
-    warnings: reasons.length === 0 || restartAllowed ? [] : [`${node} must be restarted for ${reasons.join(', ')}`],
+    warnings: [
+      ...(reasons.length === 0 || restartAllowed ? [] : [`${node} must be restarted for ${reasons.join(', ')}`]),
+      ...settings.withheld.map(({ why }) => why),
+    ],
   };
 }
 

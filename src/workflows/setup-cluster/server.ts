@@ -9,6 +9,7 @@ import {
   tunedSettings,
   type WantedSetting,
 } from '../../domain/setup/server-settings.ts';
+import { type Dependents, type WithheldChange, withheldChanges } from '../../domain/setup/withheld.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Step } from '../../plan/step.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
@@ -33,29 +34,40 @@ export async function addressOfHere(node: NodeConfig, { access }: Pick<ReadPorts
   return address;
 }
 
-/** The settings of a server, and which of them are to change. */
+/** The settings of a server, which of them are to change, and what is not changed although it should be. */
 export interface ServerSettings {
   readonly present: readonly SettingFacts[];
   readonly changes: readonly SettingChange[];
+  readonly withheld: readonly WithheldChange[];
+}
+
+/** What is wanted of it beside what every server needs, and the standbys that follow it. */
+interface ServerNeeds {
+  readonly further?: readonly WantedSetting[];
+  readonly standbys?: Dependents['standbys'];
 }
 
 export async function observeServerSettings(
   cluster: ClusterConfig,
   address: ServerAddress,
-  further: readonly WantedSetting[],
+  { further = [], standbys = [] }: ServerNeeds,
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<ServerSettings> {
   const places = await Promise.all(cluster.nodes.map((node) => publicAddressOf(node, ports)));
   const othersConnect = places.some(({ host }) => !['localhost', '127.0.0.1', '::1'].includes(host));
   const machine = await ports.setup.machine.facts();
-  const wanted = [...replicationSettings({ othersConnect }), ...tunedSettings(machine), ...further];
+  const bound = cluster.wal.streaming ? {} : { keepMib: cluster.wal.keepMib };
+  const wanted = [...replicationSettings({ othersConnect, ...bound }), ...tunedSettings(machine), ...further];
   const present = await ports.setup.servers.observeSettings(
     address,
     wanted.map(({ name }) => name),
     context,
   );
-  return { present, changes: settingChanges(present, wanted) };
+  const { slots } = await ports.postgres.observeReplication(address, context);
+  const changes = settingChanges(present, wanted);
+  const withheld = withheldChanges(changes, { standbys, slots });
+  return { present, changes: changes.filter(({ name }) => !withheld.some((one) => one.name === name)), withheld };
 }
 
 /** Which of the changes, or what was changed before, takes effect at a start only. */

@@ -201,15 +201,16 @@ describe('a replication slot', () => {
 
 describe('a setting', () => {
   it.each([
-    [{ fsync: 'off' }, 'setting-dangerous a', 'critical'],
-    [{ full_page_writes: 'off' }, 'setting-dangerous a', 'critical'],
-    [{ wal_log_hints: 'off', data_checksums: 'off' }, 'setting-unfit a', 'warning'],
-    [{ max_slot_wal_keep_size: '-1' }, 'setting-unfit a', 'warning'],
-    [{ wal_level: 'minimal' }, 'setting-unfit a', 'critical'],
-  ])('of the primary like %j is a finding', (settings, code, severity) => {
+    [{ fsync: 'off' }, 'setting-dangerous a', 'critical', 'ALTER SYSTEM SET fsync = on'],
+    [{ full_page_writes: 'off' }, 'setting-dangerous a', 'critical', 'ALTER SYSTEM SET full_page_writes = on'],
+    [{ wal_log_hints: 'off', data_checksums: 'off' }, 'setting-unfit a', 'warning', 'setup primary'],
+    [{ max_slot_wal_keep_size: '-1' }, 'setting-unfit a', 'warning', 'setup primary'],
+    [{ wal_level: 'minimal' }, 'setting-unfit a', 'critical', 'setup primary'],
+  ])('of the primary like %j is a finding, with what mends it', (settings, code, severity, next) => {
     const found = assess([ofPrimary({}, settings), B]);
     expect(codes(found)).toEqual([code]);
     expect(found[0]?.severity).toBe(severity);
+    expect(found[0]?.nextCommand).toContain(next);
   });
 
   it('that keeps commits waiting for a standby that is not there is critical', () => {
@@ -221,7 +222,9 @@ describe('a setting', () => {
 
   it('that is lower on a standby than on the primary stops replay', () => {
     const found = assess([ofPrimary({}, { max_connections: '200' }), ofStandby({}, { max_connections: '100' })]);
-    expect(found).toMatchObject([{ code: 'setting-unfit', node: 'b', severity: 'critical' }]);
+    expect(found).toMatchObject([
+      { code: 'setting-unfit', node: 'b', severity: 'critical', nextCommand: 'spoke-backup setup replica b --dry-run' },
+    ]);
     expect(assess([ofPrimary({}, { max_connections: '100' }), ofStandby({}, { max_connections: '200' })])).toEqual([]);
   });
 });
