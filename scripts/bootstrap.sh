@@ -108,6 +108,7 @@ missing() {
     is_there "$tool" || echo "$tool"
   done
   is_there pgrep || echo procps
+  is_there pgbouncer || [ -x /usr/sbin/pgbouncer ] || echo pgbouncer
   [ "$(uname -s)" = Linux ] || return 0
   for tool in strace faketime; do
     is_there "$tool" || echo "$tool"
@@ -132,7 +133,7 @@ apt_install() {
 
 # Debian's PostgreSQL makes a cluster `main` and starts it when it is installed. Nobody asked for that here.
 CREATE_NO_CLUSTER=/etc/postgresql-common/createcluster.d/spoke-backup-bootstrap.conf
-# The same with sshd: the tests start their own, on loopback.
+# The same with sshd and PgBouncer: the tests start their own, on loopback.
 START_NOTHING=/usr/sbin/policy-rc.d
 
 # What is there only while packages are installed.
@@ -166,8 +167,8 @@ apt_get_missing() {
       ;;
   esac
   case " $* " in
-    *" openssh-server "*)
-      say "no sshd of the system is started, now or at boot"
+    *" openssh-server "* | *" pgbouncer "*)
+      say "no sshd or PgBouncer of the system is started, now or at boot"
       [ -e "$START_NOTHING" ] || place "$START_NOTHING" 0755 "$(printf '#!/bin/sh\nexit 101')"
       ;;
   esac
@@ -180,9 +181,10 @@ apt_get_missing() {
     as_root apt-get update -qq >>"$log" 2>&1 || true
     apt_install "$@" >"$log" 2>&1 || give_up "apt-get install $* failed: $(tail -n 10 "$log")"
   fi
-  case " $* " in
-    *" openssh-server "*) ! is_there systemctl || as_root systemctl disable --quiet ssh.service ssh.socket >/dev/null 2>&1 || true ;;
-  esac
+  if is_there systemctl; then
+    case " $* " in *" openssh-server "*) as_root systemctl disable --quiet ssh.service ssh.socket >/dev/null 2>&1 || true ;; esac
+    case " $* " in *" pgbouncer "*) as_root systemctl disable --quiet pgbouncer.service >/dev/null 2>&1 || true ;; esac
+  fi
   clean_up_apt
   trap - EXIT INT TERM
 }

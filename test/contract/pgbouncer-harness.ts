@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import { createPgBouncerConsole } from '../../src/adapters/postgres/pgbouncer-console.ts';
 import { createPasswordVerifiers } from '../../src/adapters/postgres/scram.ts';
 import { createServerSetupReader } from '../../src/adapters/postgres/server-setup.ts';
 import { type BouncerDatabase, bouncerConfigurationText } from '../../src/domain/pgbouncer/configuration.ts';
 import { userListText } from '../../src/domain/pgbouncer/user-list.ts';
-import { eventually, openWorkshop, type TestServer, type Workshop } from './instance-harness.ts';
+import { TestPgBouncer } from '../harness/pgbouncer.ts';
+import { openWorkshop, type TestServer, type Workshop } from './instance-harness.ts';
 
 export const ADMIN = { user: 'bouncer_admin', password: 'of the "console" \\ 100% #1 é' };
 
@@ -65,17 +63,7 @@ async function openIn(
     await workshop.control.writeFileDurably(files.configFile, configuration, workshop.owner, 0o640);
   };
   await configure(databases);
-  const child = spawn('/usr/sbin/pgbouncer', [files.configFile], {
-    uid: workshop.owner.uid,
-    gid: workshop.owner.gid,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let log = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
-  await eventually(() => createPgBouncerConsole().observe(adminUrl, workshop.context)).catch(async (thrown: unknown) => {
-    await end(child);
-    throw new Error(`PgBouncer did not start: ${log}`, { cause: thrown });
-  });
+  const bouncer = await TestPgBouncer.start(files.configFile, { port, ...ADMIN }, workshop.owner);
   return {
     workshop,
     server,
@@ -83,15 +71,8 @@ async function openIn(
     adminUrl,
     configure,
     async dispose() {
-      await end(child);
+      await bouncer.stop();
       await workshop.dispose();
     },
   };
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGQUIT');
-  await ended;
 }
