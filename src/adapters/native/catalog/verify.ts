@@ -185,7 +185,9 @@ async function verifyWalFile(verification: Verification, info: BlobInfo, sound: 
 /** Of what is gone since it was listed: expired, or packed, which changes a name. */
 async function verifyPacked(verification: Verification, { key }: BlobInfo, sound: Set<string>): Promise<readonly Fault[]> {
   if (!isWalSegmentName(key.slice(key.lastIndexOf('/') + 1))) return [];
-  const packed = (await verification.store.list(`${key}.`, verification.context.signal)).find((info) => walFileOfKey(info.key) === walFileOfKey(key));
+  const packed = (await verification.store.list(`${key}.`, verification.context.signal)).find(
+    (info) => walFileOfKey(info.key) === walFileOfKey(key),
+  );
   return packed === undefined ? [] : verifyWalFile(verification, packed, sound);
 }
 
