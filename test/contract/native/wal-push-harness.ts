@@ -100,7 +100,7 @@ export async function createPlace(options: PlaceOptions = {}): Promise<PushPlace
     if (kind === 'local') await writeCluster(rootOf(name));
   }
   if ((options.locals ?? ['local']).length === 0) await writeCluster(join(spool, 'home'));
-  for (const name of ['errors', 'failed', 'sums']) await mkdir(join(spool, name), { recursive: true });
+  for (const name of ['errors', 'failed', 'sums', 'pack']) await mkdir(join(spool, name), { recursive: true });
   const conf = join(settings.directory, 'wal.conf');
   await writeFile(conf, configurationText(settings));
   await writeFile(join(settings.directory, 'recipients'), recipientsText(settings));
@@ -169,8 +169,8 @@ function startPush(cwd: string, command: readonly string[], { env, through = [] 
   return { child, ended };
 }
 
-/** A note of a shipper that lives: this process. */
-export async function noteLivingShipper(spool: string, pid = process.pid): Promise<void> {
+/** A note of a shipper, or of a packer, that lives: this process. */
+export async function noteLiving(spool: string, what: 'shipper' | 'packer', pid = process.pid): Promise<void> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  await writeFile(join(spool, 'shipper'), `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}\n`);
+  await writeFile(join(spool, what), `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}\n`);
 }

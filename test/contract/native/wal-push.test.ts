@@ -7,7 +7,7 @@ import { withMounts } from '../privileges.ts';
 import {
   createPlace,
   MEBIBYTE,
-  noteLivingShipper,
+  noteLiving,
   type PlaceOptions,
   PROGRAM,
   type PushPlace,
@@ -408,7 +408,7 @@ describe('several repositories', () => {
   it('elsewhere are waited for with ack all, and no longer than CONF says', async () => {
     const { push, start, wal, spool } = await place({ remotes: ['s3'], ack: 'all', ackTimeoutSeconds: 1 });
     const path = await wal(SEGMENT);
-    await noteLivingShipper(spool);
+    await noteLiving(spool, 'shipper');
     const hung = await push(path);
     expect(hung.code).toBe(TRY_AGAIN);
     expect(hung.ms).toBeGreaterThan(1000);
