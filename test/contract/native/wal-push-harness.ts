@@ -49,9 +49,6 @@ export interface Ended {
   readonly ms: number;
 }
 
-/** In the spool: what the last push found, by which the next one chooses how it packs. */
-const LAST = 'last';
-
 export interface PushPlace {
   /** Of everything. */
   readonly directory: string;
@@ -117,7 +114,6 @@ export async function createPlace(options: PlaceOptions = {}): Promise<PushPlace
       return entries
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name).slice(below.length + 1))
-        .filter((file) => file !== LAST)
         .sort();
     },
     remove: () => rm(directory, { recursive: true, force: true }),
