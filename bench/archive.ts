@@ -1,10 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { createSystemClock } from '../src/adapters/clock/clock.ts';
 import { configurationText } from '../src/adapters/native/wal/configuration-text.ts';
+import type { NativeParts } from '../src/adapters/native/parts.ts';
 import type { NativeSettings } from '../src/adapters/native/settings.ts';
+import { runShipper } from '../src/adapters/native/wal/shipper.ts';
+import { createProcessRunner } from '../src/adapters/process/index.ts';
 import type { RepositoryName } from '../src/domain/catalog/base-backup.ts';
 import { type Comparison, quantile } from './compare.ts';
 
@@ -39,12 +43,17 @@ export interface ArchiveLab {
 
 type Kind = 'random' | 'pgbench';
 
+const BEHIND = 'which compresses it behind: waited for between the repetitions, and not counted';
+
 /** One segment at a time, as PostgreSQL's archiver starts its command; and a backlog through the archiver itself. */
 export async function archiveComparisons(lab: ArchiveLab): Promise<readonly Comparison[]> {
   const bench = await Bench.create(lab);
   const single = (kind: Kind, bare: 'cp' | 'pgbackrest', goal: number): Comparison => ({
     ...{ name: `archive-${kind}-${bare}`, goal },
-    ours: { what: `\`spoke-wal-push\` of one 16 MiB segment (${describe(kind)})`, run: () => bench.time('ours', kind) },
+    ours: {
+      what: `\`spoke-wal-push\` of one 16 MiB segment (${describe(kind)}) beside a daemon, ${BEHIND}`,
+      run: () => bench.time('ours', kind),
+    },
     bare: { what: bench.describe(bare), run: () => bench.time(bare, kind) },
   });
   const worst = (kind: Kind): Comparison => ({
@@ -102,7 +111,12 @@ class Bench {
       : 'synchronous `pgbackrest archive-push` (lz4)';
   }
 
+  /** Ours beside a shipper that lives, which has nothing to do when the next one begins: no more than one segment waits. */
   async time(way: Way, kind: Kind): Promise<number> {
+    return way === 'ours' ? this.#whilePacking(() => this.#time(way, kind)) : this.#time(way, kind);
+  }
+
+  async #time(way: Way, kind: Kind): Promise<number> {
     const path = await this.#next(kind);
     const command = this.#command(way).replace('%p', path);
     const startedMs = performance.now();
@@ -140,7 +154,7 @@ class Bench {
     for (const path of ['repository', 'plain', ...ofPgbackrest])
       await this.#lab.asOwner('mkdir', ['-m', '0750', join(this.#directory, path)]);
     const spool = join(this.#directory, 'native/spool');
-    for (const path of ['failed', 'errors', 'sums']) await this.#lab.asOwner('mkdir', ['-p', join(spool, path)]);
+    for (const path of ['failed', 'errors', 'sums', 'pack']) await this.#lab.asOwner('mkdir', ['-p', join(spool, path)]);
     writeFileSync(join(repository, 'cluster.json'), JSON.stringify({ layoutVersion: 1, systemIdentifier }));
     writeFileSync(join(this.#directory, 'native/wal.conf'), configurationText(this.#settings(repository)));
     writeFileSync(join(this.#directory, 'durable-cp'), DURABLE_CP, { mode: 0o755 });
@@ -156,6 +170,28 @@ class Bench {
       ...{ cluster: 'bench', directory: join(this.#directory, 'native'), programDirectory: join(PUSH, '..'), binDirectoryOf: notNeeded },
       ...{ compressType: 'zst', compressLevel: 1, backupFrom: 'primary', ack: 'local', ackTimeoutSeconds: 60, repositories, nodes: [] },
     };
+  }
+
+  /** The daemon's shipper, in this process: it does nothing while a push is waited for. Resolves once it has packed what was left to it. */
+  async #whilePacking<T>(work: () => Promise<T>): Promise<T> {
+    const spool = join(this.#directory, 'native/spool');
+    const stop = new AbortController();
+    const parts = {
+      settings: this.#settings(join(this.#directory, 'repository')),
+      runner: createProcessRunner(),
+      clock: createSystemClock(),
+    };
+    const running = runShipper(parts as unknown as NativeParts, { reconciles: true }, stop.signal);
+    try {
+      await until(() => existsSync(join(spool, 'packer')));
+      const result = await work();
+      if (readdirSync(join(spool, 'pack')).length === 0) throw new Error('nothing was left to be packed behind');
+      await until(() => readdirSync(join(spool, 'pack')).length === 0);
+      return result;
+    } finally {
+      stop.abort();
+      await running;
+    }
   }
 
   #pgbackrestConfiguration(way: 'pgbackrest' | 'pgbackrest-async'): string {
@@ -232,6 +268,10 @@ class Bench {
   async #run([file = '', ...argv]: readonly string[]): Promise<void> {
     await execa(file, argv, { cwd: this.#lab.dataDirectory, stdin: 'ignore' });
   }
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 function notNeeded(): Promise<never> {

@@ -1,8 +1,9 @@
-import { access, type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { untilAborted } from '../../domain/blob/until-aborted.ts';
 import { makeDirectory, type Owner, syncDirectory } from './durable-directory.ts';
 import { errnoOf, ifPresent } from '../common/file-error.ts';
+import { takeFreeName } from '../common/take-free-name.ts';
 
 export interface Target {
   readonly root: string;
@@ -12,8 +13,6 @@ export interface Target {
 }
 
 const FILE_MODE = 0o600;
-/** How a file system says that it has no links. */
-const WITHOUT_LINKS: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 /** A directory may be removed, being empty, between being made and getting its file. */
 const ATTEMPTS = 5;
 
@@ -33,28 +32,6 @@ export function writeNewDurably(target: Target, source: AsyncIterable<Uint8Array
 async function replace(temporary: string, path: string): Promise<boolean> {
   await rename(temporary, path);
   return true;
-}
-
-async function takeFreeName(temporary: string, path: string): Promise<boolean> {
-  try {
-    await link(temporary, path);
-  } catch (thrown) {
-    if (errnoOf(thrown) === 'EEXIST') return removeUnnamed(temporary);
-    if (!WITHOUT_LINKS.has(errnoOf(thrown) ?? '')) throw thrown;
-    if (await isThere(path)) return removeUnnamed(temporary);
-    return replace(temporary, path);
-  }
-  await unlink(temporary);
-  return true;
-}
-
-async function removeUnnamed(temporary: string): Promise<false> {
-  await unlink(temporary);
-  return false;
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await ifPresent(access(path).then(() => true))) ?? false;
 }
 
 async function writeAs(name: Naming, target: Target, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<boolean> {

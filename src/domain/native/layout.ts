@@ -1,5 +1,5 @@
 import type { BackupLabel } from '../catalog/base-backup.ts';
-import { classifyWalFile } from '../postgres/wal-segment.ts';
+import { classifyWalFile, isWalSegmentName } from '../postgres/wal-segment.ts';
 
 /** Of the layout in a repository. A reader refuses a newer one. */
 export const LAYOUT_VERSION = 1;
@@ -44,4 +44,28 @@ export function walFolder(walFileName: string): string {
 /** The key of a WAL file as it is stored. */
 export function walKey(walFileName: string, compressType: NativeCompressType, isEncrypted: boolean): string {
   return `${walFolder(walFileName)}${walFileName}${storedSuffix(compressType, isEncrypted)}`;
+}
+
+const PACKED = /^([0-9A-F]{8}[0-9A-Za-z.]*?)\.(zst|lz4)(?:\.age)?$/;
+const WAL_KEY = /^wal\/(?:[0-9A-F]{16}\/)?([^/]+)$/;
+
+/**
+ * PostgreSQL's name of a WAL file that is stored as `stored`; undefined for what is no WAL. A segment may be stored as it is, under its own
+ * name: a local repository and the spool hold the newest ones so until they are packed.
+ */
+export function walFileOfStored(stored: string): string | undefined {
+  if (isWalSegmentName(stored)) return stored;
+  const name = PACKED.exec(stored)?.[1];
+  return name === undefined || classifyWalFile(name) === 'other' ? undefined : name;
+}
+
+/** The same of a whole key. */
+export function walFileOfKey(key: string): string | undefined {
+  const stored = WAL_KEY.exec(key)?.[1];
+  return stored === undefined ? undefined : walFileOfStored(stored);
+}
+
+/** By what a file is packed that is stored as `stored`; undefined for what is stored as it is. */
+export function compressTypeOfStored(stored: string): NativeCompressType | undefined {
+  return PACKED.exec(stored)?.[2] as NativeCompressType | undefined;
 }

@@ -62,6 +62,28 @@ describe('spoke-wal-get', () => {
     expect(get(SEGMENT)).toEqual({ status: 0, stderr: '', got: content, left: [] });
   });
 
+  it('brings a segment that is stored as it is, and the packed one where that is damaged', () => {
+    store('one', SEGMENT, ['cat']);
+    expect(get(SEGMENT)).toEqual({ status: 0, stderr: '', got: content, left: [] });
+    store('one', SEGMENT, ['cat'], content.subarray(1));
+    expect(get(SEGMENT)).toMatchObject({ status: 65, got: undefined, stderr: expect.stringContaining('1048575 bytes') });
+    store('one', `${SEGMENT}.zst`, ZSTD);
+    expect(get(SEGMENT)).toMatchObject({ status: 0, got: content });
+  });
+
+  it('looks again for a segment that is packed just then', () => {
+    store('one', SEGMENT, ['cat']);
+    const path = storedAt('one', SEGMENT);
+    mkdirSync(join(root, 'bin'));
+    const packing = `#!/bin/sh\nzstd -q --rm '${path}'\nexec /bin/cat "$@"\n`;
+    writeFileSync(join(root, 'bin/cat'), packing, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${join(root, 'bin')}:${process.env['PATH']}` };
+    const ended = spawnSync(PROGRAM, ['-c', conf, SEGMENT, join(root, 'RECOVERYXLOG')], { encoding: 'utf8', env });
+    expect(ended).toMatchObject({ status: 0, stderr: '' });
+    expect(existsSync(path)).toBe(false);
+    expect(readFileSync(join(root, 'RECOVERYXLOG')).equals(content)).toBe(true);
+  });
+
   it('brings the history of a timeline, which is of any length', () => {
     store('one', '00000002.history.zst', ZSTD, Buffer.from('1\t0/3000000\tno recovery target specified\n'));
     expect(get('00000002.history')).toMatchObject({ status: 0, got: Buffer.from('1\t0/3000000\tno recovery target specified\n') });

@@ -49,9 +49,6 @@ export interface Ended {
   readonly ms: number;
 }
 
-/** In the spool: what the last push found, by which the next one chooses how it packs. */
-const LAST = 'last';
-
 export interface PushPlace {
   /** Of everything. */
   readonly directory: string;
@@ -100,7 +97,7 @@ export async function createPlace(options: PlaceOptions = {}): Promise<PushPlace
     if (kind === 'local') await writeCluster(rootOf(name));
   }
   if ((options.locals ?? ['local']).length === 0) await writeCluster(join(spool, 'home'));
-  for (const name of ['errors', 'failed', 'sums']) await mkdir(join(spool, name), { recursive: true });
+  for (const name of ['errors', 'failed', 'sums', 'pack']) await mkdir(join(spool, name), { recursive: true });
   const conf = join(settings.directory, 'wal.conf');
   await writeFile(conf, configurationText(settings));
   await writeFile(join(settings.directory, 'recipients'), recipientsText(settings));
@@ -117,7 +114,6 @@ export async function createPlace(options: PlaceOptions = {}): Promise<PushPlace
       return entries
         .filter((entry) => entry.isFile())
         .map((entry) => join(entry.parentPath, entry.name).slice(below.length + 1))
-        .filter((file) => file !== LAST)
         .sort();
     },
     remove: () => rm(directory, { recursive: true, force: true }),
@@ -169,8 +165,8 @@ function startPush(cwd: string, command: readonly string[], { env, through = [] 
   return { child, ended };
 }
 
-/** A note of a shipper that lives: this process. */
-export async function noteLivingShipper(spool: string, pid = process.pid): Promise<void> {
+/** A note of a shipper, or of a packer, that lives: this process. */
+export async function noteLiving(spool: string, what: 'shipper' | 'packer', pid = process.pid): Promise<void> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  await writeFile(join(spool, 'shipper'), `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}\n`);
+  await writeFile(join(spool, what), `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''}\n`);
 }

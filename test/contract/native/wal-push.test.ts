@@ -7,7 +7,7 @@ import { withMounts } from '../privileges.ts';
 import {
   createPlace,
   MEBIBYTE,
-  noteLivingShipper,
+  noteLiving,
   type PlaceOptions,
   PROGRAM,
   type PushPlace,
@@ -199,19 +199,19 @@ describe('how it is called', () => {
     expect(await files(rootOf('local'))).toEqual([]);
   });
 
-  it.each(['zstd', 'dd', 'sync', 'ln', 'od'])('ends with a status that PostgreSQL can take where %s is missing', async (missing) => {
+  it.each(['zstd', 'sync', 'ln', 'od'])('ends with a status that PostgreSQL can take where %s is missing', async (missing) => {
     const { push, wal, directory, rootOf, files } = await place();
     const path = await wal(SEGMENT);
     await mkdir(join(directory, 'bin'));
-    for (const tool of ['zstd', 'dd', 'sync', 'ln', 'od', 'stat', 'rm', 'mkdir', 'mv'])
+    for (const tool of ['zstd', 'sync', 'ln', 'od', 'stat', 'rm', 'mkdir', 'mv'])
       if (tool !== missing)
         await symlink(execFileSync('sh', ['-c', `command -v ${tool}`], { encoding: 'utf8' }).trim(), join(directory, 'bin', tool));
     // The program adds the usual places to PATH.
     const program = join(directory, 'push');
     await writeFile(program, (await readFile(PROGRAM, 'utf8')).replace('PATH=$PATH:/usr/bin:/bin', `PATH='${directory}/bin'`));
     const ended = await push(path, { through: ['/bin/sh', '-c', 'shift; exec /bin/sh "$0" "$@"', program] });
-    // Without dd the disk only begins later, and mv can do what ln does.
-    if (missing === 'dd' || missing === 'ln') expect(ended.code).toBe(0);
+    // mv can do what ln does.
+    if (missing === 'ln') expect(ended.code).toBe(0);
     else {
       expect(ended.code).toBeGreaterThanOrEqual(1);
       expect(ended.code).toBeLessThanOrEqual(125);
@@ -408,7 +408,7 @@ describe('several repositories', () => {
   it('elsewhere are waited for with ack all, and no longer than CONF says', async () => {
     const { push, start, wal, spool } = await place({ remotes: ['s3'], ack: 'all', ackTimeoutSeconds: 1 });
     const path = await wal(SEGMENT);
-    await noteLivingShipper(spool);
+    await noteLiving(spool, 'shipper');
     const hung = await push(path);
     expect(hung.code).toBe(TRY_AGAIN);
     expect(hung.ms).toBeGreaterThan(1000);

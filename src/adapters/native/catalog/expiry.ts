@@ -1,6 +1,6 @@
 import type { BackupLabel } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
-import { backupKey, noteKey, SUMS_NAME, WAL_PREFIX } from '../../../domain/native/layout.ts';
+import { backupKey, noteKey, SUMS_NAME, WAL_PREFIX, walFileOfKey } from '../../../domain/native/layout.ts';
 import { keepsWalFile } from '../../../domain/native/needed-wal.ts';
 import { SpokeError } from '../../../errors.ts';
 import type { AnnotateRequest, BackupEngine, ExpireBackupRequest, ExpireWalRequest } from '../../../ports/backup-engine.ts';
@@ -13,7 +13,6 @@ import { type NativeParts, repositoryOf, storeOf } from '../parts.ts';
 import type { BackupFolder, NativeCatalog } from './catalog.ts';
 import { NOTES_PREFIX, requireNoteKey, writeNote } from './notes.ts';
 import type { RecentReads } from '../../common/recent-reads.ts';
-import { walFileOf } from './wal-listing.ts';
 
 type NativeExpiry = Pick<
   BackupEngine,
@@ -97,7 +96,7 @@ async function expireWal(
     );
   const keep = keptBy(records, place);
   const going = (await store.list(WAL_PREFIX, signal)).filter((info) => {
-    const name = walFileOf(info);
+    const name = walFileOfKey(info.key);
     return name !== undefined && !keep(name);
   });
   await store.delete(

@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import type { BackupLabel, RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { BackupRecord } from '../../../domain/native/backup-record.ts';
 import type { ClusterRecord } from '../../../domain/native/cluster-record.ts';
-import { CLUSTER_KEY, MANIFEST_NAME, SUMS_NAME, WAL_PREFIX } from '../../../domain/native/layout.ts';
+import { CLUSTER_KEY, MANIFEST_NAME, SUMS_NAME, WAL_PREFIX, walFileOfKey } from '../../../domain/native/layout.ts';
 import { formatClusterRecord } from '../../../domain/native/record-text.ts';
 import { parseTimelineHistory } from '../../../domain/postgres/timeline-history.ts';
 import { timelineIdOf } from '../../../domain/postgres/timeline.ts';
-import { classifyWalFile, walSegmentName } from '../../../domain/postgres/wal-segment.ts';
+import { classifyWalFile, isWalSegmentName, walSegmentName } from '../../../domain/postgres/wal-segment.ts';
 import { SpokeError } from '../../../errors.ts';
 import type { VerifyReport } from '../../../ports/backup-engine.ts';
 import type { BlobInfo, BlobReader } from '../../../ports/blob-store.ts';
@@ -18,7 +18,6 @@ import { type NativeParts, storeOf } from '../parts.ts';
 import { reading } from '../transform.ts';
 import type { BackupFolder, NativeCatalog } from './catalog.ts';
 import { findDamagedNotes } from './notes.ts';
-import { walFileOf } from './wal-listing.ts';
 
 const FILES_AT_ONCE = 4;
 
@@ -158,11 +157,11 @@ async function sha256Of({ store, context, onBytes }: Verification, key: string):
 /** Adds the name of a segment that is whole to `sound`. */
 async function verifyWalFile(verification: Verification, info: BlobInfo, sound: Set<string>): Promise<readonly Fault[]> {
   const { parts, store, context, onBytes } = verification;
-  const file = walFileOf(info);
+  const file = walFileOfKey(info.key);
   const fault = (what: string): readonly Fault[] => [{ what: `${info.key}: ${what}`, labels: [] }];
   if (file === undefined) return fault('it is no file of the WAL archive');
   const source = await store.openRead(info.key, context.signal);
-  if (source === undefined) return [];
+  if (source === undefined) return verifyPacked(verification, info, sound);
   const kind = classifyWalFile(file);
   let sizeBytes = 0;
   const head: Uint8Array[] = [];
@@ -181,6 +180,15 @@ async function verifyWalFile(verification: Verification, info: BlobInfo, sound: 
   if (kind === 'segment' && wanted !== undefined && sizeBytes !== wanted) return fault(`it holds ${sizeBytes} bytes, not ${wanted}`);
   if (kind === 'segment') sound.add(file);
   return [];
+}
+
+/** Of what is gone since it was listed: expired, or packed, which changes a name. */
+async function verifyPacked(verification: Verification, { key }: BlobInfo, sound: Set<string>): Promise<readonly Fault[]> {
+  if (!isWalSegmentName(key.slice(key.lastIndexOf('/') + 1))) return [];
+  const packed = (await verification.store.list(`${key}.`, verification.context.signal)).find(
+    (info) => walFileOfKey(info.key) === walFileOfKey(key),
+  );
+  return packed === undefined ? [] : verifyWalFile(verification, packed, sound);
 }
 
 async function* counted(source: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {

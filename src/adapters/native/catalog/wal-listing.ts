@@ -1,5 +1,5 @@
 import { type ArchivedSegment, type WalArchive, walRangesOf } from '../../../domain/catalog/wal-archive.ts';
-import { WAL_PREFIX } from '../../../domain/native/layout.ts';
+import { WAL_PREFIX, walFileOfKey } from '../../../domain/native/layout.ts';
 import { parseTimelineHistory, type TimelineHistory, timelineHistoryFileName } from '../../../domain/postgres/timeline-history.ts';
 import { timelineIdOf } from '../../../domain/postgres/timeline.ts';
 import { classifyWalFile, parseWalSegmentName } from '../../../domain/postgres/wal-segment.ts';
@@ -9,8 +9,6 @@ import type { OperationContext } from '../../../ports/operation.ts';
 import type { NativeParts } from '../parts.ts';
 import { readStored } from '../read-stored.ts';
 
-/** `wal/<folder>/<name of PostgreSQL's file>.zst` or `.lz4`, `.age` where it is encrypted. */
-const STORED = /^wal\/(?:[0-9A-F]{16}\/)?([0-9A-F.a-z]+?)\.(?:zst|lz4)(?:\.age)?$/;
 const SEGMENT_FOLDER = /^[0-9A-F]{16}$/;
 const FIRST_WITH_HISTORY = 2;
 const TIMELINE_DIGITS = 8;
@@ -29,12 +27,6 @@ export interface WalListingRequest {
   readonly segmentBytes: number;
   /** The name of a segment: what lies before its folder is not listed, on no timeline. */
   readonly from?: string;
-}
-
-/** PostgreSQL's name of a file as it is stored; undefined for what is no WAL. */
-export function walFileOf({ key }: BlobInfo): string | undefined {
-  const name = STORED.exec(key)?.[1];
-  return name === undefined || classifyWalFile(name) === 'other' ? undefined : name;
 }
 
 /** Lists the WAL of a repository and reads its histories. What was not listed is unknown, not missing: a listing that fails throws. */
@@ -68,7 +60,7 @@ async function listFrom(store: BlobReader, from: string, signal: AbortSignal): P
 
 function* archivedSegments(objects: readonly BlobInfo[], segmentBytes: number): Generator<ArchivedSegment> {
   for (const info of objects) {
-    const name = walFileOf(info);
+    const name = walFileOfKey(info.key);
     if (name === undefined || classifyWalFile(name) !== 'segment') continue;
     const parsed = parsedSegment(name, segmentBytes);
     if (parsed !== undefined) yield { ...parsed, archivedAt: info.modifiedAt };
@@ -91,7 +83,7 @@ async function readHistories(
 ): Promise<readonly TimelineHistory[]> {
   const histories: TimelineHistory[] = [];
   for (const info of objects) {
-    const name = walFileOf(info);
+    const name = walFileOfKey(info.key);
     if (name === undefined || classifyWalFile(name) !== 'history') continue;
     const key = `${store.place} ${info.key} ${info.modifiedAt}`;
     if (!known.has(key)) known.set(key, await readHistory({ parts, store, known }, info, name, context));

@@ -7,8 +7,10 @@ import type { BlobReader } from '../../../ports/blob-store.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import { reading, type TransformParts } from '../transform.ts';
 
-/** All that a WAL file may be called where it is stored, behind its name. */
-const SUFFIXES = ['.zst', '.lz4', '.zst.age', '.lz4.age'];
+/** All that a WAL file may be called where it is stored, behind its name; as it is, it is about to be packed. */
+const SUFFIXES = ['.zst', '.lz4', '.zst.age', '.lz4.age', ''];
+/** What is packed meanwhile changes its name once: who looks a second time finds one of them. */
+const LOOKS = 2;
 
 /** Where a segment's first page says how long segments are: xlp_seg_size of XLogLongPageHeaderData (xlog_internal.h). */
 const SEGMENT_SIZE_OFFSET = 32;
@@ -34,7 +36,7 @@ export function createWalFetcher(parts: TransformParts, source: WalSource): WalF
   return {
     async fetch(name, path, context) {
       const begin = `${walFolder(name)}${name}`;
-      const found = (await openUnder(`${begin}${usual}`)) ?? (await lookFor());
+      const found = (await openUnder(`${begin}${usual}`)) ?? (await lookFor(LOOKS));
       if (found === undefined) return undefined;
       await writeTo(path, reading(parts, found.key, found.stored, context), source.owner);
       return requireSize(name, found.key, path, source);
@@ -44,13 +46,14 @@ export function createWalFetcher(parts: TransformParts, source: WalSource): WalF
         return stored === undefined ? undefined : { key, stored };
       }
 
-      /** A suffix that was never seen, or no such file at all: one listing tells. */
-      async function lookFor() {
-        const keys = (await source.store.list(`${begin}.`, context.signal)).map(({ key }) => key);
+      /** A suffix that was never seen, or no such file at all: a listing tells. */
+      async function lookFor(looks: number): ReturnType<typeof openUnder> {
+        const keys = (await source.store.list(begin, context.signal)).map(({ key }) => key);
         const suffix = SUFFIXES.find((one) => keys.includes(`${begin}${one}`));
-        if (suffix === undefined) return undefined;
-        usual = suffix;
-        return openUnder(`${begin}${suffix}`);
+        const opened = suffix === undefined ? undefined : await openUnder(`${begin}${suffix}`);
+        if (opened === undefined) return looks > 1 ? lookFor(looks - 1) : undefined;
+        if (suffix !== '') usual = suffix ?? usual;
+        return opened;
       }
     },
   };

@@ -11,7 +11,7 @@ import { awaitWal } from './await-wal.ts';
 import { checkArchiving } from './check-archiving.ts';
 import { adoptCluster, isConfigurationCurrent, writeConfiguration } from './configuration.ts';
 import { readHeldWal } from './held-wal.ts';
-import { confFileOf, destinationsOf } from './places.ts';
+import { confFileOf } from './places.ts';
 import { readPushErrors } from './push-errors.ts';
 import type { SegmentSpan } from './segment-span.ts';
 import { shellWord } from './shell-word.ts';
@@ -61,7 +61,7 @@ export function createArchiving(parts: NativeParts): NativeArchiving {
     checkArchiving: (context) => checkArchiving(parts, context),
     awaitArchived: (request, context) => awaitArchived(parts, request, context),
     archiveSegment: (path, context) => archiveSegment(parts, path, context),
-    shipsWal: destinationsOf(settings).length > 0,
+    shipsWal: true,
     shipWal: (signal) => runShipper(parts, { reconciles: true }, signal),
     adoptCluster: (context) => adoptCluster(parts, context),
     whileShipping: (signal, work) => whileShipping(parts, signal, work),

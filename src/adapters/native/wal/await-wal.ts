@@ -1,11 +1,11 @@
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
-import { storedSuffix, walFolder } from '../../../domain/native/layout.ts';
+import { storedSuffix, walFileOfStored, walFolder } from '../../../domain/native/layout.ts';
 import { walSegmentName } from '../../../domain/postgres/wal-segment.ts';
 import { SpokeError } from '../../../errors.ts';
 import type { BlobReader } from '../../../ports/blob-store.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import { type NativeParts, repositoryOf } from '../parts.ts';
-import { destinationsOf, walFileOfStored } from './places.ts';
+import { destinationsOf } from './places.ts';
 import { readPushErrors } from './push-errors.ts';
 import type { SegmentSpan } from './segment-span.ts';
 import { shipFile } from './ship-file.ts';

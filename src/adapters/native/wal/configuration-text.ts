@@ -1,5 +1,5 @@
 import type { NativeSettings } from '../settings.ts';
-import { homeOf, recipientsFileOf, spoolOf } from './places.ts';
+import { homeOf, isPackedBehind, recipientsFileOf, spoolOf } from './places.ts';
 
 /** Of this file's format. */
 const LAYOUT = 1;
@@ -25,6 +25,7 @@ export function configurationText(settings: NativeSettings): string {
     assignment('home', home.directory),
     assignment('home_name', home.repository?.name ?? ''),
     assignment('together', String(TOGETHER)),
+    assignment('pack_behind', isPackedBehind(settings) ? 'yes' : ''),
     callsOf('each_local', locals),
     callsOf('each_other_local', locals.slice(1)),
     callsOf('each_remote', remotes),

@@ -9,7 +9,18 @@ import { asUser, type NativeParts } from '../parts.ts';
 import { accessText } from './access-text.ts';
 import { configurationText, recipientsText } from './configuration-text.ts';
 import { replaceFile } from '../../common/replace-file.ts';
-import { accessFileOf, confFileOf, destinationsOf, errorsOf, failedOf, homeOf, recipientsFileOf, sumsOf, todoOf } from './places.ts';
+import {
+  accessFileOf,
+  confFileOf,
+  destinationsOf,
+  errorsOf,
+  failedOf,
+  homeOf,
+  packOf,
+  recipientsFileOf,
+  sumsOf,
+  todoOf,
+} from './places.ts';
 
 const FILE_MODE = 0o644;
 const SECRET_FILE_MODE = 0o600;
@@ -76,7 +87,7 @@ function directoriesOf(settings: NativeParts['settings']): readonly string[] {
   const home = homeOf(settings);
   return [
     ...(home.repository === undefined ? [home.directory] : []),
-    ...[errorsOf(settings), failedOf(settings), sumsOf(settings)],
+    ...[errorsOf(settings), failedOf(settings), sumsOf(settings), packOf(settings)],
     ...destinationsOf(settings).map(({ name }) => todoOf(settings, name)),
   ];
 }

@@ -1,9 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldWal, WaitingWal } from '../../../domain/health/archive-facts.ts';
+import { walFileOfStored } from '../../../domain/native/layout.ts';
 import { instantOfMicros } from '../../../domain/time/instant.ts';
 import type { NativeSettings } from '../settings.ts';
-import { destinationsOf, homeOf, todoOf, walFileOfStored } from './places.ts';
+import { destinationsOf, homeOf, todoOf } from './places.ts';
 import { createTodo, ifThere } from './todo.ts';
 
 /** As many as a look can use; the rest is counted. */

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
-import { walFolder } from '../../../domain/native/layout.ts';
-import { classifyWalFile } from '../../../domain/postgres/wal-segment.ts';
+import { walFileOfStored, walFolder } from '../../../domain/native/layout.ts';
 import type { NativeRepository, NativeSettings } from '../settings.ts';
 
 type PlaceSettings = Pick<NativeSettings, 'directory' | 'repositories'>;
@@ -69,17 +68,27 @@ export function sumsOf(settings: PlaceSettings): string {
   return join(spoolOf(settings), 'sums');
 }
 
+/** A file each that home holds as it is and that is to be packed, named as PostgreSQL names it. Hints, too. */
+export function packOf(settings: PlaceSettings): string {
+  return join(spoolOf(settings), 'pack');
+}
+
 /** Which process ships. */
 export function shipperNoteOf(settings: PlaceSettings): string {
   return join(spoolOf(settings), 'shipper');
 }
 
-const STORED = /^([0-9A-F]{8}[0-9A-Za-z.]*?)\.(?:zst|lz4)(?:\.age)?$/;
+/** Which process packs what archive_command leaves as it is. Without one it packs itself. */
+export function packerNoteOf(settings: PlaceSettings): string {
+  return join(spoolOf(settings), 'packer');
+}
 
-/** PostgreSQL's name of a file that is stored as `stored`; undefined for what is no WAL. */
-export function walFileOfStored(stored: string): string | undefined {
-  const name = STORED.exec(stored)?.[1];
-  return name === undefined || classifyWalFile(name) === 'other' ? undefined : name;
+/**
+ * Whether archive_command may leave a segment as it is, for whoever packs it behind: nothing is to be encrypted, and no second repository
+ * on this machine waits for its copy.
+ */
+export function isPackedBehind({ encryption, repositories }: Pick<NativeSettings, 'encryption' | 'repositories'>): boolean {
+  return encryption === undefined && repositories.filter(({ directory }) => directory !== undefined).length <= 1;
 }
 
 /** The key of a file that is stored as `stored`. Throws RangeError for what is no WAL. */

@@ -1,10 +1,11 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { WAL_PREFIX } from '../../../domain/native/layout.ts';
+import { storedSuffix, WAL_PREFIX, walFileOfStored } from '../../../domain/native/layout.ts';
+import { isWalSegmentName } from '../../../domain/postgres/wal-segment.ts';
 import type { BlobStore } from '../../../ports/blob-store.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeRepository } from '../settings.ts';
-import { homeOf, reconciledNoteOf, walFileOfStored } from './places.ts';
+import { homeOf, reconciledNoteOf } from './places.ts';
 import { ifThere, type Todo } from './todo.ts';
 
 const FOLDER = /^[0-9A-F]{16}$/;
@@ -24,8 +25,10 @@ export interface Reconciliation {
 }
 
 interface HomeFile {
+  /** As a repository will have it: what home holds as it is gets packed first. */
   readonly stored: string;
-  readonly sizeBytes: number;
+  /** Undefined where that is not known yet. */
+  readonly sizeBytes: number | undefined;
   readonly modifiedMs: number;
 }
 
@@ -42,14 +45,16 @@ export async function reconcile(parts: NativeParts, reconciliation: Reconciliati
   const oldestMs = Math.min(nowMs - repository.retentionDays * DAY_MS, await readSeenMs(note));
   let seenMs = nowMs;
   const store = await repository.open();
+  const homeFiles = (directory: string, names: readonly string[]) =>
+    filesIn(directory, names, storedSuffix(parts.settings.compressType, false));
   const entries = await ifThere(readdir(wal, { withFileTypes: true }), []);
   const histories = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
-  for (const stored of histories) await compareFiles(store, await filesIn(wal, [stored]), `${WAL_PREFIX}${stored}`, oldestMs);
+  for (const stored of histories) await compareFiles(store, await homeFiles(wal, [stored]), `${WAL_PREFIX}${stored}`, oldestMs);
   for (const { name } of entries.filter((entry) => entry.isDirectory() && FOLDER.test(entry.name))) {
     signal.throwIfAborted();
     const changedMs = (await stat(join(wal, name))).mtimeMs;
     if (complete.get(name) === changedMs) continue;
-    const files = await filesIn(join(wal, name), await readdir(join(wal, name)));
+    const files = await homeFiles(join(wal, name), await readdir(join(wal, name)));
     if (await compareFiles(store, files, `${WAL_PREFIX}${name}/`, oldestMs)) complete.set(name, changedMs);
   }
   // Where it cannot be written the earlier one counts, and more is looked at.
@@ -60,7 +65,7 @@ export async function reconcile(parts: NativeParts, reconciliation: Reconciliati
     const sizes = new Map((await there.list(prefix, signal)).map(({ key, sizeBytes }) => [key.slice(key.lastIndexOf('/') + 1), sizeBytes]));
     let isComplete = true;
     for (const { stored, sizeBytes, modifiedMs } of files) {
-      const isThere = sizes.get(stored) === sizeBytes;
+      const isThere = sizeBytes !== undefined && sizes.get(stored) === sizeBytes;
       if (isThere) reconciliation.onThere(stored);
       if (isThere || modifiedMs < notOlderMs) continue;
       isComplete = false;
@@ -77,12 +82,18 @@ async function readSeenMs(note: string): Promise<number> {
   return /^\d+\n$/.test(text) ? Number(text) : Infinity;
 }
 
-async function filesIn(directory: string, names: readonly string[]): Promise<readonly HomeFile[]> {
+/** `suffix`: of what home holds as it is, once it is packed. */
+async function filesIn(directory: string, names: readonly string[], suffix: string): Promise<readonly HomeFile[]> {
   const files: HomeFile[] = [];
-  for (const stored of names.toSorted()) {
-    if (walFileOfStored(stored) === undefined) continue;
-    const facts = await ifThere(stat(join(directory, stored)), undefined);
-    if (facts?.isFile() === true) files.push({ stored, sizeBytes: facts.size, modifiedMs: facts.mtimeMs });
+  for (const name of names.toSorted()) {
+    if (walFileOfStored(name) === undefined) continue;
+    const facts = await ifThere(stat(join(directory, name)), undefined);
+    if (facts?.isFile() !== true) continue;
+    const isPacked = !isWalSegmentName(name);
+    files.push({
+      ...{ stored: isPacked ? name : `${name}${suffix}`, sizeBytes: isPacked ? facts.size : undefined },
+      modifiedMs: facts.mtimeMs,
+    });
   }
   return files;
 }

@@ -1,3 +1,4 @@
+import { SpokeError } from '../../../errors.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import { reading, type TransformParts } from '../transform.ts';
 
@@ -45,4 +46,10 @@ export async function areEqual(left: AsyncIterable<Uint8Array>, right: AsyncIter
   } finally {
     await others.return?.();
   }
+}
+
+/** For what a comparison threw: what is damaged is not the same. Throws everything else. */
+export function notSameWhereDamaged(thrown: unknown): false {
+  if (thrown instanceof SpokeError && thrown.code === 'BACKUP_DAMAGED') return false;
+  throw thrown;
 }

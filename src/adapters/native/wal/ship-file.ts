@@ -7,25 +7,18 @@ import type { OperationContext } from '../../../ports/operation.ts';
 import { createMemoryPool } from '../../common/memory-pool.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeRepository } from '../settings.ts';
+import { OtherBytes } from './other-bytes.ts';
+import { packSegment } from './pack-segment.ts';
 import { homeOf, keyOfStored } from './places.ts';
-import { isSameContent } from './same-content.ts';
+import { isSameContent, notSameWhereDamaged } from './same-content.ts';
 import { ifThere } from './todo.ts';
 
 /** What is larger is not read into memory as a whole. */
 const MOST_IN_MEMORY_BYTES = 33 * 1024 * 1024;
 
-/** Other bytes are there under the name of a file: nothing is overwritten, somebody has to look. */
-export class OtherBytes extends SpokeError {
-  constructor(repository: NativeRepository, key: string, place: string) {
-    super('REFUSED_PRECONDITION', `repository ${repository.name} holds other bytes as ${key} than ${place}`, {
-      hint: 'Two servers archive into one place, or one was set back: find out which, before anything is removed.',
-    });
-  }
-}
-
 /**
- * Copies a file from home into a repository, byte for byte, and resolves once it is durable there. What is there already is compared. `gone`
- * where home does not have it any more. Throws OtherBytes, REPOSITORY_UNAVAILABLE, REPOSITORY_DENIED, DISK_FULL, CANCELLED.
+ * Copies a file from home into a repository, byte for byte, and resolves once it is durable there; what home holds as it is gets packed first.
+ * What is there already is compared. `gone` where home does not have it any more. Throws OtherBytes, REPOSITORY_UNAVAILABLE, REPOSITORY_DENIED, DISK_FULL, CANCELLED.
  */
 export async function shipFile(
   parts: NativeParts,
@@ -35,7 +28,8 @@ export async function shipFile(
 ): Promise<'shipped' | 'there' | 'gone'> {
   const key = keyOfStored(stored);
   const path = join(homeOf(parts.settings).directory, key);
-  const facts = await ifThere(stat(path), undefined);
+  let facts = await ifThere(stat(path), undefined);
+  if (facts === undefined && (await packSegment(parts, stored, context))) facts = await ifThere(stat(path), undefined);
   if (facts === undefined) return 'gone';
   const store = await repository.open();
   if (await isThere(store, key, context)) return compare();
@@ -50,7 +44,7 @@ export async function shipFile(
   async function compare(): Promise<'there'> {
     const sources = [() => createReadStream(path), () => pieces(store, key, context.signal)] as const;
     if (await isSameContent(parts, stored, sources, context).catch(notSameWhereDamaged)) return 'there';
-    throw new OtherBytes(repository, key, path);
+    throw new OtherBytes(`repository ${repository.name} holds other bytes as ${key} than ${path}`);
   }
 }
 
@@ -81,11 +75,6 @@ async function readExactly(path: string, content: Uint8Array): Promise<void> {
 
 async function isThere(store: BlobStore, key: string, { signal }: OperationContext): Promise<boolean> {
   return (await store.list(key, signal)).some((found) => found.key === key);
-}
-
-function notSameWhereDamaged(thrown: unknown): boolean {
-  if (thrown instanceof SpokeError && thrown.code === 'BACKUP_DAMAGED') return false;
-  throw thrown;
 }
 
 async function* pieces(store: BlobStore, key: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {

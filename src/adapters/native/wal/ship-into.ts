@@ -1,14 +1,16 @@
 import { unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
+import { walFileOfStored } from '../../../domain/native/layout.ts';
 import { chooseNextFiles } from '../../../domain/native/shipping-order.ts';
 import { asSpokeError, SpokeError } from '../../../errors.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeRepository } from '../settings.ts';
 import { ChangeWatch } from './change-watch.ts';
-import { errorsOf, todoOf, walFileOfStored } from './places.ts';
+import { OtherBytes } from './other-bytes.ts';
+import { errorsOf, todoOf } from './places.ts';
 import { type CompleteFolders, reconcile } from './reconcile.ts';
-import { OtherBytes, shipFile } from './ship-file.ts';
+import { shipFile } from './ship-file.ts';
 import { createTodo, ifThere, type Todo } from './todo.ts';
 
 /** Uploads at the same time into one repository. */

@@ -5,22 +5,24 @@ import { join } from 'node:path';
 import type { RepositoryName } from '../../../domain/catalog/base-backup.ts';
 import type { NativeParts } from '../parts.ts';
 import { adoptCluster } from './configuration.ts';
-import { destinationsOf, homeOf, keyOfStored, sumsOf } from './places.ts';
+import { Packer } from './packer.ts';
+import { destinationsOf, homeOf, isPackedBehind, keyOfStored, sumsOf } from './places.ts';
 import { ShipperInto } from './ship-into.ts';
-import { forgetShipper, isShippedByAnother, noteShipper } from './shipper-note.ts';
+import { forgetPacker, forgetShipper, isShippedByAnother, notePacker, noteShipper } from './shipper-note.ts';
 import { ifThere } from './todo.ts';
 
 /** Sums of WAL that PostgreSQL will not offer again. */
 const SUMS_KEPT_MS = 30 * 86_400_000;
 
 /**
- * Brings WAL from home into every other repository: what hints tell of, and, where it `reconciles`, what is found missing. Until the signal
- * aborts, or one repository has failed for some minutes. Tells spoke-wal-push that it lives. Never throws.
+ * Brings WAL from home into every other repository: what hints tell of, and, where it `reconciles`, what is found missing. That one is there to
+ * stay, and packs what archive_command leaves as it is. Until the signal aborts, or one repository has failed for some minutes. Tells
+ * spoke-wal-push that it lives. Never throws.
  */
 export async function runShipper(parts: NativeParts, { reconciles }: { readonly reconciles: boolean }, signal: AbortSignal): Promise<void> {
   const { settings } = parts;
   const destinations = destinationsOf(settings);
-  if (destinations.length === 0) return;
+  if (destinations.length === 0 && !reconciles) return;
   const spool = new Spool(parts);
   await noteShipper(settings).catch(() => undefined);
   await adoptCluster(parts, { signal }).catch(() => undefined);
@@ -30,16 +32,24 @@ export async function runShipper(parts: NativeParts, { reconciles }: { readonly 
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) end();
   try {
-    await Promise.all(
-      destinations.map(async (repository) => {
+    await Promise.all([
+      ...(reconciles ? [runPacker(parts, ended.signal)] : []),
+      ...destinations.map(async (repository) => {
         const into = { repository, reconciles, onThere: (stored: string) => spool.confirm(stored, repository.name) };
         await new ShipperInto(parts, into).run(ended.signal).finally(end);
       }),
-    );
+    ]);
   } finally {
     signal.removeEventListener('abort', end);
     await forgetShipper(settings);
   }
+}
+
+/** archive_command leaves nothing to a packer that has not noted itself. */
+async function runPacker(parts: NativeParts, signal: AbortSignal): Promise<void> {
+  const { settings } = parts;
+  if (isPackedBehind(settings)) await notePacker(settings).catch(() => undefined);
+  await new Packer(parts).run(signal).finally(() => forgetPacker(settings));
 }
 
 /** Has WAL shipped while `work` goes on, unless a daemon does so already. */

@@ -1,6 +1,6 @@
 import { open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { walFileOfStored } from './places.ts';
+import { walFileOfStored } from '../../../domain/native/layout.ts';
 
 /** The files that a repository lacks, as hints in a directory; nobody has to make them durable. */
 export interface Todo {
