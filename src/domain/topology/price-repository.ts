@@ -17,8 +17,8 @@ const SECONDS_TO_START = { local: 5, s3: 15 } as const;
 export function priceDelta(snapshot: RepositorySnapshot, facts: ReseedFacts): ReseedOption {
   const base = { method: 'delta', source: { kind: 'repository', name: snapshot.repository } } as const;
   const refuse = (reason: string): ReseedOption => ({ ...base, kind: 'refused', reason });
-  const { target, primary, rates, canDelta } = facts;
-  if (!canDelta) return refuse('the engine of the repository does not compare files');
+  const { target, primary, rates, deltaFrom } = facts;
+  if (!deltaFrom.includes(snapshot.repository)) return refuse('the engine of the repository does not compare files');
   if (target === undefined) return refuse('there is no data directory to go on from');
   if (target.systemIdentifier !== primary.systemIdentifier) return refuse('the data directory is of another cluster');
   if (target.isRunning) return refuse('a server runs on it and does not answer');

@@ -49,8 +49,8 @@ export interface ReseedFacts {
   /** With streamed WAL counted in. */
   readonly snapshots: readonly RepositorySnapshot[];
   readonly standbys: readonly SeedStandby[];
-  /** Whether the engine of a repository compares what is there and fetches only what differs. */
-  readonly canDelta: boolean;
+  /** Repositories whose engine compares what is there and fetches only what differs. */
+  readonly deltaFrom: readonly string[];
   readonly rates: ReseedRates;
 }
 

@@ -16,8 +16,8 @@ export interface ReseedChoice {
 /** `--method` and `--from`; absent: whatever is cheapest. */
 export interface ReseedWish {
   readonly method?: ReseedMethodName;
-  /** The kind of a repository, `primary` or `standby`. */
-  readonly from?: 'local' | 's3' | 'primary' | 'standby';
+  /** The kind of a repository (`local`, `s3`), `primary`, `standby`, or the name of a repository or a node; a kind goes before a name. */
+  readonly from?: string;
 }
 
 /**
@@ -40,9 +40,12 @@ export function chooseReseed(facts: ReseedFacts, wish: ReseedWish = {}): ReseedC
 function isWished({ method, source }: ReseedOption, wish: ReseedWish, snapshots: readonly RepositorySnapshot[]): boolean {
   if (wish.method !== undefined && wish.method !== method) return false;
   if (wish.from === undefined) return true;
+  if (!KINDS_OF_SOURCES.includes(wish.from)) return source?.name === wish.from;
   if (source?.kind === 'repository') return snapshots.some(({ repository, kind }) => repository === source.name && kind === wish.from);
   return source?.kind === wish.from;
 }
+
+const KINDS_OF_SOURCES: readonly string[] = ['local', 's3', 'primary', 'standby'];
 
 function cheapestFirst({ price: one }: PossibleReseed, { price: other }: PossibleReseed): number {
   return compare(one.bytesMoved, other.bytesMoved) || compare(one.primaryBytes, other.primaryBytes) || one.seconds - other.seconds;

@@ -63,7 +63,7 @@ const FACTS: ReseedFacts = {
   target: files({ dataChecksums: true, timeline: ONE, checkpointLsn: lsn(91n * GIB) }),
   snapshots: [repository()],
   standbys: [{ node: 'c', replayedLsn: lsn(100n * GIB), lagBytes: 0n }],
-  canDelta: true,
+  deltaFrom: ['local'],
   rates: ASSUMED_RESEED_RATES,
 };
 
@@ -117,9 +117,11 @@ describe('how a standby is brought back', () => {
   it('is what was asked for, and nothing else where that is refused', () => {
     expect(choose({}, { method: 'basebackup', from: 'primary' }).chosen?.source).toEqual({ kind: 'primary', name: 'a' });
     expect(choose({}, { from: 'local' }).chosen?.source?.kind).toBe('repository');
+    expect(choose({}, { from: 'c' }).chosen).toMatchObject({ method: 'basebackup', source: { kind: 'standby', name: 'c' } });
     const refused = choose({ primary: { ...PRIMARY, fullPageWrites: false } }, { method: 'rewind' });
     expect(refused.chosen).toBeUndefined();
     expect(refused.reason).toContain('full_page_writes is off');
+    expect(choose({}, { from: 'nobody' }).reason).toBe('there is no such method and source');
     expect(choose({}, { from: 's3' }).reason).toBe('there is no such method and source');
   });
 
@@ -144,7 +146,7 @@ describe('how a standby is brought back', () => {
           ...(any.freeGib === undefined ? {} : { freeBytes: any.freeGib * GIB }),
           snapshots: [repository({}, any.archivedGib * GIB)],
           standbys: [{ node: 'c', replayedLsn: lsn(1n), lagBytes: any.lagGib * GIB }],
-          canDelta: any.canDelta,
+          deltaFrom: any.canDelta ? ['local'] : [],
         });
         const possible = options.filter((one) => one.kind === 'possible');
         expect(chosen === undefined).toBe(possible.length === 0);
