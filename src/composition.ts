@@ -1,6 +1,7 @@
 import { createSystemClock } from './adapters/clock/clock.ts';
 import { createInstanceControl } from './adapters/instance/control.ts';
 import { createInstanceReader } from './adapters/instance/reader.ts';
+import { createStandbySeeding } from './adapters/instance/standby-seeding.ts';
 import { createServiceControl } from './adapters/instance/service-control.ts';
 import { createEndpoints } from './adapters/endpoints/endpoints.ts';
 import { createMachineReader } from './adapters/machine/machine.ts';
@@ -93,6 +94,7 @@ export async function composeCluster(
     postgresWriter,
     instanceControl: createInstanceControl({ runner }),
     services: createServiceControl({ runner }),
+    seeding: createStandbySeeding({ runner }),
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
     runProcesses: createRunProcesses(configuration.stateDirectory),

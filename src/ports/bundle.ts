@@ -14,6 +14,7 @@ import type { ServerSetupReader, ServerSetupWriter } from './server-setup.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
 import type { RunProcesses, RunReader, RunWriter } from './run-store.ts';
 import type { ServiceControl } from './service-control.ts';
+import type { StandbySeeding } from './standby-seeding.ts';
 import type { WalTailReader, WalTailStager } from './wal-stream.ts';
 
 /** How the nodes of one cluster are reached. */
@@ -62,6 +63,7 @@ export interface WritePorts {
   readonly instanceControl: InstanceControl;
   readonly hostControl: HostControl;
   readonly services: ServiceControl;
+  readonly seeding: StandbySeeding;
   readonly runWriter: RunWriter;
   /** Where runs claim what they work on, in the order in which they are asked. */
   readonly leases: readonly LeaseStore[];

@@ -39,6 +39,10 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     instanceControl: fakeInstanceControl(process),
     hostControl: NO_OTHER_HOSTS.hostControl,
     services: fakeServiceControl(process),
+    seeding: {
+      rewind: () => Promise.reject(new Error('nothing is rewound here')),
+      copyServer: () => Promise.reject(new Error('nothing is copied here')),
+    },
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],
     runProcesses: fakeRunProcesses(process),
@@ -84,7 +88,7 @@ export function readOnlyPorts(process: FakeProcess, cluster: ClusterConfig): Rea
   const { engine, ...others } = fakeWritePorts(process);
   const readers = fakeReadPorts(process, cluster);
   const clock = { ...readers.clock, sleep: () => Promise.reject(new Error('a dry run does not wait')) };
-  const shows = (name: string) => name.startsWith('preview') || name === 'archivingSettings' || name === 'backupSettings';
+  const shows = (name: string) => name.startsWith('preview') || name === 'archivingSettings' || name === 'backupSettings' || name === 'standbySettings';
   const frozen = Object.fromEntries(Object.entries(others).map(([port, methods]) => [port, throwing(port, methods, () => false)]));
   return { ...readers, clock, ...(frozen as unknown as typeof others), engine: throwing('engine', engine, shows) };
 }

@@ -16,6 +16,11 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
     observeRecovery: (address) => process.read(() => serverAt(process.world, address).recoveryState()),
     observeStreaming: (address, slot) => process.read(() => serverAt(process.world, address).observeStreaming(slot)),
     observeReplication: (address) => process.read(() => serverAt(process.world, address).observeReplication()),
+    observeSeedSource: (address) =>
+      process.read(() => {
+        serverAt(process.world, address);
+        return { databaseBytes: 1n << 30n, freeSenders: 8 };
+      }),
     observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
     observeTablespaces: (address) =>
       process.read(() => tablespacesOf(serverAt(process.world, address).directory).map((one) => ({ ...one, name: `t${one.oid}` }))),

@@ -12,6 +12,7 @@ import type {
   PostgresReader,
   RecoveryState,
   ReplicationConnection,
+  SeedSourceObservation,
   ServerObservation,
   SummaryObservation,
   StreamingObservation,
@@ -26,7 +27,9 @@ import {
   ARCHIVE_QUEUE,
   ARCHIVER,
   CLUSTER_SIZE,
+  FREE_SENDERS,
   MAY_LIST_WAL,
+  OLDEST_WAL,
   PENDING_RESTART,
   POSITION,
   REPLICATION,
@@ -55,6 +58,7 @@ export function createPostgresReader(): PostgresReader {
     readTimelineHistory: (address, timeline, context) =>
       withSession(address, context, { ...OPTIONS, replication: true }, (session) => readTimelineHistory(session, timeline)),
     observeStreaming: (address, slot, context) => withSession(address, context, OPTIONS, (session) => observeStreaming(session, slot)),
+    observeSeedSource: (address, context) => withSession(address, context, OPTIONS, observeSeedSource),
     observeReplication: (address, context) => withSession(address, context, OPTIONS, observeReplication),
   };
 }
@@ -122,6 +126,17 @@ async function observeSummaries(session: Session, since: Lsn): Promise<SummaryOb
           summarizer: { timeline: timelineOf(summarizer, 'summarized_tli'), summarizedLsn: parseLsn(textOf(summarizer, 'summarized_lsn')) },
         }),
     ...(typeof size['bytes'] === 'string' ? { databaseBytes: BigInt(size['bytes']) } : {}),
+  };
+}
+
+async function observeSeedSource(session: Session): Promise<SeedSourceObservation> {
+  const size = onlyRow(await session.query(CLUSTER_SIZE));
+  const mayList = booleanOf(onlyRow(await session.query(MAY_LIST_WAL)), 'wal');
+  const [oldest] = mayList ? await session.query(OLDEST_WAL) : [];
+  return {
+    ...(typeof size['bytes'] === 'string' ? { databaseBytes: BigInt(size['bytes']) } : {}),
+    ...(oldest === undefined ? {} : { oldestWal: textOf(oldest, 'name') }),
+    freeSenders: Number(textOf(onlyRow(await session.query(FREE_SENDERS)), 'free')),
   };
 }
 

@@ -108,6 +108,14 @@ export const ARCHIVE_QUEUE = `
   SELECT left(name, -6) AS file, ${micros('modification')} AS since, count(*) OVER () AS all_files
     FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready' ORDER BY name COLLATE "C" LIMIT ${MOST_LISTED}`;
 
+/** By the position, whatever the timeline. Recycled files have names that are still to come. */
+export const OLDEST_WAL = `
+  SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$' ORDER BY substr(name, 9) COLLATE "C" LIMIT 1`;
+
+/** A standby that streams counts, and so does a backup. */
+export const FREE_SENDERS = `
+  SELECT current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication) AS free`;
+
 export const WAL_SIZE = 'SELECT coalesce(sum(size), 0) AS bytes FROM pg_ls_waldir()';
 
 /** `slot`: a quoted literal. */
