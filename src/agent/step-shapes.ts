@@ -1,10 +1,9 @@
 import * as z from 'zod/mini';
 import { SpokeError } from '../errors.ts';
-import type { Step, StepBase, StepKind, StepOf } from '../plan/step.ts';
+import type { Step, StepBase, StepKind } from '../plan/step.ts';
+import { SHAPES_OF_RESEED } from './reseed-shapes.ts';
+import type { ShapeOf } from './shape-of.ts';
 import * as v from './shape-values.ts';
-
-/** A schema for each property of a kind of step, beside those that all steps have; the compiler names what is missing. */
-export type ShapeOf<K extends StepKind> = { readonly [P in keyof Omit<StepOf<K>, keyof StepBase | 'kind'>]-?: z.ZodMiniType };
 
 /** What restores and set-ups have done on the host of a node. */
 const SHAPES_OF_RESTORE = {
@@ -86,7 +85,7 @@ const SHAPES_OF_SETUP = {
 } satisfies { readonly [K in StepKind]?: ShapeOf<K> };
 
 /** Every kind of step that another host does for us. What is not here is never sent, and refused where it comes. */
-const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = { ...SHAPES_OF_RESTORE, ...SHAPES_OF_SETUP };
+const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = { ...SHAPES_OF_RESTORE, ...SHAPES_OF_SETUP, ...SHAPES_OF_RESEED };
 
 const BASE: ShapeOfBase = {
   id: v.line,

@@ -4,6 +4,7 @@ import type { Pin } from '../domain/retention/pin.ts';
 import type { FileOwner } from '../ports/instance.ts';
 import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
+import type { ReseedStep } from './reseed-steps.ts';
 import type { SetupStep } from './setup-steps.ts';
 
 /** What a step does to the world. `destructive`: what it replaces cannot be had back by running the plan backwards. */
@@ -65,6 +66,7 @@ export interface TablespaceMapping {
 export type Step = StepBase &
   (
     | SetupStep
+    | ReseedStep
     | { readonly kind: 'create-repositories' }
     | { readonly kind: 'alter-system'; readonly node: string; readonly settings: Readonly<Record<string, string>> }
     | { readonly kind: 'reload-configuration'; readonly node: string }

@@ -3,6 +3,7 @@ import { describeTrigger, type RunTrigger } from '../../domain/schedule/trigger.
 import { SpokeError } from '../../errors.ts';
 import { type Cancelled, cancelRun } from '../../engine/cancel-run.ts';
 import { rebuildHistory } from '../../engine/history.ts';
+import { reseedWorkflow } from '../../engine/reseed-workflow.ts';
 import { restoreWorkflow } from '../../engine/restore-workflow.ts';
 import {
   backupWorkflow,
@@ -26,6 +27,7 @@ import { unreadableError } from '../unreadable.ts';
 import { runBackup } from './backup.ts';
 import { runExpire } from './expire.ts';
 import { runPin } from './pin.ts';
+import { runReseed } from './reseed.ts';
 import { runRestore } from './restore.ts';
 import { runSetup } from './setup.ts';
 import { runSetupArchiving } from './setup-archiving.ts';
@@ -116,6 +118,8 @@ function cancelWith(run: StoredRun, session: Session, context: Parameters<typeof
       return cancelRun(run, setupWorkflow(session.cluster, session.ports), context);
     case 'setup-archiving':
       return cancelRun(run, setupArchivingWorkflow(session.cluster, session.ports), context);
+    case 'reseed':
+      return cancelRun(run, reseedWorkflow(session.cluster, session.ports), context);
     case 'verify':
       return cancelRun(run, verifyWorkflow(session.cluster, session.ports), context);
     case 'expire':
@@ -176,6 +180,8 @@ async function resume(run: StoredRun, session: Session, context: CommandContext)
       return runSetup(run.header, session, context);
     case 'setup-archiving':
       return runSetupArchiving(run.header, session, context);
+    case 'reseed':
+      return runReseed(run.header, session, context);
     case 'verify':
       return runVerify(run.header, session, context);
   }

@@ -5,6 +5,9 @@ import { expireHandlers } from './expire.ts';
 import { isolatedServerHandlers } from './isolated-server.ts';
 import { pinHandlers } from './pin.ts';
 import type { HandlerPorts } from './ports.ts';
+import { reseedFileHandlers } from './reseed-files.ts';
+import { reseedSeedHandlers } from './reseed-seed.ts';
+import { reseedServerHandlers } from './reseed-servers.ts';
 import { restartHandlers } from './restart.ts';
 import { restoreAreaHandlers } from './restore-area.ts';
 import { setupFrontHandlers } from './setup-front.ts';
@@ -20,6 +23,9 @@ export function createStepHandlers(ports: HandlerPorts): StepHandlers {
     ...expireHandlers(ports),
     ...isolatedServerHandlers(ports),
     ...pinHandlers(ports),
+    ...reseedFileHandlers(ports),
+    ...reseedSeedHandlers(ports),
+    ...reseedServerHandlers(ports),
     ...restartHandlers(ports),
     ...restoreAreaHandlers(ports),
     ...setupFrontHandlers(ports),
