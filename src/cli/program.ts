@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
 import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
+import { addReseed } from './reseed-command.ts';
 import { addSetupParts } from './setup-parts.ts';
 
 const EXIT_CODES = `
@@ -24,6 +25,7 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['unpin', addUnpin],
   ['pins', addPins],
   ['restore', addRestore],
+  ['reseed', addReseed],
   ['status', addStatus],
   ['doctor', addDoctor],
   ['runs', addRuns],

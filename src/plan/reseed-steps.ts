@@ -1,4 +1,4 @@
-import type { PinnedBackup, RestoreArea, TablespaceMapping } from './step.ts';
+import type { PinnedBackup, RestoreArea, TablespaceMapping } from './restore-area.ts';
 import type { FileOwner } from '../ports/instance.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
 

@@ -5,7 +5,10 @@ import type { FileOwner } from '../ports/instance.ts';
 import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
 import type { ReseedStep } from './reseed-steps.ts';
+import type { PinnedBackup, RestoreArea, TablespaceMapping } from './restore-area.ts';
 import type { SetupStep } from './setup-steps.ts';
+
+export type { PinnedBackup, RestoreArea, TablespaceMapping };
 
 /** What a step does to the world. `destructive`: what it replaces cannot be had back by running the plan backwards. */
 export type Effect = 'read' | 'write' | 'destructive';
@@ -30,37 +33,12 @@ export interface StepBase {
   readonly on?: string;
 }
 
-/** Where a server that is restored beside lives until the swap. */
-export interface RestoreArea {
-  /** Same parent as the data directory, so that the swap is a rename. */
-  readonly root: string;
-  readonly dataDirectory: string;
-  readonly workDirectory: string;
-  readonly socketDirectory: string;
-  readonly markerFile: string;
-  readonly proofFile: string;
-  readonly logFile: string;
-  readonly hbaFile: string;
-  readonly configFile: string;
-}
-
 export interface IsolatedServer {
   readonly area: RestoreArea;
   readonly owner: FileOwner;
   readonly postgresMajor: number;
   /** Roles to try, in this order, on the isolated server's socket. */
   readonly superusers: readonly string[];
-}
-
-/** The backup and repository that a restore uses. */
-export interface PinnedBackup {
-  readonly repository: RepositoryName;
-  readonly label: BackupLabel;
-}
-
-export interface TablespaceMapping {
-  readonly oid: number;
-  readonly location: string;
 }
 
 export type Step = StepBase &

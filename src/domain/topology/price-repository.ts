@@ -20,6 +20,7 @@ export function priceDelta(snapshot: RepositorySnapshot, facts: ReseedFacts): Re
   const { target, primary, rates, deltaFrom } = facts;
   if (!deltaFrom.includes(snapshot.repository)) return refuse('the engine of the repository does not compare files');
   if (target === undefined) return refuse('there is no data directory to go on from');
+  if (facts.againstInPlace !== undefined) return refuse(facts.againstInPlace);
   if (target.systemIdentifier !== primary.systemIdentifier) return refuse('the data directory is of another cluster');
   if (target.isRunning) return refuse('a server runs on it and does not answer');
   const seed = usableSeed(snapshot, facts);
@@ -31,12 +32,19 @@ export function priceDelta(snapshot: RepositorySnapshot, facts: ReseedFacts): Re
   const fetched = least(changed * FETCHED_PER_CHANGED_BYTE, backup.databaseBytes);
   const price = priceOf({ kind: snapshot.kind, fetched, ...seed }, facts);
   const seconds = price.seconds + Number(backup.databaseBytes) / rates.checksumBytesPerSecond;
-  return { ...base, kind: 'possible', price: { ...price, seconds }, reason: `over the old data directory, backup ${backup.label}` };
+  return {
+    ...base,
+    kind: 'possible',
+    price: { ...price, seconds },
+    reason: `over the old data directory, backup ${backup.label}`,
+    backup: backup.label,
+  };
 }
 
 /** A restore into an empty directory; the old data is kept beside. */
 export function priceBackup(snapshot: RepositorySnapshot, facts: ReseedFacts): ReseedOption {
   const base = { method: 'backup', source: { kind: 'repository', name: snapshot.repository } } as const;
+  if (facts.againstBeside !== undefined) return { ...base, kind: 'refused', reason: facts.againstBeside };
   const seed = usableSeed(snapshot, facts);
   if (typeof seed === 'string') return { ...base, kind: 'refused', reason: seed };
   const { backup } = seed;
@@ -44,7 +52,7 @@ export function priceBackup(snapshot: RepositorySnapshot, facts: ReseedFacts): R
   if (freeBytes !== undefined && freeBytes < backup.databaseBytes)
     return { ...base, kind: 'refused', reason: `it needs ${formatBytes(backup.databaseBytes)}, ${formatBytes(freeBytes)} are free` };
   const price = priceOf({ kind: snapshot.kind, fetched: backup.databaseBytes, ...seed }, facts);
-  return { ...base, kind: 'possible', price, reason: `backup ${backup.label}` };
+  return { ...base, kind: 'possible', price, reason: `backup ${backup.label}`, backup: backup.label };
 }
 
 interface Seed {

@@ -52,6 +52,10 @@ export interface ReseedFacts {
   /** Repositories whose engine compares what is there and fetches only what differs. */
   readonly deltaFrom: readonly string[];
   readonly rates: ReseedRates;
+  /** Why nothing can be done over the old data (pg_rewind, delta), whatever it would cost. */
+  readonly againstInPlace?: string;
+  /** Why nothing can be put in its place (restore, pg_basebackup). */
+  readonly againstBeside?: string;
 }
 
 /** What was measured, or assumed: bytes a second. */

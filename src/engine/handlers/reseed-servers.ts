@@ -148,5 +148,7 @@ function requireStandbyOf(
   if (String(found) !== systemIdentifier)
     throw new SpokeError('REFUSED_WRONG_CLUSTER', `the url of ${node} is answered by another cluster (system identifier ${found})`);
   if (!inRecovery)
-    throw new SpokeError('REFUSED_PRECONDITION', `${node} is no standby but accepts writes`, { hint: 'Stop it, then: spoke-backup status' });
+    throw new SpokeError('REFUSED_PRECONDITION', `${node} is no standby but accepts writes`, {
+      hint: 'Stop it, then: spoke-backup status',
+    });
 }

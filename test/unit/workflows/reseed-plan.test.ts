@@ -239,9 +239,12 @@ describe('the plan of a reseed', () => {
       fc.property(anyStart, (start) => {
         const [intent, facts] = begin(start);
         for (const step of planReseed(intent, facts, RUN).steps) {
-          const isOfStandby = !['renew-slot', 'await-streaming', 'write-pgbouncer', 'reload-pgbouncer', 'check-pgbouncer'].includes(step.kind);
+          const isOfStandby = !['renew-slot', 'await-streaming', 'write-pgbouncer', 'reload-pgbouncer', 'check-pgbouncer'].includes(
+            step.kind,
+          );
           expect(step.on).toBe(isOfStandby ? intent.node : undefined);
-          if ('standby' in step) expect(step.standby).toMatchObject({ identity: intent.destinationIdentity ?? undefined, primary: 'primary-1' });
+          if ('standby' in step)
+            expect(step.standby).toMatchObject({ identity: intent.destinationIdentity ?? undefined, primary: 'primary-1' });
         }
       }),
     );

@@ -9,7 +9,10 @@ import { replayRestoreCommand, restoreCommand } from './restore-command.ts';
 import { replayPlaceOf } from './work-files.ts';
 
 /** The part of the engine's port that restores. */
-type NativeRestores = Pick<BackupEngine, 'previewRestore' | 'restoreBackup' | 'replaySettings' | 'standbySettings' | 'beginReplay' | 'endReplay'>;
+type NativeRestores = Pick<
+  BackupEngine,
+  'previewRestore' | 'restoreBackup' | 'replaySettings' | 'standbySettings' | 'beginReplay' | 'endReplay'
+>;
 
 /** `wal`: what restore_command reads. */
 export function createRestores(
@@ -33,7 +36,14 @@ export function createRestores(
 }
 
 /** The archives as they are called in the repository; each of a chain would be extracted beside the others. */
-function previewRestore({ repository, label, dataDirectory, tablespaceMap, workDirectory, standby }: RestoreRequest): readonly CommandPreview[] {
+function previewRestore({
+  repository,
+  label,
+  dataDirectory,
+  tablespaceMap,
+  workDirectory,
+  standby,
+}: RestoreRequest): readonly CommandPreview[] {
   const extract = (name: string, into: string): CommandPreview => ({
     argv: ['tar', '--extract', `(${repository}:${label}/${name})`, `--directory=${into}`],
   });

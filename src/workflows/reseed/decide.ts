@@ -1,0 +1,113 @@
+import { primaryConninfo } from '../../domain/setup/conninfo.ts';
+import type { PossibleReseed } from '../../domain/topology/reseed-option.ts';
+import type { SeedSource } from '../../domain/topology/reseed-facts.ts';
+import { slotOf } from '../../domain/topology/slot-name.ts';
+import { SpokeError } from '../../errors.ts';
+import type { PublicAddress } from '../setup-cluster/addresses.ts';
+import { connectionSettings } from '../setup-cluster/server.ts';
+import { restoreAreaFor } from '../restore/intent.ts';
+import { bouncersLeftAlone } from './front.ts';
+import { type ReseedIntent, worksInPlace } from './intent.ts';
+import { refuseReseed } from './refuse.ts';
+import type { ReseedRequest, ReseedWorld, SeedingWorld } from './request.ts';
+
+const MEBIBYTE = 1024n * 1024n;
+
+/** How the standby is brought back. Pure. Throws why nothing may be done. */
+export function decideReseed(request: ReseedRequest, world: ReseedWorld): ReseedIntent {
+  refuseReseed(request, world);
+  const { seeding, topology, target } = world;
+  const chosen = seeding?.choice.chosen;
+  const { source } = chosen ?? {};
+  if (seeding === undefined || chosen === undefined || source === undefined || topology.primary === undefined)
+    throw new SpokeError('INTERNAL', 'nothing was refused and nothing chosen');
+  const { cluster, node, keepOld, suffix } = request;
+  const { directory, owner, facts } = seeding;
+  if (owner === undefined) throw new SpokeError('INTERNAL', 'nobody owns what is seeded');
+  const { method } = chosen;
+  const path = directory.path;
+  const hasOld = directory.kind !== 'absent' && !worksInPlace(method);
+  const primary = topology.primary.node;
+  const { running } = directory;
+  return {
+    ...{ cluster: cluster.name, node, primary, method, source, keepOld },
+    systemIdentifier: String(facts.primary.systemIdentifier),
+    postgresMajor: facts.primary.postgresMajor,
+    reason: `${seeding.choice.reason}: ${chosen.reason}`,
+    backup: backupOf(chosen, source, seeding),
+    dataDirectory: path,
+    destinationIdentity: directory.identity ?? null,
+    oldDataDirectory: hasOld ? `${path}.old-${suffix}` : null,
+    area: restoreAreaFor(path, suffix),
+    owner,
+    service: target.node.service,
+    port: target.node.port ?? running?.port ?? addressOf(node, seeding).port,
+    socketDirectory: target.node.socketDirectory ?? running?.socketDirectory ?? '/tmp',
+    configFile: configFileOf(world, directory.hasPostgresqlConf),
+    ...connectionOf(request, { seeding, primary, source }),
+    restoreFrom: restoreFromOf(source, seeding),
+    tablespaceMap: directory.tablespaces.map(({ oid, location }) => ({ oid, location })),
+    maxLagBytes: String(BigInt(cluster.reseed.maxLagMib) * MEBIBYTE),
+    patienceMs: cluster.reseed.streamTimeoutSeconds * 1000,
+    warnings: warningsOf(request, world, seeding, chosen),
+  };
+}
+
+function backupOf({ backup }: PossibleReseed, source: SeedSource, { facts }: SeedingWorld): ReseedIntent['backup'] {
+  const snapshot = facts.snapshots.find(({ repository }) => repository === source.name);
+  return backup === undefined || snapshot === undefined ? null : { repository: snapshot.repository, label: backup };
+}
+
+/** The slot, how the standby follows its primary, and how it is seeded from a server. */
+function connectionOf(
+  { cluster, node }: ReseedRequest,
+  { seeding, primary, source }: { readonly seeding: SeedingWorld; readonly primary: string; readonly source: SeedSource },
+): Pick<ReseedIntent, 'slot' | 'settings' | 'conninfo' | 'passfile'> {
+  const { role, sslMode } = cluster.replication;
+  const path = `${seeding.directory.path}.pgpass`;
+  const slot = slotOf(node);
+  const settings = connectionSettings(cluster, node, addressOf(primary, seeding), path, slot);
+  const from = source.kind === 'standby' ? source.name : primary;
+  const conninfo = primaryConninfo({ ...addressOf(from, seeding), user: role, passfile: path, sslMode, applicationName: node });
+  const servers = cluster.nodes.filter(({ name }) => name !== node).map(({ name }) => addressOf(name, seeding));
+  return {
+    slot,
+    settings: Object.fromEntries(settings.map(({ name, value }) => [name, value])),
+    conninfo,
+    passfile: seeding.hasReplicationPassword ? { path, role, servers } : null,
+  };
+}
+
+function addressOf(node: string, { addresses }: SeedingWorld): PublicAddress {
+  const found = addresses.get(node);
+  if (found === undefined) throw new SpokeError('INTERNAL', `${node} has no address`);
+  return { host: found.host, port: found.port };
+}
+
+/** Where the server says it is, which may be beside /etc; known only while it answers. */
+function configFileOf({ target }: ReseedWorld, isInDataDirectory: boolean): string | null {
+  return isInDataDirectory ? null : (target.server?.settings['config_file'] ?? null);
+}
+
+/** The repository that seeds it, else the first with WAL of this cluster. */
+function restoreFromOf(source: SeedSource, { facts }: SeedingWorld): ReseedIntent['restoreFrom'] {
+  const usable = facts.snapshots.filter(({ systemIdentifier }) => systemIdentifier === facts.primary.systemIdentifier);
+  return (usable.find(({ repository }) => repository === source.name) ?? usable[0])?.repository ?? null;
+}
+
+function warningsOf({ cluster, node }: ReseedRequest, world: ReseedWorld, seeding: SeedingWorld, { method }: PossibleReseed) {
+  const { role, repositories } = world;
+  const wasPrimary = role.role === 'stopped' && role.wouldBe === 'primary';
+  return [
+    ...(wasPrimary ? [`${node} was a primary: what it committed and ${world.topology.primary?.node} has not goes with its old data`] : []),
+    ...(worksInPlace(method) ? [`half-way the old data of ${node} cannot be started: the run is resumed then`] : []),
+    ...(method === 'rewind' || method === 'basebackup'
+      ? ['configuration files in the data directory become those of the source; only the settings of the standby are its own']
+      : []),
+    ...bouncersLeftAlone(cluster, seeding.front).map(
+      (name) => `PgBouncer ${name} is left as it is: it is on another host, or its configuration is not one of ours`,
+    ),
+    ...seeding.unusable,
+    ...repositories.unreadable.map((one) => `repository ${one.repository} could not be read: ${one.message}`),
+  ];
+}
