@@ -20,7 +20,8 @@ export function priceRewind(facts: ReseedFacts): ReseedOption {
   const base = { method: 'rewind', source: { kind: 'primary', name: primary.node } } as const;
   const refuse = (reason: string): ReseedOption => ({ ...base, kind: 'refused', reason });
   if (target === undefined) return refuse('there is no data directory to go on from');
-  if (facts.againstInPlace !== undefined) return refuse(facts.againstInPlace);
+  const against = facts.againstInPlace ?? facts.againstRewind;
+  if (against !== undefined) return refuse(against);
   if (target.systemIdentifier !== primary.systemIdentifier) return refuse('the data directory is of another cluster');
   if (target.isRunning) return refuse('a server runs on it and does not answer');
   if (!target.dataChecksums && target.walLogHints !== true) return refuse('the target has neither data checksums nor wal_log_hints');

@@ -54,6 +54,8 @@ export interface ReseedFacts {
   readonly rates: ReseedRates;
   /** Why nothing can be done over the old data (pg_rewind, delta), whatever it would cost. */
   readonly againstInPlace?: string;
+  /** Why the replication role may not be used for pg_rewind. */
+  readonly againstRewind?: string;
   /** Why nothing can be put in its place (restore, pg_basebackup). */
   readonly againstBeside?: string;
 }

@@ -1,3 +1,4 @@
+import type { NodeConfig } from '../../config/model.ts';
 import { primaryConninfo } from '../../domain/setup/conninfo.ts';
 import type { PossibleReseed } from '../../domain/topology/reseed-option.ts';
 import type { SeedSource } from '../../domain/topology/reseed-facts.ts';
@@ -72,9 +73,21 @@ function connectionOf(
   const servers = cluster.nodes.filter(({ name }) => name !== node).map(({ name }) => addressOf(name, seeding));
   return {
     slot,
-    settings: Object.fromEntries(settings.map(({ name, value }) => [name, value])),
+    settings: { ...Object.fromEntries(settings.map(({ name, value }) => [name, value])), ...ownPlace(cluster, node, seeding) },
     conninfo,
     passfile: seeding.hasReplicationPassword ? { path, role, servers } : null,
+  };
+}
+
+/** What the files of the source would say wrongly, where servers differ in it: most do not, being on hosts of their own. */
+function ownPlace({ nodes }: ReseedRequest['cluster'], name: string, seeding: SeedingWorld): Readonly<Record<string, string>> {
+  const node = nodes.find((one) => one.name === name);
+  const portOf = (one: NodeConfig) => one.port ?? addressOf(one.name, seeding).port;
+  const ports = new Set(nodes.map(portOf));
+  const sockets = new Set(nodes.map(({ socketDirectory }) => socketDirectory));
+  return {
+    ...(node !== undefined && ports.size > 1 ? { port: String(portOf(node)) } : {}),
+    ...(node?.socketDirectory !== undefined && sockets.size > 1 ? { unix_socket_directories: node.socketDirectory } : {}),
   };
 }
 

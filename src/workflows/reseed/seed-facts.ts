@@ -3,6 +3,7 @@ import type { RepositorySnapshot } from '../../domain/catalog/repository-snapsho
 import type { Lsn } from '../../domain/postgres/lsn.ts';
 import { historyOf, type TimelineHistory } from '../../domain/postgres/timeline-history.ts';
 import type { TimelineId } from '../../domain/postgres/timeline.ts';
+import { REPLICATION_RIGHTS } from '../../domain/setup/roles.ts';
 import { isWalSegmentName, parseWalSegmentName, segmentStartLsn } from '../../domain/postgres/wal-segment.ts';
 import { receivedLsn } from '../../domain/topology/lag.ts';
 import { ASSUMED_RESEED_RATES, type ReseedFacts, type SeedPrimary, type SeedStandby } from '../../domain/topology/reseed-facts.ts';
@@ -39,6 +40,7 @@ export async function seedFacts(seen: Seen, ports: ReadPorts, context: Operation
   const targetLsn = found === undefined ? undefined : receivedLsn(found);
   const oldest = files === undefined ? undefined : await oldestWalOf(directory, primary.walSegmentSizeBytes, seen.there);
   const againstInPlace = whyNotInPlace(directory, primary);
+  const againstRewind = await whyNoRewind(cluster, address, ports, context);
   const againstBeside = whyNotBeside(directory, tablespaces.length);
   return {
     primary,
@@ -52,6 +54,7 @@ export async function seedFacts(seen: Seen, ports: ReadPorts, context: Operation
     deltaFrom: cluster.repositories.filter(({ engine }) => engine === 'pgbackrest').map(({ name }) => name),
     rates: ASSUMED_RESEED_RATES,
     ...(againstInPlace === undefined ? {} : { againstInPlace }),
+    ...(againstRewind === undefined ? {} : { againstRewind }),
     ...(againstBeside === undefined ? {} : { againstBeside }),
   };
 }
@@ -130,6 +133,24 @@ function startOf(name: string, sizeBytes: number): Lsn {
 function whyNotInPlace({ postgresMajor }: DirectoryFacts, primary: SeedPrimary): string | undefined {
   if (postgresMajor === undefined || postgresMajor === primary.postgresMajor) return undefined;
   return `the data directory is of PostgreSQL ${postgresMajor}`;
+}
+
+/** pg_rewind reads the files of the source by functions that a role must have been given. Where it may not be looked at, it shows. */
+async function whyNoRewind(
+  { replication: { role } }: ClusterConfig,
+  address: ServerAddress,
+  { setup }: ReadPorts,
+  context: OperationContext,
+): Promise<string | undefined> {
+  try {
+    const found = await setup.servers.observeRole(address, { name: role, ...REPLICATION_RIGHTS }, context);
+    if (found === undefined) return `there is no role ${role}`;
+    const isAllowed = found.superuser || REPLICATION_RIGHTS.mayExecute.every((signature) => found.mayExecute.includes(signature));
+    return isAllowed ? undefined : `${role} may not read files of the primary (setup primary gives it that)`;
+  } catch (thrown) {
+    if (asSpokeError(thrown).code !== 'POSTGRES_FAILED') throw thrown;
+    return undefined;
+  }
 }
 
 function whyNotBeside({ isMountPoint, isSymbolicLink, tablespaces, path }: DirectoryFacts, ofPrimary: number): string | undefined {
