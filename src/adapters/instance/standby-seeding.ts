@@ -15,9 +15,10 @@ export function createStandbySeeding({ runner }: { readonly runner: ProcessRunne
   const run = (program: Program, context: OperationContext) => runProgram(program, runner, context);
   return {
     rewind: ({ binDirectory, owner, ...request }, context) =>
-      run({ name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request) }, context),
+      // Its restore_command counts on running in the data directory, as a server's does.
+      run({ name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request), cwd: request.dataDirectory }, context),
     copyServer: ({ binDirectory, owner, ...request }, context) =>
-      run({ name: 'pg_basebackup', binDirectory, owner, argv: copyArguments(request) }, context),
+      run({ name: 'pg_basebackup', binDirectory, owner, argv: copyArguments(request), cwd: '/' }, context),
   };
 }
 
@@ -26,13 +27,18 @@ interface Program {
   readonly binDirectory: string;
   readonly owner: FileOwner;
   readonly argv: readonly string[];
+  readonly cwd: string;
 }
 
-async function runProgram({ name, binDirectory, owner, argv }: Program, runner: ProcessRunner, context: OperationContext): Promise<void> {
+async function runProgram(
+  { name, binDirectory, owner, argv, cwd }: Program,
+  runner: ProcessRunner,
+  context: OperationContext,
+): Promise<void> {
   const { exitCode, stderrTail } = await runner.run({
     file: join(binDirectory, name),
     argv,
-    cwd: '/',
+    cwd,
     user: { uid: owner.uid, gid: owner.gid },
     signal: context.signal,
     timeoutMs: context.timeoutMs ?? DEFAULT_TIMEOUT_MS,
