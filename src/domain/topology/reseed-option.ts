@@ -13,8 +13,7 @@ export interface ReseedPrice {
 export type ReseedOption = {
   readonly method: ReseedMethodName;
   readonly source?: SeedSource;
-} & /** `backup`: the one that is restored, where one is. */
-(
+} /** `backup`: the one that is restored, where one is. */ & (
   | { readonly kind: 'possible'; readonly price: ReseedPrice; readonly reason: string; readonly backup?: BackupLabel }
   | { readonly kind: 'refused'; readonly reason: string }
 );

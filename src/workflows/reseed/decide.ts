@@ -2,6 +2,7 @@ import type { NodeConfig } from '../../config/model.ts';
 import { primaryConninfo } from '../../domain/setup/conninfo.ts';
 import type { PossibleReseed } from '../../domain/topology/reseed-option.ts';
 import type { SeedSource } from '../../domain/topology/reseed-facts.ts';
+import { strayTimeline } from '../../domain/topology/price-repository.ts';
 import { slotOf } from '../../domain/topology/slot-name.ts';
 import { SpokeError } from '../../errors.ts';
 import type { PublicAddress } from '../setup-cluster/addresses.ts';
@@ -104,7 +105,9 @@ function configFileOf({ target }: ReseedWorld, isInDataDirectory: boolean): stri
 
 /** The repository that seeds it, else the first with WAL of this cluster. */
 function restoreFromOf(source: SeedSource, { facts }: SeedingWorld): ReseedIntent['restoreFrom'] {
-  const usable = facts.snapshots.filter(({ systemIdentifier }) => systemIdentifier === facts.primary.systemIdentifier);
+  const usable = facts.snapshots.filter(
+    (one) => one.systemIdentifier === facts.primary.systemIdentifier && strayTimeline(one, facts.primary) === undefined,
+  );
   return (usable.find(({ repository }) => repository === source.name) ?? usable[0])?.repository ?? null;
 }
 

@@ -108,6 +108,15 @@ describe('how a standby is brought back', () => {
     expect(optionOf(choose({ snapshots: [repository({}, 99n * GIB)] }).options, 'backup')).toMatchObject({ kind: 'possible' });
   });
 
+  it('is no restore where the archive has a newer timeline than the primary: the standby would follow that', () => {
+    const stray = { timeline: timelineIdOf(3), firstSegment: 1n, lastSegment: 1n };
+    const { walArchive } = repository();
+    if (walArchive === undefined) throw new Error('there is no archive');
+    const { options } = choose({ snapshots: [repository({ walArchive: { ...walArchive, ranges: [...walArchive.ranges, stray] } })] });
+    for (const method of ['delta', 'backup'] as const)
+      expect(optionOf(options, method)).toMatchObject({ kind: 'refused', reason: expect.stringContaining('has timeline 3') });
+  });
+
   it('is no restore of a backup of an abandoned history', () => {
     const abandoned = { ...BACKUP, timeline: ONE };
     const { options } = choose({ snapshots: [repository({ backups: [abandoned] })] });
