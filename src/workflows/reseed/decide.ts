@@ -48,6 +48,7 @@ export function decideReseed(request: ReseedRequest, world: ReseedWorld): Reseed
     configFile: configFileOf(world, directory.hasPostgresqlConf),
     ...connectionOf(request, { seeding, primary, source }),
     restoreFrom: restoreFromOf(source, seeding),
+    rewindFrom: facts.snapshots.find((one) => one.systemIdentifier === facts.primary.systemIdentifier)?.repository ?? null,
     tablespaceMap: directory.tablespaces.map(({ oid, location }) => ({ oid, location })),
     maxLagBytes: String(BigInt(cluster.reseed.maxLagMib) * MEBIBYTE),
     patienceMs: cluster.reseed.streamTimeoutSeconds * 1000,

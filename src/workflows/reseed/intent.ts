@@ -41,6 +41,8 @@ export interface ReseedIntent {
   readonly settings: Readonly<Record<string, string>>;
   /** The repository that it gets WAL from which its primary no longer has; null: from none. */
   readonly restoreFrom: RepositoryName | null;
+  /** The repository that pg_rewind gets WAL of the target from; it names each segment, so a newer timeline there does no harm. */
+  readonly rewindFrom: RepositoryName | null;
   /** Null where the configuration gives no password. */
   readonly passfile: ReseedPassfile | null;
   readonly tablespaceMap: readonly TablespaceMapping[];

@@ -93,9 +93,9 @@ export function seedStep(intent: ReseedIntent): Step {
 }
 
 function rewindStep(intent: ReseedIntent): ReseedStep {
-  const { area, owner, postgresMajor, conninfo, configFile, restoreFrom } = intent;
+  const { area, owner, postgresMajor, conninfo, configFile, rewindFrom } = intent;
   const standby = confirmed(intent);
-  const further = { configFile: configFile ?? undefined, restoreFrom: restoreFrom ?? undefined };
+  const further = { configFile: configFile ?? undefined, restoreFrom: rewindFrom ?? undefined };
   return { kind: 'rewind-standby', standby, area, owner, postgresMajor, conninfo, ...further };
 }
 

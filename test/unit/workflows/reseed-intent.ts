@@ -36,6 +36,7 @@ export function intentFor(method: ReseedMethodName, changes: Partial<ReseedInten
     slot: 'replica_2',
     settings: { primary_slot_name: 'replica_2' },
     restoreFrom: 'local' as RepositoryName,
+    rewindFrom: 'local' as RepositoryName,
     passfile: { path: `${DATA}.pgpass`, role: 'replicator', servers: [{ host: 'db1', port: 5432 }] },
     tablespaceMap: [],
     maxLagBytes: '16777216',
