@@ -3,6 +3,7 @@ import { createInstanceControl } from './adapters/instance/control.ts';
 import { createInstanceReader } from './adapters/instance/reader.ts';
 import { createServiceControl } from './adapters/instance/service-control.ts';
 import { createEndpoints } from './adapters/endpoints/endpoints.ts';
+import { createFenceControl } from './adapters/fence/fence.ts';
 import { createMachineReader } from './adapters/machine/machine.ts';
 import { createPgBouncerConsole } from './adapters/postgres/pgbouncer-console.ts';
 import { createPostgresReader } from './adapters/postgres/reader.ts';
@@ -93,6 +94,7 @@ export async function composeCluster(
     postgresWriter,
     instanceControl: createInstanceControl({ runner }),
     services: createServiceControl({ runner }),
+    fencing: createFenceControl({ runner }),
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
     runProcesses: createRunProcesses(configuration.stateDirectory),

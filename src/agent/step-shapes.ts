@@ -85,8 +85,26 @@ const SHAPES_OF_SETUP = {
   },
 } satisfies { readonly [K in StepKind]?: ShapeOf<K> };
 
+const SHAPES_OF_CHANGING_PRIMARIES = {
+  'stop-primary': { server: v.heldServer, mode: z.enum(['fast', 'immediate']) },
+  'start-standby': { server: v.heldServer },
+  'bring-back-primary': { server: v.heldServer },
+  'repoint-pgbouncer': { bouncer: v.name, primary: v.name, configFile: v.path, configuration: v.longText },
+  'write-passfile': {
+    node: v.name,
+    path: v.path,
+    dataDirectory: v.path,
+    role: v.line,
+    servers: z.array(z.strictObject({ host: v.line, port: v.port })),
+  },
+} satisfies { readonly [K in StepKind]?: ShapeOf<K> };
+
 /** Every kind of step that another host does for us. What is not here is never sent, and refused where it comes. */
-const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = { ...SHAPES_OF_RESTORE, ...SHAPES_OF_SETUP };
+const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = {
+  ...SHAPES_OF_RESTORE,
+  ...SHAPES_OF_SETUP,
+  ...SHAPES_OF_CHANGING_PRIMARIES,
+};
 
 const BASE: ShapeOfBase = {
   id: v.line,

@@ -4,6 +4,7 @@ import type { Pin } from '../domain/retention/pin.ts';
 import type { FileOwner } from '../ports/instance.ts';
 import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
+import type { ChangePrimaryStep } from './change-primary-steps.ts';
 import type { SetupStep } from './setup-steps.ts';
 
 /** What a step does to the world. `destructive`: what it replaces cannot be had back by running the plan backwards. */
@@ -64,6 +65,7 @@ export interface TablespaceMapping {
 
 export type Step = StepBase &
   (
+    | ChangePrimaryStep
     | SetupStep
     | { readonly kind: 'create-repositories' }
     | { readonly kind: 'alter-system'; readonly node: string; readonly settings: Readonly<Record<string, string>> }

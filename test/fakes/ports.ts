@@ -39,6 +39,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     instanceControl: fakeInstanceControl(process),
     hostControl: NO_OTHER_HOSTS.hostControl,
     services: fakeServiceControl(process),
+    fencing: { fence: ([program = '']) => process.change(`fence by ${program}`, () => undefined) },
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],
     runProcesses: fakeRunProcesses(process),
