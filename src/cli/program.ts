@@ -1,6 +1,7 @@
 import type { CommanderError } from 'commander';
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
+import { addFailover, addSwitchover } from './change-primary-commands.ts';
 import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
 import { addSetupParts } from './setup-parts.ts';
@@ -24,6 +25,8 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['unpin', addUnpin],
   ['pins', addPins],
   ['restore', addRestore],
+  ['switchover', addSwitchover],
+  ['failover', addFailover],
   ['status', addStatus],
   ['doctor', addDoctor],
   ['runs', addRuns],

@@ -67,7 +67,8 @@ function repointWith(bouncer: BouncerToChange, to: string): readonly Step[] {
   return present === wanted.with || wanted.without === wanted.with ? [] : [repointStep(bouncer, to, wanted.with, ' and all standbys')];
 }
 
-function repointStep({ name, configFile }: BouncerToChange, to: string, configuration: string, more: string): Step {
+/** One that does not answer reads its file when it is started; nothing waits for it. */
+function repointStep({ name, configFile, unreachable }: BouncerToChange, to: string, configuration: string, more: string): Step {
   return changeStep(
     {
       id: `repoint-pgbouncer ${name}${more}`,
@@ -75,6 +76,7 @@ function repointStep({ name, configFile }: BouncerToChange, to: string, configur
       reason: 'its clients reach the new primary',
       probe: 'the file has this content',
       on: `pgbouncer:${name}`,
+      onFailure: unreachable === undefined ? 'stop' : 'continue',
     },
     { kind: 'repoint-pgbouncer', bouncer: name, primary: to, configFile, configuration },
   );

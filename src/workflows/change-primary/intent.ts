@@ -6,6 +6,8 @@ export interface SwitchoverIntent {
   readonly verb: 'switchover';
   /** Its own run: whether it has begun to promote is in the journal. */
   readonly run: string;
+  /** Whether a backup on the new timeline follows, as a run of its own. */
+  readonly thenBackup: boolean;
   readonly cluster: string;
   readonly systemIdentifier: string;
   /** That which ends with the promotion. */
@@ -19,6 +21,8 @@ export interface SwitchoverIntent {
 export interface FailoverIntent {
   readonly verb: 'failover';
   readonly run: string;
+  /** Whether a backup on the new timeline follows, as a run of its own. */
+  readonly thenBackup: boolean;
   readonly cluster: string;
   readonly systemIdentifier: string;
   readonly timeline: number;

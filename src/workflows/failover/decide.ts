@@ -19,6 +19,7 @@ const MEBIBYTE = 1024n * 1024n;
 /** What the operator said. */
 export interface FailoverRequest {
   readonly run: string;
+  readonly thenBackup: boolean;
   readonly to?: string;
   /** Nodes that he answers for (--i-fenced-it). */
   readonly fenced: readonly string[];
@@ -53,8 +54,8 @@ export function decideFailover(
   const lost = lostWalReport(
     lostWal({ systemIdentifier, timeline, candidateLsn: at, snapshots, ...oldPrimaryWal(doubtful, topology, chosen.server.timeline, at) }),
   );
-  const { run } = request;
-  const common = { verb: 'failover', run, cluster: cluster.name, systemIdentifier: String(systemIdentifier) } as const;
+  const { run, thenBackup } = request;
+  const common = { verb: 'failover', run, thenBackup, cluster: cluster.name, systemIdentifier: String(systemIdentifier) } as const;
   return { intent: { ...common, timeline, to: chosen.node, fences, lost }, candidates: choice.candidates };
 }
 

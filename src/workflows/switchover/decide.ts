@@ -2,7 +2,6 @@ import type { ClusterConfig } from '../../config/model.ts';
 import { formatBytes } from '../../domain/bytes.ts';
 import { nodeOf, type PrimaryNode, type StandbyNode, type Topology } from '../../domain/topology/topology.ts';
 import { SpokeError } from '../../errors.ts';
-import type { ChangePrimaryFacts } from '../change-primary/facts.ts';
 import { heldServerOf, notHeld } from '../change-primary/held-server.ts';
 import type { SwitchoverIntent } from '../change-primary/intent.ts';
 import { lagsOf, type TopologyObservation } from '../observe-topology.ts';
@@ -13,7 +12,7 @@ const STATUS = { hint: 'See: spoke-backup status' };
 /** Who changes places; throws the reason where they may not. Pure. */
 export function decideSwitchover(
   cluster: ClusterConfig,
-  { to, run }: { readonly to: string; readonly run: string },
+  { to, run, thenBackup }: Pick<SwitchoverIntent, 'to' | 'run' | 'thenBackup'>,
   { nodes, topology }: TopologyObservation,
 ): SwitchoverIntent {
   requireOwnCare(cluster, 'switchover');
@@ -32,7 +31,7 @@ export function decideSwitchover(
       },
     );
   const { systemIdentifier, timeline } = primary.server;
-  return { verb: 'switchover', run, cluster: cluster.name, systemIdentifier: String(systemIdentifier), timeline, to, from };
+  return { verb: 'switchover', run, thenBackup, cluster: cluster.name, systemIdentifier: String(systemIdentifier), timeline, to, from };
 }
 
 /** Throws where Patroni decides who is primary. */
@@ -86,13 +85,6 @@ function requireCaughtUp({ node, server }: StandbyNode, topology: Topology, maxL
     `${node} is ${formatBytes(lag.bytes)} behind, more than failover.maxLagMib`,
     'Wait until it has caught up: spoke-backup status --watch',
   );
-}
-
-/** A PgBouncer that cannot be told would keep its clients on a server that is gone. */
-export function requireBouncers({ bouncers }: ChangePrimaryFacts): void {
-  const silent = bouncers.find(({ unreachable }) => unreachable !== undefined);
-  if (silent === undefined) return;
-  throw refused(`PgBouncer ${silent.name} does not answer: ${silent.unreachable ?? ''}`, 'Start it, or take it out of the configuration.');
 }
 
 function refused(why: string, hint = STATUS.hint): SpokeError {

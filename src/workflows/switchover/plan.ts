@@ -45,6 +45,7 @@ function away(node: string, role: string): SpokeError {
 export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFacts): Plan {
   const phase = phaseOf(intent, facts.topology);
   const pausedByPlan = phase === 'both as before';
+  if (pausedByPlan) requireBouncers(facts);
   return {
     steps: [
       ...(phase === 'both as before' ? [...preparations(intent, facts), ...interruption(intent, facts)] : []),
@@ -53,6 +54,15 @@ export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFac
     ],
     warnings: warningsOf(intent, facts),
   };
+}
+
+/** A PgBouncer that cannot be told would keep its clients on a server that is gone. */
+function requireBouncers({ bouncers }: ChangePrimaryFacts): void {
+  const silent = bouncers.find(({ unreachable }) => unreachable !== undefined);
+  if (silent === undefined) return;
+  throw new SpokeError('REFUSED_PRECONDITION', `PgBouncer ${silent.name} does not answer: ${silent.unreachable ?? ''}`, {
+    hint: 'Start it, or take it out of the configuration.',
+  });
 }
 
 /** While everybody still writes: whatever takes time, and whatever the old primary will need. */

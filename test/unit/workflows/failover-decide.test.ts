@@ -20,7 +20,12 @@ function clusterOf(fenceCommand?: readonly string[]): ClusterConfig {
 
 function decide(facts: readonly NodeFacts[], request: Partial<FailoverRequest> = {}, cluster = clusterOf()) {
   const nodes = facts.map((one): NodeObservation => ({ node: node(one.node), ...directoryOf(one) }));
-  return decideFailover(cluster, { run: 'run', fenced: [], ...request }, { nodes, topology: topologyOf(facts, OURS) }, []);
+  return decideFailover(
+    cluster,
+    { run: 'run', thenBackup: false, fenced: [], ...request },
+    { nodes, topology: topologyOf(facts, OURS) },
+    [],
+  );
 }
 
 function directoryOf({ node: name, files: found }: NodeFacts): Partial<NodeObservation> {

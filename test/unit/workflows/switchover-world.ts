@@ -22,6 +22,7 @@ export const HELD: HeldServer = {
 export const INTENT: SwitchoverIntent = {
   verb: 'switchover',
   run: 'run',
+  thenBackup: false,
   cluster: 'main',
   systemIdentifier: String(OURS),
   timeline: 1,
