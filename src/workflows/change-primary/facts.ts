@@ -36,6 +36,8 @@ export interface EndpointsToChange {
 /** Everything that planning looks at. Read anew whenever the run goes on. */
 export interface ChangePrimaryFacts {
   readonly topology: Topology;
+  /** For how long a server may take to stop, to catch up or to be promoted (failover.timeoutSeconds). */
+  readonly limitMs: number;
   /** By node: the settings with which it follows the new primary; absent where its data directory is not known. */
   readonly follow: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Nodes whose primary_conninfo leads to the new primary already. */

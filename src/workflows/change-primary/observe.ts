@@ -55,6 +55,7 @@ export async function factsFor(
   const passfile = roles.from === undefined ? undefined : await missingPassfile(cluster, nodes, roles.from, addresses, ports, context);
   return {
     topology,
+    limitMs: cluster.failover.timeoutSeconds * 1000,
     follow: followSettings(cluster, nodes, roles.to, addresses),
     following: followingNodes(topology, addresses.get(roles.to)),
     bouncers: await observeBouncers(cluster, roles, topology, placed, ports, context),

@@ -4,8 +4,6 @@ import type { BouncerToChange } from './facts.ts';
 import { PROMOTION } from './intent.ts';
 import { changeStep } from './step.ts';
 
-const MINUTE_MS = 60_000;
-
 export function pauseStep({ name, databases, pauseTimeoutMs }: BouncerToChange): Step {
   return changeStep(
     {
@@ -33,7 +31,7 @@ export function resumeStep(name: string, databases: readonly string[]): Step {
 }
 
 /** `why`: for people. */
-export function stopStep(server: HeldServer, mode: 'fast' | 'immediate', why: string): Step {
+export function stopStep(server: HeldServer, mode: 'fast' | 'immediate', why: string, timeoutMs: number): Step {
   return changeStep(
     {
       id: `stop-primary ${server.node}`,
@@ -41,7 +39,7 @@ export function stopStep(server: HeldServer, mode: 'fast' | 'immediate', why: st
       title: `Leave standby.signal in ${server.dataDirectory} and stop ${server.node}${mode === 'fast' ? '' : ' at once'}`,
       reason: why,
       probe: 'no server runs in the data directory, and standby.signal is there',
-      timeoutMs: 5 * MINUTE_MS,
+      timeoutMs,
       retry: 'never',
       on: server.node,
     },
@@ -55,8 +53,9 @@ export function promoteStep(of: {
   readonly timeline: number;
   readonly fences: readonly Fence[];
   readonly others: readonly string[];
+  readonly limitMs: number;
 }): Step {
-  const { to: node, systemIdentifier, timeline, fences, others } = of;
+  const { to: node, systemIdentifier, timeline, fences, others, limitMs: timeoutMs } = of;
   return changeStep(
     {
       id: PROMOTION,
@@ -64,7 +63,7 @@ export function promoteStep(of: {
       title: `Promote ${node}`,
       reason: fences.length === 0 ? 'nobody else is a primary' : fences.map(wordsOf).join('; '),
       probe: `it is not in recovery, on a timeline after ${timeline}`,
-      timeoutMs: 5 * MINUTE_MS,
+      timeoutMs,
       retry: 'never',
     },
     { kind: 'promote-standby', node, systemIdentifier, timeline, fences, others },

@@ -11,10 +11,11 @@ import { promoteStep, stopStep } from '../change-primary/steps.ts';
 /** The tail of the whole, from wherever it has come to. Pure. Throws PLAN_STALE where somebody else is a primary, POSTGRES_UNAVAILABLE. */
 export function planFailover(intent: FailoverIntent, facts: ChangePrimaryFacts): Plan {
   const { to, systemIdentifier, timeline, fences } = intent;
+  const { limitMs } = facts;
   const others = facts.topology.nodes.map(({ node }) => node).filter((node) => node !== to);
   const before = isPromoted(intent, facts.topology)
     ? []
-    : [...fences.flatMap(fenceSteps), promoteStep({ to, systemIdentifier, timeline, fences, others })];
+    : [...fences.flatMap((fence) => fenceSteps(fence, limitMs)), promoteStep({ to, systemIdentifier, timeline, fences, others, limitMs })];
   return {
     steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false }, facts)],
     warnings: fences.map(
@@ -38,10 +39,10 @@ export function nodeOfFence(fence: Fence): string {
   return fence.kind === 'stopped' ? fence.server.node : fence.node;
 }
 
-function fenceSteps(fence: Fence): readonly Step[] {
+function fenceSteps(fence: Fence, limitMs: number): readonly Step[] {
   switch (fence.kind) {
     case 'stopped':
-      return [stopStep(fence.server, 'immediate', 'it might still be a primary, or become one where somebody starts it')];
+      return [stopStep(fence.server, 'immediate', 'it might still be a primary, or become one where somebody starts it', limitMs)];
     case 'command': {
       const { node, command } = fence;
       const words = {
@@ -50,7 +51,7 @@ function fenceSteps(fence: Fence): readonly Step[] {
         title: `Fence ${node}: ${command.join(' ')}`,
         reason: 'its host does not tell whether it still accepts writes',
         probe: 'none: it is run again where the run goes on before the promotion',
-        timeoutMs: 2 * 60_000,
+        timeoutMs: limitMs,
       };
       return [changeStep(words, { kind: 'fence-by-command', node, command })];
     }

@@ -49,7 +49,7 @@ export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFac
   return {
     steps: [
       ...(phase === 'both as before' ? [...preparations(intent, facts), ...interruption(intent, facts)] : []),
-      ...(phase === 'promoted' ? [] : promotion(intent, facts.topology)),
+      ...(phase === 'promoted' ? [] : promotion(intent, facts)),
       ...stepsAfterPromotion({ to: intent.to, from: intent.from, pausedByPlan }, facts),
     ],
     warnings: warningsOf(intent, facts),
@@ -106,7 +106,10 @@ function followLater(node: string, to: string, settings: Readonly<Record<string,
   return changeStep(words, { kind: 'configure-server', node, role: 'primary', settings });
 }
 
-function interruption({ from, to, systemIdentifier, timeline }: SwitchoverIntent, { bouncers }: ChangePrimaryFacts): readonly Step[] {
+function interruption(
+  { from, to, systemIdentifier, timeline }: SwitchoverIntent,
+  { bouncers, limitMs }: ChangePrimaryFacts,
+): readonly Step[] {
   return [
     ...bouncers.filter(({ databases }) => databases.length > 0).map(pauseStep),
     changeStep(
@@ -120,11 +123,11 @@ function interruption({ from, to, systemIdentifier, timeline }: SwitchoverIntent
       },
       { kind: 'confirm-roles', primary: from.node, standby: to, systemIdentifier, timeline },
     ),
-    stopStep(from, 'fast', 'a clean shutdown sends all of its WAL to its standbys first; who starts it again has a standby'),
+    stopStep(from, 'fast', 'a clean shutdown sends all of its WAL to its standbys first; who starts it again has a standby', limitMs),
   ];
 }
 
-function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, topology: Topology): readonly Step[] {
+function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, { topology, limitMs }: ChangePrimaryFacts): readonly Step[] {
   const others = topology.nodes.map(({ node }) => node).filter((node) => node !== to);
   return [
     changeStep(
@@ -134,11 +137,11 @@ function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, t
         title: `Wait until ${to} has replayed the shutdown checkpoint of ${from.node}`,
         reason: 'then nothing that was committed is lost',
         probe: 'pg_last_wal_replay_lsn() is past the checkpoint in pg_control',
-        timeoutMs: MINUTE_MS,
+        timeoutMs: limitMs,
       },
       { kind: 'await-replay', node: to, stopped: from, timeline },
     ),
-    promoteStep({ to, systemIdentifier, timeline, fences: [{ kind: 'stopped', server: from }], others }),
+    promoteStep({ to, systemIdentifier, timeline, fences: [{ kind: 'stopped', server: from }], others, limitMs }),
   ];
 }
 

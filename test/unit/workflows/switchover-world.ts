@@ -111,6 +111,7 @@ export class ClusterModel {
     } as const;
     return {
       topology: topologyOf(nodes, OURS),
+      limitMs: 60_000,
       follow: new Map(['a', ...others].map((name) => [name, { primary_conninfo: 'host=b' }])),
       following: this.#following,
       bouncers: hasBouncer ? [{ ...bouncer, ...present }] : [],
