@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Step } from '../../../src/plan/step.ts';
-import { topologyOf } from '../../../src/domain/topology/topology.ts';
+import { type NodeFacts, topologyOf } from '../../../src/domain/topology/topology.ts';
+import type { JournalEntry } from '../../../src/ports/run-store.ts';
+import { leadsBack, planBringingBack } from '../../../src/workflows/switchover/bring-back.ts';
 import { planSwitchover } from '../../../src/workflows/switchover/plan.ts';
-import { MIB, OTHERS, OURS, primary, server, standby } from '../domain/topology/facts.ts';
+import { files, MIB, OTHERS, OURS, primary, server, standby } from '../domain/topology/facts.ts';
 import { ClusterModel, type ClusterShape, INTENT } from './switchover-world.ts';
 
 const shapes: fc.Arbitrary<ClusterShape> = fc.record({
@@ -99,5 +101,41 @@ describe('the plan of a switchover', () => {
     expect(refuses([{ node: 'a', server: server({ systemIdentifier: OTHERS }) }, B])).toThrow('a is of another cluster now');
     expect(refuses([{ node: 'a', unreachable: 'no route' }, B])).toThrow('a does not answer');
     expect(refuses([primary('a', MIB), standby('b', { received: MIB, replayed: MIB, of: 'a', timeline: 3 })])).toThrow('timeline 3');
+  });
+});
+
+describe('the way back of a switchover that failed', () => {
+  const entry = (step: string) => ({ at: 0n, kind: 'step-started', step, detail: {} }) as unknown as JournalEntry;
+  const stopped = () => {
+    const model = new ClusterModel(FULL);
+    for (const step of plan(model).slice(0, 6)) model.do(step);
+    return model;
+  };
+
+  it('is there once somebody was held up, and until the promotion is begun', () => {
+    expect(leadsBack({ entries: [entry('checkpoint')] })).toBe(false);
+    expect(leadsBack({ entries: [entry('checkpoint'), entry('pause-pgbouncer front')] })).toBe(true);
+    expect(leadsBack({ entries: [entry('stop-primary a'), entry('promote-standby')] })).toBe(false);
+  });
+
+  it('starts the old primary before clients go on', () => {
+    const { start, resume } = planBringingBack(INTENT, stopped().facts());
+    expect(start).toMatchObject({ kind: 'bring-back-primary', server: INTENT.from, on: 'a' });
+    expect(resume).toMatchObject([{ kind: 'resume-pgbouncer', databases: ['app'] }]);
+  });
+
+  const back = (nodes: Parameters<typeof topologyOf>[0]) => () =>
+    planBringingBack(INTENT, { ...stopped().facts(), topology: topologyOf(nodes, OURS) });
+  const A: NodeFacts = { node: 'a', unreachable: 'refused', files: files({ hasStandbySignal: true }) };
+
+  it('is open where the candidate is down, and would be a standby', () => {
+    expect(back([A, { node: 'b', files: files({ hasStandbySignal: true }) }])).not.toThrow();
+  });
+
+  it('is closed where nobody knows what the candidate is, or somebody is a primary', () => {
+    expect(back([A, { node: 'b', unreachable: 'no route' }])).toThrow('nobody knows what b is just now');
+    expect(back([A, { node: 'b', files: files() }])).toThrow('nobody knows what b is just now');
+    expect(back([A, primary('b', MIB)])).toThrow('b is a primary');
+    expect(back([A, standby('b', { received: MIB, replayed: MIB }), primary('c', MIB)])).toThrow('c is a primary');
   });
 });
