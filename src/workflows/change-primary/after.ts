@@ -4,7 +4,7 @@ import type { HeldServer } from '../../plan/change-primary-steps.ts';
 import type { Step } from '../../plan/step.ts';
 import type { BouncerToChange, ChangePrimaryFacts, EndpointsText } from './facts.ts';
 import { changeStep } from './step.ts';
-import { resumeStep } from './steps.ts';
+import { passfileStep, resumeStep } from './steps.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -104,9 +104,11 @@ function endpointSteps({ endpoints }: ChangePrimaryFacts, primary: string, which
   return [changeStep(words, { kind: 'publish-endpoints', primary, file, text, values: { ...values }, hook })];
 }
 
-function followSteps({ node }: StandbyNode, to: string, { follow, following }: ChangePrimaryFacts): readonly Step[] {
+function followSteps({ node }: StandbyNode, to: string, { follow, following, passfiles }: ChangePrimaryFacts): readonly Step[] {
   const settings = follow.get(node);
-  if (settings === undefined || following.has(node)) return [];
+  const passfile = passfiles.get(node);
+  const written = passfile === undefined ? [] : [{ ...passfileStep(passfile), onFailure: 'continue' as const }];
+  if (settings === undefined || following.has(node)) return written;
   const words = {
     id: `configure-server ${node}`,
     title: `Have ${node} follow ${to}`,
@@ -114,7 +116,7 @@ function followSteps({ node }: StandbyNode, to: string, { follow, following }: C
     probe: 'primary_conninfo names it',
     onFailure: 'continue' as const,
   };
-  return [changeStep(words, { kind: 'configure-server', node, role: 'standby', settings })];
+  return [...written, changeStep(words, { kind: 'configure-server', node, role: 'standby', settings })];
 }
 
 function startStep(from: HeldServer, to: string): Step {

@@ -44,6 +44,6 @@ export interface ChangePrimaryFacts {
   readonly following: ReadonlySet<string>;
   readonly bouncers: readonly BouncerToChange[];
   readonly endpoints?: EndpointsToChange;
-  /** What the old primary lacks to connect as a standby. */
-  readonly passfile?: Extract<SetupStep, { kind: 'write-passfile' }>;
+  /** By node: what it lacks to connect to another primary. */
+  readonly passfiles: ReadonlyMap<string, Extract<SetupStep, { kind: 'write-passfile' }>>;
 }

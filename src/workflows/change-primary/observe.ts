@@ -18,6 +18,8 @@ import type { ChangePrimaryFacts, EndpointsToChange } from './facts.ts';
 
 const MOST_BYTES = 1024 * 1024;
 
+type WritePassfile = Extract<SetupStep, { kind: 'write-passfile' }>;
+
 /** Who is to be what. */
 export interface WantedRoles {
   readonly to: string;
@@ -52,7 +54,11 @@ export async function factsFor(
     with: placedNodes(topology, addresses, roles, undefined),
   };
   const endpoints = await observeEndpoints(cluster, placed, ports);
-  const passfile = roles.from === undefined ? undefined : await missingPassfile(cluster, nodes, roles.from, addresses, ports, context);
+  const passfiles = new Map<string, WritePassfile>();
+  for (const { node } of topology.nodes.filter(({ role, node: name }) => role === 'standby' || name === roles.from)) {
+    const missing = node === roles.to ? undefined : await missingPassfile(cluster, nodes, node, addresses, ports, context);
+    if (missing !== undefined) passfiles.set(node, missing);
+  }
   return {
     topology,
     limitMs: cluster.failover.timeoutSeconds * 1000,
@@ -60,7 +66,7 @@ export async function factsFor(
     following: followingNodes(topology, addresses.get(roles.to)),
     bouncers: await observeBouncers(cluster, roles, topology, placed, ports, context),
     ...(endpoints === undefined ? {} : { endpoints }),
-    ...(passfile === undefined ? {} : { passfile }),
+    passfiles,
   };
 }
 
@@ -135,7 +141,7 @@ async function missingPassfile(
   addresses: ReadonlyMap<string, PublicAddress>,
   ports: ReadPorts,
   context: OperationContext,
-): Promise<Extract<SetupStep, { kind: 'write-passfile' }> | undefined> {
+): Promise<WritePassfile | undefined> {
   const found = nodes.find(({ node }) => node.name === from);
   const dataDirectory = found?.node.dataDirectory ?? found?.server?.dataDirectory;
   const password = await ports.setup.secrets.replicationPassword();

@@ -1,4 +1,5 @@
 import type { Fence, HeldServer } from '../../plan/change-primary-steps.ts';
+import type { SetupStep } from '../../plan/setup-steps.ts';
 import type { Step } from '../../plan/step.ts';
 import type { BouncerToChange } from './facts.ts';
 import { PROMOTION } from './intent.ts';
@@ -79,4 +80,15 @@ function wordsOf(fence: Fence): string {
     case 'declared':
       return `the operator has fenced ${fence.node}`;
   }
+}
+
+export function passfileStep(step: Extract<SetupStep, { kind: 'write-passfile' }>): Step {
+  const words = {
+    id: `write-passfile ${step.node}`,
+    title: `Write the password of ${step.role} into ${step.path} (0600)`,
+    reason: `${step.node} connects with it as a standby of another primary`,
+    probe: 'the file has this content',
+    on: step.node,
+  };
+  return changeStep(words, step);
 }

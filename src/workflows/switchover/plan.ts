@@ -5,7 +5,7 @@ import { stepsAfterPromotion } from '../change-primary/after.ts';
 import type { ChangePrimaryFacts } from '../change-primary/facts.ts';
 import type { SwitchoverIntent } from '../change-primary/intent.ts';
 import { changeStep } from '../change-primary/step.ts';
-import { pauseStep, promoteStep, stopStep } from '../change-primary/steps.ts';
+import { passfileStep, pauseStep, promoteStep, stopStep } from '../change-primary/steps.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -66,10 +66,11 @@ function requireBouncers({ bouncers }: ChangePrimaryFacts): void {
 }
 
 /** While everybody still writes: whatever takes time, and whatever the old primary will need. */
-function preparations({ from, to }: SwitchoverIntent, { follow, passfile }: ChangePrimaryFacts): readonly Step[] {
+function preparations({ from, to }: SwitchoverIntent, { follow, passfiles }: ChangePrimaryFacts): readonly Step[] {
   const settings = follow.get(from.node);
+  const passfile = passfiles.get(from.node);
   return [
-    ...(passfile === undefined ? [] : [passfileStep(from.node, passfile)]),
+    ...(passfile === undefined ? [] : [passfileStep(passfile)]),
     ...(settings === undefined ? [] : [followLater(from.node, to, settings)]),
     changeStep(
       {
@@ -82,17 +83,6 @@ function preparations({ from, to }: SwitchoverIntent, { follow, passfile }: Chan
       { kind: 'checkpoint', node: from.node },
     ),
   ];
-}
-
-function passfileStep(node: string, step: NonNullable<ChangePrimaryFacts['passfile']>): Step {
-  const words = {
-    id: 'write-passfile',
-    title: `Write the password of ${step.role} into ${step.path} (0600)`,
-    reason: 'the old primary connects with it as a standby',
-    probe: 'the file has this content',
-    on: node,
-  };
-  return changeStep(words, step);
 }
 
 /** While it is a primary PostgreSQL does not look at these settings. */

@@ -80,7 +80,14 @@ describe('what a failover does with the old primary', () => {
           .filter(({ role }) => role !== 'standby')
           .filter((one) => !(one.role === 'stopped' && one.wouldBe === 'standby'));
         expect(intent.fences).toHaveLength(doubtful.length);
-        const { steps } = planFailover(intent, { topology, limitMs: 1000, follow: new Map(), following: new Set(), bouncers: [] });
+        const { steps } = planFailover(intent, {
+          topology,
+          limitMs: 1000,
+          follow: new Map(),
+          following: new Set(),
+          bouncers: [],
+          passfiles: new Map(),
+        });
         const promotion = steps.findIndex(({ kind }) => kind === 'promote-standby');
         expect(steps.filter(({ kind }) => kind === 'promote-standby')).toHaveLength(1);
         expect(steps.slice(0, promotion).map(({ kind }) => kind)).toEqual(
@@ -117,8 +124,8 @@ describe('the plan of a failover', () => {
   it('is refused once somebody else is a primary', () => {
     const { intent } = decide([GONE, B], { fenced: ['a'] });
     const topology = topologyOf([primary('a', MIB), B], OURS);
-    expect(() => planFailover(intent, { topology, limitMs: 1000, follow: new Map(), following: new Set(), bouncers: [] })).toThrow(
-      'a is a primary',
-    );
+    expect(() =>
+      planFailover(intent, { topology, limitMs: 1000, follow: new Map(), following: new Set(), bouncers: [], passfiles: new Map() }),
+    ).toThrow('a is a primary');
   });
 });

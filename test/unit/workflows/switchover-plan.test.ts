@@ -23,7 +23,7 @@ const place = (steps: readonly Step[], kind: Step['kind']) => steps.findIndex((s
 describe('the plan of a switchover', () => {
   it('has everything in its order, clients first once there is a new primary', () => {
     expect(plan(new ClusterModel(FULL)).map(({ id }) => id)).toEqual([
-      'write-passfile',
+      'write-passfile a',
       'configure-server a',
       'checkpoint',
       'pause-pgbouncer front',

@@ -116,7 +116,7 @@ export class ClusterModel {
       following: this.#following,
       bouncers: hasBouncer ? [{ ...bouncer, ...present }] : [],
       ...(hasEndpoints ? { endpoints: { file: '/e', hook: undefined, wanted: { without: text('without a'), with: text('with a') } } } : {}),
-      ...(this.#hasPassfile ? {} : { passfile }),
+      passfiles: new Map(this.#hasPassfile ? [] : [['a', passfile]]),
     };
   }
 
