@@ -91,10 +91,10 @@ module.exports = {
     onlyImports('adapters-import', '^src/adapters/', `${words}|^src/(ports|adapters)/`, 'Adapters hang on ports alone.'),
     {
       name: 'adapters-apart',
-      comment: 'An adapter reaches another one only through its port; what several need of node:fs is in shared/.',
+      comment: 'An adapter reaches another one only through its port; what several need of node:fs is in common/.',
       severity: 'error',
       from: { path: '^src/adapters/([^/]+)/' },
-      to: { path: '^src/adapters/', pathNot: '^src/adapters/($1|shared)/' },
+      to: { path: '^src/adapters/', pathNot: '^src/adapters/($1|common)/' },
     },
     {
       name: 'adapters-built-in-one-place',

@@ -36,7 +36,7 @@ export async function claimPorts(labDirectory: string, count: number, among = AL
     await rm(claim, { force: true });
   }
   throw new SpokeError('REFUSED_PRECONDITION', `No ${count} free TCP ports on 127.0.0.1 from ${among.first} on.`, {
-    hint: `Labs that are left: spoke-backup lab ps. What they claim: ${claims}`,
+    hint: `Each file in ${claims} names a lab that holds some; take down what is left: spoke-backup lab down --dir DIRECTORY`,
   });
 }
 

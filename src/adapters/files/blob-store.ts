@@ -4,7 +4,7 @@ import { blobKeyParts } from '../../domain/blob/blob-key.ts';
 import { SpokeError } from '../../errors.ts';
 import type { BlobStore } from '../../ports/blob-store.ts';
 import type { Owner } from './durable-directory.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { guarded } from './file-error.ts';
 import { listFolders, listObjects } from './list-objects.ts';
 import { openPieces, readWhole } from './read-file.ts';

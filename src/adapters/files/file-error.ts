@@ -1,5 +1,5 @@
 import { SpokeError } from '../../errors.ts';
-import { type FileErrorWords, translateFileError } from '../shared/file-error.ts';
+import { type FileErrorWords, translateFileError } from '../common/file-error.ts';
 
 const WORDS: FileErrorWords = {
   denied: { code: 'REPOSITORY_DENIED', hint: 'Run this as the owner of the repository, or as root.' },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { blobPrefixParts, byKey } from '../../domain/blob/blob-key.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import type { BlobInfo } from '../../ports/blob-store.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 
 /** Hidden is what is only half written. */
 const isVisible = ({ name }: { readonly name: string }) => !name.startsWith('.');

@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { SpokeError } from '../../errors.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { guarded } from './file-error.ts';
 
 const PIECE_BYTES = 1024 * 1024;

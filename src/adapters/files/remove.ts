@@ -2,7 +2,7 @@ import { readdir, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Instant, instantOfMicros } from '../../domain/time/instant.ts';
 import { syncDirectory } from './durable-directory.ts';
-import { errnoOf, ifPresent } from '../shared/file-error.ts';
+import { errnoOf, ifPresent } from '../common/file-error.ts';
 
 /** One after the other; the first is durably gone before the next goes, since a reader looks at it first. Directories that become empty go, too. */
 export async function removeObjects(root: string, paths: readonly string[], signal: AbortSignal): Promise<void> {

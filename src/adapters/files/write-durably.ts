@@ -2,7 +2,7 @@ import { access, type FileHandle, link, open, rename, unlink } from 'node:fs/pro
 import { basename, dirname, join } from 'node:path';
 import { untilAborted } from '../../domain/blob/until-aborted.ts';
 import { makeDirectory, type Owner, syncDirectory } from './durable-directory.ts';
-import { errnoOf, ifPresent } from '../shared/file-error.ts';
+import { errnoOf, ifPresent } from '../common/file-error.ts';
 
 export interface Target {
   readonly root: string;

@@ -5,7 +5,7 @@ import { SpokeError } from '../../errors.ts';
 import type { FileOwner } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { replaceFile } from './durable-files.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 
 const CHUNK_BYTES = 1024 * 1024;

@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/p
 import { basename, dirname, join, resolve } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { FileOwner } from '../../ports/instance.ts';
-import { errnoOf, ifPresent } from '../shared/file-error.ts';
+import { errnoOf, ifPresent } from '../common/file-error.ts';
 import { ifReadable, translating } from './file-error.ts';
 import { lookAt } from './identity.ts';
 

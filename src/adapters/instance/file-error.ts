@@ -1,4 +1,4 @@
-import { translatorWith } from '../shared/file-error.ts';
+import { translatorWith } from '../common/file-error.ts';
 
 /** Runs `action`; whatever node:fs throws comes out as DISK_FULL, REFUSED_PRECONDITION or FILE_SYSTEM_FAILED. */
 export const translating = translatorWith('Run this as the owner of that directory, or as root.');

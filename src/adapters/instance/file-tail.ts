@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 
 /** The last `maxBytes` of a file; empty where there is none. A character cut in half at the beginning is left out. */

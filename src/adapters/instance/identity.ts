@@ -1,6 +1,6 @@
 import { lstat } from 'node:fs/promises';
 import { SpokeError } from '../../errors.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 
 /** device:inode: the same directory under whatever name, as long as it lives. */

@@ -6,7 +6,7 @@ import type { ControlData, DirectoryFacts, PostgresInstallation } from '../../po
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import { hasDamagedControlFile, parseControlData } from './control-data.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { ifReadable, translating } from './file-error.ts';
 import { forbiddenBy } from './forbidden-by.ts';
 import { identityOf } from './identity.ts';

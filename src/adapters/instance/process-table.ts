@@ -1,6 +1,6 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { ifReadable } from './file-error.ts';
 import { identityOf } from './identity.ts';
 

@@ -6,7 +6,7 @@ import { SpokeError } from '../../errors.ts';
 import type { InstanceReader, PostgresInstallation } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { readFileTail } from './file-tail.ts';
 import { inspectDirectory } from './inspect.ts';

@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import { openDirectory, syncDirectory } from './durable-files.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { forbiddenBy } from './forbidden-by.ts';
 import { identityOf, lookAt, staleDirectory } from './identity.ts';

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import { syncDirectory } from './durable-files.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { lookAt, staleDirectory } from './identity.ts';
 import { requireNotRunning } from './require-not-running.ts';

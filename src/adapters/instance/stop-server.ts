@@ -5,7 +5,7 @@ import { SpokeError } from '../../errors.ts';
 import type { FileOwner, RunningServer } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
-import { errnoOf, ifPresent } from '../shared/file-error.ts';
+import { errnoOf, ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { lookAt } from './identity.ts';
 import { findRunningServer } from './running-server.ts';

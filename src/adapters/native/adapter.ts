@@ -3,7 +3,7 @@ import { createBackups } from './backup/backups.ts';
 import { createCatalog } from './catalog/catalog.ts';
 import { createNativeReader } from './catalog/reader.ts';
 import { createExpiry } from './catalog/expiry.ts';
-import { createRecentReads } from '../shared/recent-reads.ts';
+import { createRecentReads } from '../common/recent-reads.ts';
 import { summarySettings } from './incremental/settings.ts';
 import type { NativeParts } from './parts.ts';
 import { createRestores } from './restore/restore.ts';

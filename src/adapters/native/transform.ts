@@ -19,8 +19,8 @@ export interface TransformParts {
 }
 
 /**
- * `source` as it is stored: compressed (undefined: it is already, or shall not be), then encrypted where the settings say so.
- * Throws what `source` throws, TOOL_MISSING, TOOL_FAILED, CONFIG_INVALID (a recipient that is none), TIMED_OUT, CANCELLED.
+ * `source` as it is stored: compressed (undefined: it is already, or shall not be), then encrypted where the settings say so. The memory of
+ * what `source` gives may be used again once the next is asked for; where nothing is to be done that holds for what comes out, too. Throws what `source` throws, TOOL_MISSING, TOOL_FAILED, CONFIG_INVALID (a recipient that is none), TIMED_OUT, CANCELLED.
  */
 export function storing(
   { runner, settings: { compressLevel, encryption } }: TransformParts,
@@ -28,7 +28,8 @@ export function storing(
   source: AsyncIterable<Uint8Array>,
   context: OperationContext,
 ): AsyncIterable<Uint8Array> {
-  const compressed = compress(source);
+  if (compressType === undefined && encryption === undefined) return source;
+  const compressed = compress(copies(source));
   return encryption === undefined ? compressed : throughProcess(runner, ageEncryption(encryption.recipients), compressed, context);
 
   function compress(plain: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -63,4 +64,9 @@ export function reading(
     await requirePrivateFile(identityFile);
     yield* throughProcess(runner, ageDecryption(storedName, identityFile), source, context);
   }
+}
+
+/** Whoever feeds a program or a compressor asks for the next before the last is through. */
+async function* copies(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield Buffer.from(chunk);
 }

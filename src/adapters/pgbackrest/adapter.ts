@@ -23,7 +23,7 @@ import { runWorking } from './command.ts';
 import { expireBackup, expireWal, readOwnExpiry } from './expire.ts';
 import { isConfigurationFileCurrent, makeLocalRepositories, writeConfigurationFile } from './configuration-file.ts';
 import { markAsHalfRestored } from './half-restored.ts';
-import { createRecentReads, type RecentReads } from '../shared/recent-reads.ts';
+import { createRecentReads, type RecentReads } from '../common/recent-reads.ts';
 import { whileLocked } from './lock.ts';
 import { readNewLabel } from './progress.ts';
 import { readPushErrors } from './push-errors.ts';

@@ -2,7 +2,7 @@ import { chmod, chown, lstat, mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { replaceFile } from '../shared/replace-file.ts';
+import { replaceFile } from '../common/replace-file.ts';
 import { asUser, type CommandParts } from './command.ts';
 import { configurationText } from './configuration.ts';
 import { translating } from './file-error.ts';

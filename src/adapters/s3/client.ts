@@ -4,6 +4,7 @@ import { type Instant, instantOfMillis } from '../../domain/time/instant.ts';
 import { SpokeError } from '../../errors.ts';
 import { credentialsOf, refreshRefusedCredentials, type S3Keys } from './credentials.ts';
 import { dateHeaderOf, translateS3Error } from './s3-error.ts';
+import { sendInSlices } from './send-in-slices.ts';
 import { askForEncryption, type ServerSideEncryption } from './server-side-encryption.ts';
 
 /** How to reach one bucket. The keys are never printed. */
@@ -69,6 +70,7 @@ export async function openS3Client(connection: ObjectStoreConnection): Promise<S
   const client = new sdk.S3Client(await clientConfiguration(connection));
   const { endpoint, bucket } = connection;
   const clock = listenToClock(client);
+  sendInSlices(client);
   if (connection.readKeys !== undefined || connection.accessKey === undefined) refreshRefusedCredentials(client);
   if (connection.serverSideEncryption !== undefined) askForEncryption(client, connection.serverSideEncryption);
   const guarded: S3Client['guarded'] = (signal, work) =>

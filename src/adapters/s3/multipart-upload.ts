@@ -1,4 +1,5 @@
 import type { CompletedPart } from '@aws-sdk/client-s3';
+import { createMemoryPool, type MemoryPool } from '../common/memory-pool.ts';
 import { untilAborted } from '../../domain/blob/until-aborted.ts';
 import { SpokeError } from '../../errors.ts';
 import { cancellation, type S3Client, unlessMissing } from './client.ts';
@@ -7,7 +8,7 @@ import { checksumOf, putObject } from './put-object.ts';
 
 /**
  * Writes an object of any length: a short one at once, others by an upload in parts, which is seen as a whole or not at all. Held in memory
- * are the parts under way (64 MiB, or one part where that is more) and the one that is being filled.
+ * are the parts under way (32 MiB, or one part where that is more) and the one that is being filled.
  *
  * Not by lib-storage: its parts have one length, so that the longest object must be known beforehand, and it returns before what it
  * aborts is gone.
@@ -21,7 +22,7 @@ export async function writeInParts(
 ): Promise<void> {
   const failure = new AbortController();
   const within = AbortSignal.any([signal, failure.signal]);
-  const memory = new PartMemory();
+  const memory = createMemoryPool();
   const upload = uploadOf(s3, key, within, {
     onSent: ({ bytes }) => {
       memory.give(bytes);
@@ -51,27 +52,11 @@ interface Part {
   readonly isLast: boolean;
 }
 
-/** Of parts that were sent: left to the garbage collector it would be twice as much. */
-class PartMemory {
-  #free: Uint8Array[] = [];
-
-  /** For `length` bytes, with anything in it. */
-  take(length: number): Uint8Array {
-    this.#free = this.#free.filter((one) => one.length === length);
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(length);
-  }
-
-  /** Nobody reads it any more. */
-  give(bytes: Uint8Array): void {
-    this.#free.push(bytes);
-  }
-}
-
 /** At least one part, which may be empty. */
 async function* cutIntoParts(
   source: AsyncIterable<Uint8Array>,
   sizes: PartSizes,
-  memory: PartMemory,
+  memory: MemoryPool,
 ): AsyncGenerator<Part, void, undefined> {
   let number = 1;
   let bytes = memory.take(partBytesOf(number, sizes));

@@ -6,10 +6,10 @@ export const PARTS_AT_MOST = 10_000;
 /** `growing`: for objects of any length; a number: all but the last have that many bytes, as some services want it (Cloudflare R2). */
 export type PartSizes = 'growing' | number;
 
-const FIRST_PART_BYTES = 16 * MIB;
+const FIRST_PART_BYTES = 8 * MIB;
 const LAST_PART_BYTES = 1024 * MIB;
-/** So that the longest object of S3, 5 TiB, needs less than 10,000 parts: 886 GiB until they are at their longest, and 5.3 TiB in all. */
-const PARTS_OF_A_SIZE = 900;
+/** So that the longest object of S3, 5 TiB, needs less than 10,000 parts: 694 GiB until they are at their longest, and 5.6 TiB in all. */
+const PARTS_OF_A_SIZE = 700;
 
 /** How long the part with this number, from 1, is where it is not the last. */
 export function partBytesOf(number: number, sizes: PartSizes): number {
@@ -17,7 +17,7 @@ export function partBytesOf(number: number, sizes: PartSizes): number {
   return Math.min(FIRST_PART_BYTES * 2 ** Math.floor((number - 1) / PARTS_OF_A_SIZE), LAST_PART_BYTES);
 }
 
-const UNDER_WAY_BYTES = 64 * MIB;
+const UNDER_WAY_BYTES = 32 * MIB;
 const UNDER_WAY_AT_MOST = 4;
 
 /** How many parts of a length may be under way. */

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;

@@ -1,7 +1,7 @@
 import { link, readFile, rename } from 'node:fs/promises';
 import { SpokeError } from '../../errors.ts';
 import { removeIfThere, writeTemporary } from './durable.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { type ProcessIdentity, isStillThere } from './process-identity.ts';
 
 /** The content of a lock file. `token` is unique to one taking of the lock. */

@@ -8,7 +8,7 @@ import { SpokeError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { HeldLease, Lease, LeaseStore } from '../../ports/lease.ts';
 import { makeDirectory, removeIfThere, syncDirectory, writeTemporary } from './durable.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { isLockRecord, type LockRecord, readRecord, releaseFileLock, takeFileLock, unknownRecord } from './file-lock.ts';
 import { instantOfText } from './instant-text.ts';

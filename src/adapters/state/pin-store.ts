@@ -5,7 +5,7 @@ import { type Pin, untilOfText, untilToText } from '../../domain/retention/pin.t
 import { SpokeError } from '../../errors.ts';
 import type { PinReader, PinWriter } from '../../ports/pin-store.ts';
 import { makeDirectory, removeIfThere, syncDirectory, writeTemporary } from './durable.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 
 /** Of the file, for readers of other versions. */

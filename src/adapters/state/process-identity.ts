@@ -1,5 +1,5 @@
 import { readFile, readlink } from 'node:fs/promises';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 
 /** What tells one process from every other, also across reboots and after its pid was used again. Parts the system does not give are absent. */
 export interface ProcessIdentity {

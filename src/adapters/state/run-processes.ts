@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { RunId, RunProcess, RunProcesses } from '../../ports/run-store.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { type FoundLease, readLeases } from './lease-files.ts';
 import { ownIdentity } from './process-identity.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { DamagedRun, JournalEntry, RunFilter, RunHeader, RunId, RunReader, RunWriter, StoredRun } from '../../ports/run-store.ts';
 import { makeDirectory, removeIfThere, syncDirectory, writeTemporary } from './durable.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { appendLine, entriesOf } from './journal-file.ts';
 import { isRunId, matchesId } from './run-id.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import type { ScheduleStore } from '../../ports/schedule-store.ts';
 import { makeDirectory, syncDirectory, writeTemporary } from './durable.ts';
-import { errnoOf } from '../shared/file-error.ts';
+import { errnoOf } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 
 /** `<stateDirectory>/schedules/<cluster>.json`: for each schedule the microseconds since the epoch at which it was first seen. */

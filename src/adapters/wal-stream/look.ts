@@ -15,7 +15,7 @@ import { parseWalSegmentName } from '../../domain/postgres/wal-segment.ts';
 import type { LocalSegment, LocalWal } from '../../domain/streaming/local-wal.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import type { Clock } from '../../ports/clock.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 
 const SCAN_BYTES = 1024 * 1024;
 const SEGMENT_FILE = /^([0-9A-F]{24})(\.partial)?$/;

@@ -8,7 +8,7 @@ import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import type { ReceiverEnd, WalStream } from '../../ports/wal-stream.ts';
 import { receiverConnection } from './connection.ts';
-import { ifPresent } from '../shared/file-error.ts';
+import { ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
 import { createLook } from './look.ts';
 import { endStrayReceivers } from './strays.ts';

@@ -208,11 +208,14 @@ describe('the shipper', () => {
         { repository: 's3', message: expect.stringContaining('does not answer') as string },
       ]);
     }, WAITING);
-    const held = await readHeldWal(shipping.parts.settings);
-    expect(held.map(({ repository, queue, from }) => [repository, queue.count, from])).toEqual([
-      ['s3', 3, 'local'],
-      ['far', 0, 'local'],
-    ]);
+    // A hint goes once the file is there.
+    await vi.waitFor(async () => {
+      const held = await readHeldWal(shipping.parts.settings);
+      expect(held.map(({ repository, queue, from }) => [repository, queue.count, from])).toEqual([
+        ['s3', 3, 'local'],
+        ['far', 0, 'local'],
+      ]);
+    }, WAITING);
     shipping.faults.clear();
     await shipping.until('s3', 1, 2, 3);
     await vi.waitFor(async () => expect(await readPushErrors(shipping.parts.settings)).toEqual([]), WAITING);

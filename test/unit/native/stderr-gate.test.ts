@@ -80,7 +80,8 @@ describe('a gate of stderr', () => {
     }
     child.kill('SIGKILL');
     expect(probe.passed).toBe(true);
-    expect(probe.text.length).toBeLessThan(16_384);
+    // It goes on talking while it is read: how much came is its own affair, what came is not.
+    expect(probe.text.replaceAll('word\n', '').length).toBeLessThan(10);
     await exit;
   });
 

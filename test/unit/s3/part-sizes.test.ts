@@ -19,15 +19,15 @@ describe('growing parts', () => {
     }
   });
 
-  it('hold what is under way below 64 MiB, or at one part', () => {
+  it('hold what is under way below 32 MiB, or at one part', () => {
     for (const number of numbers) {
       const bytes = partBytesOf(number, 'growing');
       expect(partsUnderWay(bytes)).toBeGreaterThanOrEqual(1);
-      expect(partsUnderWay(bytes) * bytes).toBeLessThanOrEqual(Math.max(64 * MIB, bytes));
+      expect(partsUnderWay(bytes) * bytes).toBeLessThanOrEqual(Math.max(32 * MIB, bytes));
     }
   });
 
   it('of one size are all of that size', () => {
-    for (const number of [1, 901, PARTS_AT_MOST]) expect(partBytesOf(number, 5 * MIB)).toBe(5 * MIB);
+    for (const number of [1, 701, PARTS_AT_MOST]) expect(partBytesOf(number, 5 * MIB)).toBe(5 * MIB);
   });
 });

@@ -1,6 +1,6 @@
 import type { BackupEngine, BackupRequest, CommandPreview } from '../../../ports/backup-engine.ts';
 import type { NativeCatalog } from '../catalog/catalog.ts';
-import type { RecentReads } from '../../shared/recent-reads.ts';
+import type { RecentReads } from '../../common/recent-reads.ts';
 import { type NativeParts, repositoryOf } from '../parts.ts';
 import type { NativeArchiving } from '../wal/archiving.ts';
 import { createRepositories } from './create-repositories.ts';

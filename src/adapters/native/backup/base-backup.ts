@@ -6,10 +6,10 @@ import { asSpokeError, SpokeError } from '../../../errors.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
 import type { ServerAddress } from '../../../ports/postgres-server.ts';
 import type { ProcessResult } from '../../../ports/process-runner.ts';
-import { throughProcess } from '../filters/through-process.ts';
 import { asUser, type NativeParts } from '../parts.ts';
 import { libpqConnectionOf, passwordFileText } from './connection.ts';
 import { baseBackupFailure, tellsPageErrors } from './errors.ts';
+import { readPipe } from './read-pipe.ts';
 import { closeGate, type StderrGate } from './stderr-gate.ts';
 import type { BackupProgram } from './version.ts';
 import type { WorkDirectory } from './work-directory.ts';
@@ -34,7 +34,7 @@ export interface BaseBackupRequest {
   readonly options: readonly string[];
   readonly work: WorkDirectory;
   readonly onLine: (line: string) => void;
-  /** Takes one archive as it comes; once it throws, all ends. Never called for an archive that does not come. */
+  /** Takes one archive as it comes, each chunk of which is there until the next is asked for; once it throws, all ends. Never called for an archive that does not come. */
   readonly take: (archive: string, source: AsyncIterable<Uint8Array>) => Promise<void>;
 }
 
@@ -89,7 +89,7 @@ async function attemptCopy(parts: NativeParts, attempt: Attempt, context: Operat
       throw baseBackupFailure(result.exitCode, log.tail());
     }
     await Promise.all(archives.map((archive, index) => link(pipes[index] ?? '', join(target, archive))));
-    const taking = takeAll(parts, attempt, pipes, { signal, stop: (reason) => stopping.abort(reason) });
+    const taking = takeAll(attempt, pipes, { signal, stop: (reason) => stopping.abort(reason) });
     await readUntil(parts, gate, state, log, (reason) => stopping.abort(reason));
     return await conclude(run, taking, { log, target, archives, pipes, stopping });
   } finally {
@@ -181,7 +181,6 @@ async function readUntil(
 
 /** Reads every pipe to its end. `settled` never rejects. */
 function takeAll(
-  { runner }: NativeParts,
   { archives, take }: Attempt,
   pipes: readonly string[],
   { signal, stop }: { readonly signal: AbortSignal; readonly stop: (reason: SpokeError) => void },
@@ -189,10 +188,7 @@ function takeAll(
   const came = new Set<string>();
   const failures: SpokeError[] = [];
   const takeOne = async (archive: string, pipe: string) => {
-    const failure = ({ exitCode, stderrTail }: ProcessResult) =>
-      new SpokeError('TOOL_FAILED', `cat ${pipe} ended with exit code ${exitCode}: ${stderrTail.trim()}`);
-    const cat = { file: 'cat', argv: ['--', pipe], failure };
-    const chunks = throughProcess(runner, cat, nothing(), { signal, timeoutMs: LONGEST_MS });
+    const chunks = readPipe(pipe, signal);
     const first = await chunks.next();
     if (first.done === true) return;
     came.add(archive);
@@ -268,8 +264,6 @@ async function letGo(pipe: string): Promise<void> {
     if (!(thrown instanceof Error) || !['ENXIO', 'ENOENT'].includes(String(Reflect.get(thrown, 'code')))) throw thrown;
   }
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 async function* prepend(first: Uint8Array, rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {

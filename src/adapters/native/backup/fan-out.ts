@@ -1,17 +1,18 @@
 import { asSpokeError, type SpokeError } from '../../../errors.ts';
+import { type Block, createBlocks } from './blocks.ts';
 
 /** One of several that get the same bytes. */
 export interface Branch<Name> {
   readonly name: Name;
-  /** Resolves once all of `source` is stored. Where `source` throws, nothing of it may stay. */
+  /**
+   * Resolves once all of `source` is stored. Where `source` throws, nothing of it may stay. What `source` gives is there only until the next
+   * is asked for: its memory is used again.
+   */
   write(source: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
-/** How far the slowest branch may be behind the source. Bounds the memory, and evens out that stores take bytes in bursts. */
-const MOST_WAITING_BYTES = 8 * 1024 * 1024;
-
 /**
- * Hands every chunk to each branch, no faster than the slowest takes them. A branch that fails is left out from then on; resolves with those
+ * Hands every byte to each branch, no faster than the slowest takes them. A branch that fails is left out from then on; resolves with those
  * that did. Throws what `source` throws, once every branch has seen it; where all branches fail the source is closed early.
  */
 export async function fanOut<Name>(
@@ -31,8 +32,10 @@ export async function fanOut<Name>(
     return { name, channel, done };
   });
   try {
-    for await (const chunk of source) {
-      await Promise.all(channels.map(({ channel }) => channel.push(chunk)));
+    for await (const block of createBlocks().of(source)) {
+      const open = channels.filter(({ channel }) => channel.isOpen());
+      block.lend(open.length);
+      for (const { channel } of open) channel.push(block);
       if (failures.size === branches.length) break;
     }
     for (const { channel } of channels) channel.close();
@@ -47,8 +50,9 @@ export async function fanOut<Name>(
 
 interface Channel {
   readonly output: AsyncIterable<Uint8Array>;
-  /** Resolves once there is room for more; at once where nobody reads any more. */
-  push(chunk: Uint8Array): Promise<void>;
+  /** Somebody reads, and there may be more. */
+  isOpen(): boolean;
+  push(block: Block): void;
   close(): void;
   fail(reason: unknown): void;
   /** Nobody reads any more. */
@@ -56,8 +60,7 @@ interface Channel {
 }
 
 function createChannel(): Channel {
-  const waiting: Uint8Array[] = [];
-  let waitingBytes = 0;
+  const waiting: Block[] = [];
   let state: { readonly kind: 'open' | 'closed' | 'ended' } | { readonly kind: 'failed'; readonly reason: unknown } = { kind: 'open' };
   let changed = Promise.withResolvers<void>();
   const change = () => {
@@ -71,34 +74,29 @@ function createChannel(): Channel {
   async function* output(): AsyncGenerator<Uint8Array> {
     for (;;) {
       if (state.kind === 'failed') throw state.reason;
-      const chunk = waiting.shift();
-      if (chunk !== undefined) {
-        waitingBytes -= chunk.length;
-        change();
-        yield chunk;
+      const block = waiting.shift();
+      if (block !== undefined) {
+        try {
+          yield block.bytes();
+        } finally {
+          block.giveBack();
+        }
       } else if (state.kind === 'open') await changed.promise;
       else return;
     }
   }
   return {
     output: output(),
-    async push(chunk) {
-      if (state.kind !== 'open') return;
-      waiting.push(chunk);
-      waitingBytes += chunk.length;
+    isOpen: () => state.kind === 'open',
+    push(block) {
+      waiting.push(block);
       change();
-      while (isOpen() && waitingBytes > MOST_WAITING_BYTES) await changed.promise;
     },
     close: () => become({ kind: 'closed' }),
     fail: (reason) => become({ kind: 'failed', reason }),
     end() {
-      waiting.length = 0;
-      waitingBytes = 0;
+      for (const block of waiting.splice(0)) block.giveBack();
       become({ kind: 'ended' });
     },
   };
-
-  function isOpen(): boolean {
-    return state.kind === 'open';
-  }
 }

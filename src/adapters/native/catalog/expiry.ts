@@ -12,7 +12,7 @@ import { whileLocked } from '../lock.ts';
 import { type NativeParts, repositoryOf, storeOf } from '../parts.ts';
 import type { BackupFolder, NativeCatalog } from './catalog.ts';
 import { NOTES_PREFIX, requireNoteKey, writeNote } from './notes.ts';
-import type { RecentReads } from '../../shared/recent-reads.ts';
+import type { RecentReads } from '../../common/recent-reads.ts';
 import { walFileOf } from './wal-listing.ts';
 
 type NativeExpiry = Pick<

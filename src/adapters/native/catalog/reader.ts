@@ -10,7 +10,7 @@ import { readBackupVersion } from '../backup/version.ts';
 import { withinTime } from '../time-limit.ts';
 import type { NativeCatalog } from './catalog.ts';
 import { type KnownNotes, type Notes, readNotes } from './notes.ts';
-import type { RecentReads } from '../../shared/recent-reads.ts';
+import type { RecentReads } from '../../common/recent-reads.ts';
 import { verifyRepository } from './verify.ts';
 import { type KnownHistories, readWalArchive } from './wal-listing.ts';
 

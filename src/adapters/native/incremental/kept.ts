@@ -10,7 +10,7 @@ import { translating } from '../file-error.ts';
 import { makeOwnDirectory } from '../lock.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeSettings } from '../settings.ts';
-import { replaceFile } from '../../shared/replace-file.ts';
+import { replaceFile } from '../../common/replace-file.ts';
 
 /** Newest backups of each kind whose manifests are kept: repositories that get their own backups may be at different ones. */
 const KEPT_OF_EACH_KIND = 3;

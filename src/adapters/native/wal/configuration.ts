@@ -8,7 +8,7 @@ import { makeOwnDirectory } from '../lock.ts';
 import { asUser, type NativeParts } from '../parts.ts';
 import { accessText } from './access-text.ts';
 import { configurationText, recipientsText } from './configuration-text.ts';
-import { replaceFile } from '../../shared/replace-file.ts';
+import { replaceFile } from '../../common/replace-file.ts';
 import { accessFileOf, confFileOf, destinationsOf, errorsOf, failedOf, homeOf, recipientsFileOf, sumsOf, todoOf } from './places.ts';
 
 const FILE_MODE = 0o644;

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SpokeError } from '../../../errors.ts';
 import type { BlobStore } from '../../../ports/blob-store.ts';
 import type { OperationContext } from '../../../ports/operation.ts';
+import { createMemoryPool } from '../../common/memory-pool.ts';
 import type { NativeParts } from '../parts.ts';
 import type { NativeRepository } from '../settings.ts';
 import { homeOf, keyOfStored } from './places.ts';
@@ -39,7 +40,7 @@ export async function shipFile(
   const store = await repository.open();
   if (await isThere(store, key, context)) return compare();
   if (facts.size > MOST_IN_MEMORY_BYTES) await store.writeStream(key, createReadStream(path), context.signal);
-  else if (!(await store.writeNew(key, await readFile(path), context.signal))) {
+  else if (!(await withContent(path, facts.size, (content) => store.writeNew(key, content, context.signal)))) {
     // Another host was faster, or the answer to the first try was lost.
     if (await isThere(store, key, context)) return compare();
     throw new SpokeError('REPOSITORY_UNAVAILABLE', `repository ${repository.name} is taking ${key} from another host`);
@@ -50,6 +51,31 @@ export async function shipFile(
     const sources = [() => createReadStream(path), () => pieces(store, key, context.signal)] as const;
     if (await isSameContent(parts, stored, sources, context).catch(notSameWhereDamaged)) return 'there';
     throw new OtherBytes(repository, key, path);
+  }
+}
+
+/** Of segments that were sent. */
+const memory = createMemoryPool();
+
+async function withContent<T>(path: string, length: number, use: (content: Uint8Array) => Promise<T>): Promise<T> {
+  const content = memory.take(length);
+  await readExactly(path, content);
+  const result = await use(content);
+  // After a failure somebody may still be sending it.
+  memory.give(content);
+  return result;
+}
+
+async function readExactly(path: string, content: Uint8Array): Promise<void> {
+  const handle = await open(path);
+  try {
+    for (let filled = 0; filled < content.length; ) {
+      const { bytesRead } = await handle.read(content, filled);
+      if (bytesRead === 0) throw new SpokeError('FILE_SYSTEM_FAILED', `${path} became shorter while it was read`);
+      filled += bytesRead;
+    }
+  } finally {
+    await handle.close();
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile, unlink } from 'node:fs/promises';
 import type { NativeSettings } from '../settings.ts';
-import { replaceFile } from '../../shared/replace-file.ts';
+import { replaceFile } from '../../common/replace-file.ts';
 import { shipperNoteOf } from './places.ts';
 
 /** Of what follows the command's name in /proc/<pid>/stat: the state, and 19 fields further the start in clock ticks. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createRecentReads, type RecentReads } from '../../../src/adapters/shared/recent-reads.ts';
+import { createRecentReads, type RecentReads } from '../../../src/adapters/common/recent-reads.ts';
 import type { RepositoryName } from '../../../src/domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../../../src/domain/catalog/repository-snapshot.ts';
 import type { Instant } from '../../../src/domain/time/instant.ts';
