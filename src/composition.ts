@@ -4,6 +4,7 @@ import { createInstanceReader } from './adapters/instance/reader.ts';
 import { createStandbySeeding } from './adapters/instance/standby-seeding.ts';
 import { createServiceControl } from './adapters/instance/service-control.ts';
 import { createEndpoints } from './adapters/endpoints/endpoints.ts';
+import { createFenceControl } from './adapters/fence/fence.ts';
 import { createMachineReader } from './adapters/machine/machine.ts';
 import { createPgBouncerConsole } from './adapters/postgres/pgbouncer-console.ts';
 import { createPostgresReader } from './adapters/postgres/reader.ts';
@@ -95,6 +96,7 @@ export async function composeCluster(
     instanceControl: createInstanceControl({ runner }),
     services: createServiceControl({ runner }),
     seeding: createStandbySeeding({ runner }),
+    fencing: createFenceControl({ runner }),
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
     runProcesses: createRunProcesses(configuration.stateDirectory),

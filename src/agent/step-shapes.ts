@@ -84,8 +84,20 @@ const SHAPES_OF_SETUP = {
   },
 } satisfies { readonly [K in StepKind]?: ShapeOf<K> };
 
+const SHAPES_OF_CHANGING_PRIMARIES = {
+  'stop-primary': { server: v.heldServer, mode: z.enum(['fast', 'immediate']) },
+  'start-standby': { server: v.heldServer },
+  'bring-back-primary': { server: v.heldServer },
+  'repoint-pgbouncer': { bouncer: v.name, primary: v.name, configFile: v.path, configuration: v.longText },
+} satisfies { readonly [K in StepKind]?: ShapeOf<K> };
+
 /** Every kind of step that another host does for us. What is not here is never sent, and refused where it comes. */
-const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = { ...SHAPES_OF_RESTORE, ...SHAPES_OF_SETUP, ...SHAPES_OF_RESEED };
+const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = {
+  ...SHAPES_OF_RESTORE,
+  ...SHAPES_OF_SETUP,
+  ...SHAPES_OF_RESEED,
+  ...SHAPES_OF_CHANGING_PRIMARIES,
+};
 
 const BASE: ShapeOfBase = {
   id: v.line,

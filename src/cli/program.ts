@@ -1,6 +1,7 @@
 import type { CommanderError } from 'commander';
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
+import { addFailover, addSwitchover } from './change-primary-commands.ts';
 import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
 import { addReseed } from './reseed-command.ts';
@@ -26,6 +27,8 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['pins', addPins],
   ['restore', addRestore],
   ['reseed', addReseed],
+  ['switchover', addSwitchover],
+  ['failover', addFailover],
   ['status', addStatus],
   ['doctor', addDoctor],
   ['runs', addRuns],

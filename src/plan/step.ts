@@ -4,6 +4,7 @@ import type { Pin } from '../domain/retention/pin.ts';
 import type { FileOwner } from '../ports/instance.ts';
 import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
+import type { ChangePrimaryStep } from './change-primary-steps.ts';
 import type { ReseedStep } from './reseed-steps.ts';
 import type { PinnedBackup, RestoreArea, TablespaceMapping } from './restore-area.ts';
 import type { SetupStep } from './setup-steps.ts';
@@ -43,6 +44,7 @@ export interface IsolatedServer {
 
 export type Step = StepBase &
   (
+    | ChangePrimaryStep
     | SetupStep
     | ReseedStep
     | { readonly kind: 'create-repositories' }

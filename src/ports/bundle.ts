@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts';
 import type { HostControl, HostReader } from './hosts.ts';
 import type { ClusterSecrets } from './cluster-secrets.ts';
 import type { EndpointsReader, EndpointsWriter } from './endpoints.ts';
+import type { FenceControl } from './fence.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
 import type { MachineReader } from './machine.ts';
@@ -64,6 +65,7 @@ export interface WritePorts {
   readonly hostControl: HostControl;
   readonly services: ServiceControl;
   readonly seeding: StandbySeeding;
+  readonly fencing: FenceControl;
   readonly runWriter: RunWriter;
   /** Where runs claim what they work on, in the order in which they are asked. */
   readonly leases: readonly LeaseStore[];

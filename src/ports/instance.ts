@@ -127,6 +127,8 @@ export interface InstanceControl {
   createDirectory(path: string, owner: FileOwner): Promise<void>;
   /** Temporary name, fsync, rename, fsync of the directory. */
   writeFileDurably(path: string, content: string, owner: FileOwner, mode: number): Promise<void>;
+  /** Removes a file and makes that durable. Idempotent. */
+  removeFileDurably(path: string): Promise<void>;
   /** rename(2) and fsync of both parents. Refuses where `from` is not `identity` or `to` exists (an empty directory is removed first). */
   renameDirectory(from: string, to: string, identity: string): Promise<void>;
   /** Removes a tree that this program made. Refuses where the directory is not `identity`, or a server runs in it. */

@@ -137,6 +137,8 @@ export interface PostgresWriter {
   /** ALTER SYSTEM SET, one statement a setting; `null` resets it. */
   alterSystem(address: ServerAddress, settings: Readonly<Record<string, string | null>>, context: OperationContext): Promise<void>;
   reloadConfiguration(address: ServerAddress, context: OperationContext): Promise<void>;
+  /** CHECKPOINT: what a shutdown right after has still to write is little. Needs pg_checkpoint (15 and later) or superuser. */
+  checkpoint(address: ServerAddress, context: OperationContext): Promise<void>;
   /** A physical replication slot that keeps WAL from now on. Idempotent. */
   createSlot(address: ServerAddress, slot: string, context: OperationContext): Promise<void>;
   /** Idempotent. Throws POSTGRES_FAILED while it is in use. */

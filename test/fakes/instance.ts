@@ -97,6 +97,7 @@ export function fakeInstanceControl(process: FakeProcess): InstanceControl {
         },
         () => fs.directory(parentOf(path))?.children.set('.half-written.tmp', { kind: 'file', content: content.slice(0, 10) }),
       ),
+    removeFileDurably: (path) => process.change(`remove ${path}`, () => fs.remove(path)),
     renameDirectory: (from, to, identity) => process.change(`rename ${from} to ${to}`, () => rename(world, from, to, identity)),
     removeDirectory: (path, identity) =>
       process.change(

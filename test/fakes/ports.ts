@@ -43,6 +43,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
       rewind: () => Promise.reject(new Error('nothing is rewound here')),
       copyServer: () => Promise.reject(new Error('nothing is copied here')),
     },
+    fencing: { fence: ([program = '']) => process.change(`fence by ${program}`, () => undefined) },
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],
     runProcesses: fakeRunProcesses(process),

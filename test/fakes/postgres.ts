@@ -52,6 +52,7 @@ export function fakePostgresWriter(process: FakeProcess): PostgresWriter {
         () => alterSystem(serverAt(world, address), Object.entries(settings).slice(0, 1)),
       ),
     reloadConfiguration: (address) => process.change('reload configuration', () => serverAt(world, address).reload()),
+    checkpoint: () => process.change('checkpoint', () => undefined),
     createSlot: (address, slot) => process.change('create slot', () => void serverAt(process.world, address).slots.add(slot)),
     dropSlot: (address, slot) => process.change('drop slot', () => void serverAt(process.world, address).slots.delete(slot)),
     closeWalSegment: (address) =>

@@ -15,6 +15,8 @@ const VERBS: readonly string[] = [
   'pin',
   'verify',
   'reseed',
+  'switchover',
+  'failover',
 ] satisfies RunHeader['verb'][];
 
 /** The fields that an entry of each kind must have beside `at` and `kind`, and their types. */

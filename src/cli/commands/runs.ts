@@ -4,6 +4,7 @@ import { SpokeError } from '../../errors.ts';
 import { type Cancelled, cancelRun } from '../../engine/cancel-run.ts';
 import { rebuildHistory } from '../../engine/history.ts';
 import { reseedWorkflow } from '../../engine/reseed-workflow.ts';
+import { changePrimaryWorkflow } from '../../engine/change-primary-workflow.ts';
 import { restoreWorkflow } from '../../engine/restore-workflow.ts';
 import {
   backupWorkflow,
@@ -25,6 +26,7 @@ import { renderTable } from '../render/table.ts';
 import { openSession, type Session } from '../session.ts';
 import { unreadableError } from '../unreadable.ts';
 import { runBackup } from './backup.ts';
+import { runChangePrimary } from './change-primary.ts';
 import { runExpire } from './expire.ts';
 import { runPin } from './pin.ts';
 import { runReseed } from './reseed.ts';
@@ -126,6 +128,9 @@ function cancelWith(run: StoredRun, session: Session, context: Parameters<typeof
       return cancelRun(run, expireWorkflow(session.cluster, session.ports), context);
     case 'pin':
       return cancelRun(run, pinWorkflow(session.cluster, session.ports), context);
+    case 'switchover':
+    case 'failover':
+      return cancelRun(run, changePrimaryWorkflow(session.cluster, run.header.verb, session.ports), context);
   }
 }
 
@@ -184,6 +189,9 @@ async function resume(run: StoredRun, session: Session, context: CommandContext)
       return runReseed(run.header, session, context);
     case 'verify':
       return runVerify(run.header, session, context);
+    case 'switchover':
+    case 'failover':
+      return runChangePrimary(run.header, session, context);
   }
 }
 

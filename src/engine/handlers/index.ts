@@ -1,6 +1,9 @@
 import type { StepHandlers } from '../step-handler.ts';
 import { archivingHandlers } from './archiving.ts';
 import { backupHandlers } from './backup.ts';
+import { changePrimaryFrontHandlers } from './change-primary-front.ts';
+import { changePrimaryRoleHandlers } from './change-primary-roles.ts';
+import { changePrimaryServerHandlers } from './change-primary-servers.ts';
 import { expireHandlers } from './expire.ts';
 import { isolatedServerHandlers } from './isolated-server.ts';
 import { pinHandlers } from './pin.ts';
@@ -20,6 +23,9 @@ export function createStepHandlers(ports: HandlerPorts): StepHandlers {
   return {
     ...archivingHandlers(ports),
     ...backupHandlers(ports),
+    ...changePrimaryFrontHandlers(ports),
+    ...changePrimaryRoleHandlers(ports),
+    ...changePrimaryServerHandlers(ports),
     ...expireHandlers(ports),
     ...isolatedServerHandlers(ports),
     ...pinHandlers(ports),
