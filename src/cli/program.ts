@@ -4,6 +4,7 @@ import type { CommandContext } from './command-context.ts';
 import { addFailover, addSwitchover } from './change-primary-commands.ts';
 import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
+import { addRejoin } from './rejoin-command.ts';
 import { addReseed } from './reseed-command.ts';
 import { addSetupParts } from './setup-parts.ts';
 
@@ -29,6 +30,7 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['reseed', addReseed],
   ['switchover', addSwitchover],
   ['failover', addFailover],
+  ['rejoin', addRejoin],
   ['status', addStatus],
   ['doctor', addDoctor],
   ['runs', addRuns],

@@ -32,6 +32,22 @@ export async function reseedCommand(node: string, options: ReseedOptions, contex
   const request = { cluster: session.cluster, node, wish, keepOld: options.keepOld === true, suffix };
   const world = await observeForReseed(request, session.ports, operation);
   const intent = decideShowing(request, world, context);
+  await proceedWithReseed(intent, world, { runId, session, options, context });
+}
+
+/** What a reseed that was decided needs to go on. */
+export interface Proceeding {
+  readonly runId: RunHeader['runId'];
+  readonly session: Session;
+  readonly options: ChangingOptions;
+  readonly context: CommandContext;
+}
+
+/** Shows the plan; where that was not all, has it confirmed and runs it. */
+export async function proceedWithReseed(intent: ReseedIntent, world: ReseedWorld, proceeding: Proceeding): Promise<void> {
+  const { runId, session, options, context } = proceeding;
+  const { node } = intent;
+  const operation = { signal: context.signal };
   const workflow = reseedWorkflow(session.cluster, session.ports);
   const header = newRunHeader(session, 'reseed', intent, context.version, runId);
   const plan = workflow.plan(intent, await workflow.observe(intent, { header, entries: [] }, operation), runId);

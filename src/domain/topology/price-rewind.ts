@@ -40,6 +40,8 @@ type Divergence =
   /** The target is on the way of the primary: only WAL is missing. */
   | { readonly kind: 'behind'; readonly atLsn: Lsn }
   | { readonly kind: 'diverged'; readonly atLsn: Lsn; readonly targetLsn: Lsn }
+  /** It went on after its last checkpoint, nobody knows how far. */
+  | { readonly kind: 'crashed'; readonly atLsn: Lsn }
   | { readonly kind: 'ahead' };
 
 /** Undefined where the history of the target's timeline is not known. */
@@ -49,9 +51,12 @@ function divergenceOf(target: FileFacts, { primary, targetLsn: found, snapshots 
     return targetLsn > primary.flushLsn ? { kind: 'ahead' } : { kind: 'behind', atLsn: targetLsn };
   const history = historyOfTarget(target, primary.history, snapshots);
   if (history === undefined) return undefined;
-  if (isAncestorAt(primary.history, target.timeline, targetLsn)) return { kind: 'behind', atLsn: targetLsn };
+  const hasCrashed = target.state === 'in production';
+  if (!hasCrashed && isAncestorAt(primary.history, target.timeline, targetLsn)) return { kind: 'behind', atLsn: targetLsn };
   const atLsn = partingLsn(history, primary.history);
-  return atLsn === undefined ? undefined : { kind: 'diverged', atLsn, targetLsn };
+  if (atLsn === undefined) return undefined;
+  // Of one that crashed, only its own recovery tells how far its WAL goes; its last checkpoint may be before the fork.
+  return hasCrashed && targetLsn < atLsn ? { kind: 'crashed', atLsn } : { kind: 'diverged', atLsn, targetLsn };
 }
 
 function historyOfTarget(
@@ -87,9 +92,16 @@ function priceOf(forked: Exclude<Divergence, { kind: 'ahead' }>, { primary, rate
   const pages = written < primary.databaseBytes ? written : primary.databaseBytes;
   const bytesMoved = pages + since;
   const seconds = Number(bytesMoved) / rates.networkBytesPerSecond + Number(since) / rates.replayBytesPerSecond + SECONDS_TO_START;
-  const reason =
-    forked.kind === 'diverged'
-      ? `it has ${formatBytes(written)} of WAL that the primary has not, from ${formatLsn(forked.atLsn)} on`
-      : 'it has not diverged: only WAL is missing';
-  return { price: { bytesMoved, primaryBytes: bytesMoved, seconds }, reason };
+  return { price: { bytesMoved, primaryBytes: bytesMoved, seconds }, reason: reasonOf(forked, written) };
+}
+
+function reasonOf({ kind, atLsn }: Exclude<Divergence, { kind: 'ahead' }>, written: bigint): string {
+  switch (kind) {
+    case 'behind':
+      return 'it has not diverged: only WAL is missing';
+    case 'crashed':
+      return `it crashed: what it has from ${formatLsn(atLsn)} on shows once it has recovered, and goes`;
+    case 'diverged':
+      return `it has ${formatBytes(written)} of WAL that the primary has not, from ${formatLsn(atLsn)} on`;
+  }
 }

@@ -3,11 +3,13 @@ import { standbyAutoConf } from '../../domain/topology/standby-settings.ts';
 import { SpokeError } from '../../errors.ts';
 import type { StepOf } from '../../plan/step.ts';
 import type { OperationContext } from '../../ports/operation.ts';
+import { primaryAddress } from './archiving.ts';
 import { confirmStoppedStandby } from './confirm-standby.ts';
 import { installationOf } from './connect.ts';
 import { orDiskFull } from './disk-full.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 import { advanceMark, archiveSettings, placeOf } from './reseed-files.ts';
+import { closeForRewind, openAfterRewind } from './rewind-fence.ts';
 
 const MOST_BYTES = 1024 * 1024;
 
@@ -15,7 +17,10 @@ const MOST_BYTES = 1024 * 1024;
 export function reseedSeedHandlers(ports: HandlerPorts): HandlersOf<'rewind-standby' | 'restore-standby' | 'copy-standby'> {
   return {
     'rewind-standby': {
-      preview: (step) => [{ argv: ['pg_rewind', ...rewindArguments(rewindCommand(step))] }],
+      preview: (step) => [
+        ...(mayTellOldTimeline(step) ? [{ argv: [`(${step.standby.primary})`, 'CHECKPOINT'] }] : []),
+        { argv: ['pg_rewind', ...rewindArguments(rewindCommand(step))] },
+      ],
       run: (step, context) => orDiskFull(ports, step.area, context, () => rewind(ports, step, context)),
     },
     'restore-standby': {
@@ -42,15 +47,27 @@ function copyCommand({ area, conninfo, slot }: StepOf<'copy-standby'>) {
   return { dataDirectory: area.dataDirectory, conninfo, ...(slot === undefined ? {} : { slot }) };
 }
 
+/**
+ * pg_rewind takes the timeline of the source from its pg_control, which a server that was promoted writes with its next checkpoint; before
+ * that nothing would be rewound. From PostgreSQL 16 on it looks at more.
+ */
+function mayTellOldTimeline({ postgresMajor }: StepOf<'rewind-standby'>): boolean {
+  return postgresMajor < 16;
+}
+
 /** pg_rewind runs the target's restore_command: it is set first, which changes nothing for a standby that would be started again. */
 async function rewind(ports: HandlerPorts, step: StepOf<'rewind-standby'>, context: OperationContext) {
   const { standby, owner, postgresMajor, restoreFrom } = step;
   const { identity } = await confirmStoppedStandby(ports, standby, context);
   if (identity === undefined) throw new SpokeError('PLAN_STALE', `${standby.dataDirectory} is gone`);
+  const rewound = { dataDirectory: standby.dataDirectory, owner };
   const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
   if (restoreFrom !== undefined) await setRestoreCommand(ports, step, restoreFrom);
   await advanceMark(ports, step, { phase: 'seeding', dataIdentity: identity });
+  if (mayTellOldTimeline(step)) await ports.postgresWriter.checkpoint(await primaryAddress(ports, standby.primary, context), context);
+  await closeForRewind(ports, rewound);
   await ports.seeding.rewind({ ...rewindCommand(step), binDirectory, owner }, context);
+  await openAfterRewind(ports, rewound);
   await advanceMark(ports, step, { phase: 'seeded', dataIdentity: identity });
   return { method: 'rewind' };
 }

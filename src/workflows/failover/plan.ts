@@ -19,7 +19,8 @@ export function planFailover(intent: FailoverIntent, facts: ChangePrimaryFacts):
   return {
     steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false }, facts)],
     warnings: fences.map(
-      (fence) => `${nodeOfFence(fence)} has to be seeded again before it can be a standby: what only it has is not in ${to}`,
+      (fence) =>
+        `${nodeOfFence(fence)} is no standby yet afterwards (spoke-backup rejoin ${nodeOfFence(fence)}): what only it has is not in ${to}`,
     ),
   };
 }

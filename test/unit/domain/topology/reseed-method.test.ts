@@ -77,6 +77,11 @@ describe('how a standby is brought back', () => {
     expect(chosen?.reason).toBe(`it has 1.0 GiB of WAL that the primary has not, from 16/80000000 on`);
   });
 
+  it('is pg_rewind for one that crashed with its last checkpoint before the fork: where its WAL ends is not known, and not "nowhere"', () => {
+    const target = files({ dataChecksums: true, state: 'in production', timeline: ONE, checkpointLsn: lsn(89n * GIB) });
+    expect(choose({ target }).chosen).toMatchObject({ method: 'rewind', reason: expect.stringContaining('it crashed') });
+  });
+
   it.each([
     ['without checksums and hints', { target: files({ timeline: ONE, checkpointLsn: lsn(91n * GIB) }) }, 'neither data checksums nor'],
     ['where there is no data directory', { target: undefined }, 'no data directory'],
