@@ -14,6 +14,7 @@ import { newRunHeader, recompose, type Session } from './session.ts';
 export async function backUpAfterChange(
   before: Session,
   context: CommandContext,
+  whatHappened = 'the primary has changed',
 ): Promise<{ readonly run: string; readonly labels: readonly string[] } | undefined> {
   if (before.cluster.repositories.length === 0) return undefined;
   try {
@@ -24,7 +25,7 @@ export async function backUpAfterChange(
     if (context.signal.aborted) throw thrown;
     const { message } = asSpokeError(thrown);
     context.output.exitCode = 3;
-    context.output.warn(`the primary has changed, but there is no backup of its new timeline: ${message}; then: spoke-backup backup`);
+    context.output.warn(`${whatHappened}, but there is no backup of its new timeline: ${message}; then: spoke-backup backup`);
     return undefined;
   }
 }

@@ -5,7 +5,7 @@ import { type Cancelled, cancelRun } from '../../engine/cancel-run.ts';
 import { rebuildHistory } from '../../engine/history.ts';
 import { reseedWorkflow } from '../../engine/reseed-workflow.ts';
 import { changePrimaryWorkflow } from '../../engine/change-primary-workflow.ts';
-import { restoreWorkflow } from '../../engine/restore-workflow.ts';
+import { workflowOfRestore } from '../../engine/restore-cluster-workflow.ts';
 import {
   backupWorkflow,
   expireWorkflow,
@@ -115,7 +115,7 @@ function cancelWith(run: StoredRun, session: Session, context: Parameters<typeof
     case 'backup':
       return cancelRun(run, backupWorkflow(session.cluster, session.ports), context);
     case 'restore':
-      return cancelRun(run, restoreWorkflow(session.ports), context);
+      return cancelRun(run, workflowOfRestore(run.header.intent as RestoreIntent, session.cluster, session.ports), context);
     case 'setup':
       return cancelRun(run, setupWorkflow(session.cluster, session.ports), context);
     case 'setup-archiving':

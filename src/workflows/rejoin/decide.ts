@@ -12,14 +12,17 @@ export type Rejoin =
   | { readonly kind: 'nothing to do'; readonly primary: string; readonly timeline: number }
   | { readonly kind: 'reseed'; readonly intent: ReseedIntent; readonly world: ReseedWorld };
 
-/** How an old primary comes back as a standby. Pure. Throws why nothing may be done, and what comes first then. */
-export function decideRejoin(request: ReseedRequest, world: ReseedWorld): Rejoin {
+/**
+ * How an old primary comes back as a standby. Pure. Throws why nothing may be done, and what comes first then. `preferRewind`: whatever
+ * else would be cheaper.
+ */
+export function decideRejoin(request: ReseedRequest, world: ReseedWorld, { preferRewind = true } = {}): Rejoin {
   const { cluster, node } = request;
   const { role, topology } = world;
   if (cluster.patroni === undefined && role.role === 'primary') throw whyPrimary(role, topology, world.target.node);
   if (role.role === 'standby' && topology.primary !== undefined && isGood(role, topology.primary))
     return { kind: 'nothing to do', primary: topology.primary.node, timeline: role.server.timeline };
-  const choice = world.seeding === undefined ? undefined : rewindWherePossible(world.seeding.choice);
+  const choice = world.seeding === undefined || !preferRewind ? undefined : rewindWherePossible(world.seeding.choice);
   const wanted = { ...world, ...(world.seeding && choice ? { seeding: { ...world.seeding, choice } } : {}) };
   try {
     return { kind: 'reseed', intent: decideReseed(request, wanted), world: wanted };
