@@ -185,6 +185,25 @@ describe('a restore in place of a cluster', () => {
     await expectRestored(done, result);
   });
 
+  test('has everything serve as before where it is stopped before the swap, and can be given up', ONE_AT_A_TIME, async () => {
+    const done = await accident();
+    const watch = new JournalWatch(lab().description.stateDirectory);
+    const tool = new RunningTool(done.argv, { config: lab().description.config });
+    const run = await watch.stepBegun('stop-standby replica-2', tool);
+    tool.kill('SIGTERM');
+    expect((await tool.ended).exitCode).toBe(143);
+    expect(await through('app', 'SELECT pg_is_in_recovery() AS standby')).toEqual([{ standby: false }]);
+    await lab().json('runs', 'cancel', run);
+    expect(await rows.now()).toContain(done.lost);
+    const more = await rows.commit();
+    for (const name of STANDBYS)
+      await until(
+        `${more} is on ${name}`,
+        async () => (await lab().isRunning(lab().node(name).dataDirectory)) && (await rowsOf(lab().node(name))).includes(more),
+      );
+    expect(restoreAreasBeside(lab().primary.dataDirectory)).toEqual([]);
+  });
+
   test('never makes a second primary of a standby', ONE_AT_A_TIME, async () => {
     const { target } = await accident();
     const error = await lab().error('restore', '--to', target, '--in-place', 'replica-1', '--confirm', 'lab');
