@@ -29,7 +29,7 @@ export function planReseed(intent: ReseedIntent, facts: ReseedProgress, runId: s
   const fence = stage === 'placed' ? [] : planFence(intent.node, facts.front);
   const steps = [
     ...fence,
-    ...(stage === 'placed' ? [] : preparation(intent, facts, stage, runId)),
+    ...(stage === 'placed' ? slotSteps(intent, facts) : preparation(intent, facts, stage, runId)),
     ...(stage !== 'placed' || facts.destination.running === undefined ? [startStep(intent)] : []),
     awaitStep(intent),
     ...planReturn(intent.node, facts.front, fence),
@@ -54,11 +54,10 @@ function stageOf({ method }: ReseedIntent, { mark, destination, hasStreamed }: R
 /** Until the data is in its place. */
 function preparation(intent: ReseedIntent, facts: ReseedProgress, stage: Exclude<Stage, 'placed'>, runId: string): readonly Step[] {
   const { passfile } = intent;
-  const slot = whySlot(intent, facts);
   return [
     ...(facts.destination.running === undefined ? [] : [stopStep(intent)]),
     ...(passfile === null || facts.passfileIsCurrent ? [] : [passfileStep(intent, passfile)]),
-    ...(slot === undefined ? [] : [slotStep(intent, slot)]),
+    ...slotSteps(intent, facts),
     ...(stage === 'untouched' ? [reserveStep(intent, runId)] : []),
     ...(stage === 'untouched' || stage === 'reserved' ? [seedStep(intent)] : []),
     ...(stage === 'configured' ? [] : [configureStep(intent)]),
@@ -68,6 +67,12 @@ function preparation(intent: ReseedIntent, facts: ReseedProgress, stage: Exclude
 
 function isAway({ destinationIdentity }: ReseedIntent, { destination, old }: ReseedProgress): boolean {
   return destinationIdentity !== null && destination.identity === undefined && old?.identity === destinationIdentity;
+}
+
+/** Also when the data is in its place: the primary may have given the slot up while nobody read it. */
+function slotSteps(intent: ReseedIntent, facts: ReseedProgress): readonly Step[] {
+  const why = whySlot(intent, facts);
+  return why === undefined ? [] : [slotStep(intent, why)];
 }
 
 /** Why the slot is made afresh; undefined where it is good as it is. */

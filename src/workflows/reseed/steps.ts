@@ -165,7 +165,7 @@ export function startStep(intent: ReseedIntent): Step {
   };
 }
 
-export function awaitStep({ node, primary, slot, systemIdentifier, maxLagBytes, patienceMs }: ReseedIntent): Step {
+export function awaitStep({ node, dataDirectory, primary, slot, systemIdentifier, maxLagBytes, patienceMs }: ReseedIntent): Step {
   return {
     ...base('await-streaming'),
     effect: 'read',
@@ -173,7 +173,7 @@ export function awaitStep({ node, primary, slot, systemIdentifier, maxLagBytes, 
     reason: 'only then it counts, and only then the old data may go',
     probe: 'the receiver streams, the slot is active, the lag is under the limit',
     timeoutMs: 48 * HOUR_MS,
-    ...{ kind: 'await-streaming', node, primary, slot, systemIdentifier, maxLagBytes, patienceMs },
+    ...{ kind: 'await-streaming', node, dataDirectory, primary, slot, systemIdentifier, maxLagBytes, patienceMs },
   };
 }
 
