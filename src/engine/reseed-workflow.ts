@@ -16,9 +16,9 @@ import { runWhereItBelongs, withHosts } from './on-hosts.ts';
 export function reseedWorkflow(cluster: ClusterConfig, ports: ReadPorts & WritePorts): Workflow<ReseedIntent, ReseedProgress> {
   return {
     title: 'reseed',
-    claim: ({ backup, restoreFrom, dataDirectory }) => ({
+    claim: ({ backup, restoreFrom, instead, dataDirectory }) => ({
       verb: 'reseed',
-      repositories: [...new Set([backup?.repository, restoreFrom].filter((one) => typeof one === 'string'))],
+      repositories: [...new Set([backup?.repository, restoreFrom, instead?.backup?.repository].filter((one) => typeof one === 'string'))],
       dataDirectory,
     }),
     observe: (intent, run, context) => observeReseed(cluster, intent, run, ports, context),

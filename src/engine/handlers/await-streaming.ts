@@ -2,6 +2,7 @@ import { formatBytes } from '../../domain/bytes.ts';
 import { lastReplicationTrouble } from '../../domain/health/replication-trouble.ts';
 import { readRecoveryLog } from '../../domain/recovery/server-log.ts';
 import { lagOf, type PrimaryPosition } from '../../domain/topology/lag.ts';
+import { isSlotLost } from '../../domain/topology/slot-state.ts';
 import { SpokeError } from '../../errors.ts';
 import type { StepOf } from '../../plan/step.ts';
 import type { OperationContext } from '../../ports/operation.ts';
@@ -17,7 +18,7 @@ const DETAIL_BYTES = 4096;
 
 /**
  * Both ends are asked; `patienceMs` counts from the last time that it came further. Throws POSTGRES_FAILED as soon as the server of the
- * standby has ended, and TIMED_OUT, both with what its log says.
+ * standby has ended or the primary has lost its slot, and TIMED_OUT, with what the log says.
  */
 export async function awaitStreaming(ports: HandlerPorts, step: StepOf<'await-streaming'>, context: OperationContext) {
   const startedMs = ports.clock.monotonicMs();
@@ -99,6 +100,8 @@ async function streamingState(
   const source = await primaryAddress(ports, primary, { signal });
   const server = await ports.postgres.observeServer(source, { signal });
   const sending = await ports.postgres.observeReplication(source, { signal });
+  const found = sending.slots.find(({ name }) => name === slot);
+  if (found === undefined || isSlotLost(found)) throw lostSlot(primary, slot);
   const address = await ports.access.addressOf(node);
   if (address === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', `node ${node} has no url in the configuration`);
   const own = await ifItAnswers(ports.postgres.observeServer(address, { signal }));
@@ -109,8 +112,7 @@ async function streamingState(
   if (receiver === undefined) return notYet('it has no WAL receiver', replayedLsn);
   if (receiver.status !== undefined && receiver.status !== 'streaming')
     return notYet(`its WAL receiver is ${receiver.status}`, replayedLsn);
-  if (sending.slots.find(({ name }) => name === slot)?.active !== true)
-    return notYet(`nobody uses the slot ${slot} on ${primary}`, replayedLsn);
+  if (!found.active) return notYet(`nobody uses the slot ${slot} on ${primary}`, replayedLsn);
   const timeline = receiver.timeline ?? own.timeline;
   if (timeline !== server.timeline) return notYet(`it is on timeline ${timeline}, ${primary} on ${server.timeline}`, replayedLsn);
   const position: PrimaryPosition | undefined =
@@ -119,6 +121,14 @@ async function streamingState(
   if (lag === undefined) return notYet('it does not tell how far it is', replayedLsn);
   if (lag.bytes > BigInt(maxLagBytes)) return notYet(`${formatBytes(lag.bytes)} are left to replay`, replayedLsn);
   return { kind: 'streams', timeline, lagBytes: lag.bytes };
+}
+
+/** The primary gave it up meanwhile (max_slot_wal_keep_size), or somebody dropped it: nothing streams by it any more. */
+function lostSlot(primary: string, slot: string): SpokeError {
+  return new SpokeError('POSTGRES_FAILED', `${primary} has lost the slot ${slot} while the standby was seeded`, {
+    details: { primary, slot },
+    hint: 'Resuming makes it afresh. WAL must be kept for that long: see max_slot_wal_keep_size on the primary. Then: spoke-backup runs resume',
+  });
 }
 
 function requireStandbyOf(

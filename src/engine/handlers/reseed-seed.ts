@@ -1,6 +1,6 @@
 import { copyArguments, rewindArguments } from '../../domain/topology/seed-commands.ts';
 import { standbyAutoConf } from '../../domain/topology/standby-settings.ts';
-import { SpokeError } from '../../errors.ts';
+import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { StepOf } from '../../plan/step.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { confirmStoppedStandby } from './confirm-standby.ts';
@@ -49,9 +49,16 @@ async function rewind(ports: HandlerPorts, step: StepOf<'rewind-standby'>, conte
   if (identity === undefined) throw new SpokeError('PLAN_STALE', `${standby.dataDirectory} is gone`);
   const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
   if (restoreFrom !== undefined) await setRestoreCommand(ports, step, restoreFrom);
-  await advanceMark(ports, step, { phase: 'seeding', dataIdentity: identity });
-  await ports.seeding.rewind({ ...rewindCommand(step), binDirectory, owner }, context);
-  await advanceMark(ports, step, { phase: 'seeded', dataIdentity: identity });
+  const mark = { method: 'rewind', dataIdentity: identity } as const;
+  await advanceMark(ports, step, { phase: 'seeding', ...mark });
+  try {
+    await ports.seeding.rewind({ ...rewindCommand(step), binDirectory, owner }, context);
+  } catch (thrown) {
+    // Then it can simply be done again, once what it failed of is mended.
+    if (asSpokeError(thrown).details['isUntouched'] === true) await advanceMark(ports, step, { phase: 'reserved' });
+    throw thrown;
+  }
+  await advanceMark(ports, step, { phase: 'seeded', ...mark });
   return { method: 'rewind' };
 }
 
@@ -73,10 +80,11 @@ async function restore(ports: HandlerPorts, step: StepOf<'restore-standby'>, con
   await ports.instanceControl.createDirectory(area.workDirectory, owner);
   const { kind, identity } = await ports.instance.inspectDirectory(place, context);
   if (identity === undefined) throw new SpokeError('PLAN_STALE', `${place} is gone`);
-  await advanceMark(ports, step, { phase: 'seeding', dataIdentity: identity });
+  const mark = { method: into === 'beside' ? 'backup' : 'delta', dataIdentity: identity } as const;
+  await advanceMark(ports, step, { phase: 'seeding', ...mark });
   await ports.engine.restoreBackup(restoreRequest(step, kind !== 'empty'), context);
-  await advanceMark(ports, step, { phase: 'seeded', dataIdentity: identity });
-  return { ...backup };
+  await advanceMark(ports, step, { phase: 'seeded', ...mark });
+  return { method: mark.method, ...backup };
 }
 
 function restoreRequest(step: StepOf<'restore-standby'>, resume: boolean) {
@@ -104,8 +112,9 @@ async function copy(ports: HandlerPorts, step: StepOf<'copy-standby'>, context: 
   await ports.instanceControl.createDirectory(area.dataDirectory, owner);
   const { identity } = await ports.instance.inspectDirectory(area.dataDirectory, context);
   if (identity === undefined) throw new SpokeError('PLAN_STALE', `${area.dataDirectory} is gone`);
-  await advanceMark(ports, step, { phase: 'seeding', dataIdentity: identity });
+  const mark = { method: 'basebackup', dataIdentity: identity } as const;
+  await advanceMark(ports, step, { phase: 'seeding', ...mark });
   await ports.seeding.copyServer({ ...copyCommand(step), binDirectory, owner }, context);
-  await advanceMark(ports, step, { phase: 'seeded', dataIdentity: identity });
+  await advanceMark(ports, step, { phase: 'seeded', ...mark });
   return { method: 'basebackup' };
 }

@@ -37,7 +37,8 @@ export async function observeReseed(
   here: ReadPorts,
   context: OperationContext,
 ): Promise<ReseedProgress> {
-  const { area, node, dataDirectory, oldDataDirectory } = intent;
+  const { area, node, dataDirectory } = intent;
+  const oldDataDirectory = intent.oldDataDirectory ?? intent.instead?.oldDataDirectory ?? null;
   const ports = { ...here, instance: await instanceOf(node, here, context) };
   const inspect = (path: string) => ports.instance.inspectDirectory(path, context);
   const [destination, root, old] = await Promise.all([

@@ -2,7 +2,7 @@ import { isSlotOfUse } from '../../domain/topology/slot-state.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import type { ReseedProgress } from './facts.ts';
 import { planFence, planReturn } from './front.ts';
-import { type ReseedIntent, worksInPlace } from './intent.ts';
+import { intentAsItStands, type ReseedIntent, worksInPlace } from './intent.ts';
 import {
   awaitStep,
   configureStep,
@@ -24,7 +24,8 @@ type Stage = 'untouched' | 'reserved' | 'seeded' | 'configured' | 'placed';
  * What remains to be done of a reseed. Pure. After each step, planning again gives the rest of the same plan: that is how an interrupted
  * run goes on. Whatever is removed is removed at the very end.
  */
-export function planReseed(intent: ReseedIntent, facts: ReseedProgress, runId: string): Plan {
+export function planReseed(decided: ReseedIntent, facts: ReseedProgress, runId: string): Plan {
+  const intent = intentAsItStands(decided, facts.mark);
   const stage = stageOf(intent, facts);
   const fence = stage === 'placed' ? [] : planFence(intent.node, facts.front);
   const steps = [
@@ -84,10 +85,12 @@ function whySlot({ node }: ReseedIntent, { slot }: ReseedProgress): string | und
 
 /** The place beside first, since it is empty; the old data last. */
 function clearing(intent: ReseedIntent, facts: ReseedProgress, stage: Stage): readonly Step[] {
-  const { oldDataDirectory, keepOld } = intent;
+  // When the mark is gone only what is left there tells that another way than pg_rewind was gone.
+  const { oldDataDirectory: path, keepOld } =
+    stage === 'placed' && intent.instead !== null ? { ...intent.instead, keepOld: false } : intent;
   const isThere = stage === 'placed' ? facts.old !== undefined : true;
   return [
     ...(stage !== 'placed' || facts.areaExists ? [releaseStep(intent)] : []),
-    ...(oldDataDirectory !== null && !keepOld && isThere ? [retireStep(intent, oldDataDirectory)] : []),
+    ...(path !== null && !keepOld && isThere ? [retireStep(intent, path)] : []),
   ];
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { lsnOf } from '../../../src/domain/postgres/lsn.ts';
 import { awaitStreaming } from '../../../src/engine/handlers/await-streaming.ts';
 import type { HandlerPorts } from '../../../src/engine/handlers/ports.ts';
+import type { ReplicationSlot } from '../../../src/domain/topology/replication-facts.ts';
 import { asSpokeError, SpokeError } from '../../../src/errors.ts';
 import type { StepOf } from '../../../src/plan/step.ts';
 import { awaitStep } from '../../../src/workflows/reseed/steps.ts';
@@ -19,6 +20,8 @@ interface Seen {
   readonly isRunning?: boolean;
   readonly log?: string;
   readonly hostIsAway?: boolean;
+  /** In use and good where it is not given; null: there is none. */
+  readonly slot?: Partial<ReplicationSlot> | null;
 }
 
 /** One look after the other; the last one stays. Sleeping lets the time pass. */
@@ -55,13 +58,17 @@ function worldOf(looks: readonly Seen[]): { readonly ports: HandlerPorts; readon
         return Promise.resolve({ ...whole, inRecovery: true, ...standby });
       },
       observeReplication({ url }: { readonly url: string }) {
-        if (url === 'primary-1') return Promise.resolve({ serverTime: 0n, flushLsn: lsnOf(100n), slots: [{ ...GOOD_SLOT, active: true }] });
+        if (url === 'primary-1') return Promise.resolve({ serverTime: 0n, flushLsn: lsnOf(100n), slots: slotsOf(seen()) });
         const receiver = seen().standby?.receives === false ? {} : { receiver: { status: 'streaming', timeline: 3 } };
         return Promise.resolve({ serverTime: 0n, replayedLsn: lsnOf(100n), receivedLsn: lsnOf(100n), ...receiver });
       },
     },
   } as unknown as HandlerPorts;
   return { ports, sleptMs: () => nowMs };
+}
+
+function slotsOf({ slot = { active: true } }: Seen): readonly ReplicationSlot[] {
+  return slot === null ? [] : [{ ...GOOD_SLOT, ...slot }];
 }
 
 async function failureOf(looks: readonly Seen[]) {
@@ -110,6 +117,17 @@ describe('waiting until a standby streams', () => {
     expect(error.message).toContain('replication slot "replica_2" does not exist');
     expect(error.details).toMatchObject({ trouble: 'slot' });
     expect(sleptMs).toBeGreaterThan(PATIENCE_MS);
+  });
+
+  it.each<[string, Partial<ReplicationSlot> | null]>([
+    ['is lost', { walStatus: 'lost' }],
+    ['is invalid', { invalidationReason: 'wal_removed' }],
+    ['was dropped', null],
+  ])('fails at once when the slot %s: nothing streams by it any more', async (_what, slot) => {
+    const { error, sleptMs } = await failureOf([{ standby: { receives: false } }, { standby: { receives: false }, slot }]);
+    expect(error.code).toBe('POSTGRES_FAILED');
+    expect(error.message).toContain('lost the slot replica_2');
+    expect(sleptMs).toBe(500);
   });
 
   it.each<[string, Seen, string]>([
