@@ -188,6 +188,25 @@ export function releaseStep({ node, area }: ReseedIntent): Step {
   };
 }
 
+/** When the run is given up between two renames: the first one backwards. */
+export function putBackStep(intent: ReseedIntent): Step {
+  const { area, dataDirectory, oldDataDirectory, destinationIdentity } = intent;
+  if (oldDataDirectory === null || destinationIdentity === null) throw new RangeError('there is no old data');
+  return onStandby(
+    intent,
+    {
+      effect: 'destructive',
+      title: `Rename ${oldDataDirectory} back to ${dataDirectory}`,
+      reason: 'what was to take its place is given up',
+      probe: `${dataDirectory} is the old data`,
+    },
+    {
+      ...{ kind: 'swap-standby', standby: { ...confirmed(intent), identity: undefined } },
+      ...{ area: { ...area, dataDirectory: oldDataDirectory }, oldDataDirectory: undefined },
+    },
+  );
+}
+
 /** When the run is given up: nothing of it is left. */
 export function discardStep({ node, area, owner, postgresMajor }: ReseedIntent): Step {
   return {

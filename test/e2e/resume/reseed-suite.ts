@@ -178,6 +178,25 @@ export function describeResumesOfReseed(engine: Engine, ways: readonly Way[], mo
       await expectReseeded(result, oldIdentity);
     });
 
+    test.each([{ step: 'copy-standby', delayMs: 100 }, { step: 'configure-standby' }, { step: 'reserve-reseed' }])(
+      'in $step can be given up: the old standby runs again, in front as well, and nothing is left',
+      async (moment) => {
+        const { dataDirectory } = standby();
+        const oldIdentity = identityOf(dataDirectory);
+        const { run } = await interruptAt(lab(), reseed('basebackup'), moment);
+        expect(await lab().json('runs', 'cancel', run)).toMatchObject({ run, outcome: 'abandoned' });
+        expect(identityOf(dataDirectory)).toBe(oldIdentity);
+        expect(restoreAreasBeside(dataDirectory)).toEqual([]);
+        expect(isPublished()).toBe(true);
+        await rows.commit();
+        const expected = await rows.now();
+        await until(
+          'the old standby has what was committed',
+          async () => (await rowsOf(standby()).catch(() => [])).join() === expected.join(),
+        );
+      },
+    );
+
     // At the end: the timeline that it begins stays in the archive, and nothing is restored from there any more.
     if (ways.includes(WAYS.rewind)) {
       test('in one step of rewind after the other, the same run each time, comes to its end', async () => {
