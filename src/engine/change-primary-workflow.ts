@@ -40,7 +40,7 @@ export function changePrimaryWorkflow(
         hint: `Finish it: spoke-backup runs resume ${run}`,
       });
     },
-    abandon: (intent, context) => bringBack(cluster, intent, ports, context),
+    abandon: (intent, _run, context) => bringBack(cluster, intent, ports, context),
   };
 }
 

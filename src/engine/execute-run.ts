@@ -31,8 +31,8 @@ export interface Workflow<Intent, Facts> {
   cleanUp?(intent: Intent, error: SpokeError, context: OperationContext): Promise<void>;
   /** Why the run may only be resumed and not be given up; undefined where it may. */
   reasonAgainstAbandoning?(intent: Intent, run: StoredRun, context: OperationContext): Promise<SpokeError | undefined>;
-  /** Removes what a run that is given up has left, where nothing else needs it. */
-  abandon?(intent: Intent, context: OperationContext): Promise<void>;
+  /** Removes what a run that is given up has left, where nothing else needs it, and puts back what it has taken away. */
+  abandon?(intent: Intent, run: StoredRun, context: OperationContext): Promise<void>;
 }
 
 /** What planning again goes by. */

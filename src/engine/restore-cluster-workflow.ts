@@ -39,8 +39,8 @@ export function restoreClusterWorkflow(cluster: ClusterConfig, ports: Ports): Wo
       if (error.code !== 'LEASE_LOST') await serveAsBefore(cluster, intent, ports, context);
     },
     reasonAgainstAbandoning: async (intent, run, context) => ofNode.reasonAgainstAbandoning?.(intent, run, context),
-    async abandon(intent, context) {
-      await ofNode.abandon?.(intent, context);
+    async abandon(intent, run, context) {
+      await ofNode.abandon?.(intent, run, context);
       await serveAsBefore(cluster, intent, ports, context);
     },
   };

@@ -82,6 +82,8 @@ export type ReseedStep =
   | {
       readonly kind: 'await-streaming';
       readonly node: string;
+      /** Where its server runs, on its host. */
+      readonly dataDirectory: string;
       readonly primary: string;
       readonly slot: string;
       readonly systemIdentifier: string;

@@ -201,6 +201,8 @@ function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole
   });
   const isDamaged = repository.damagedBackups.has(request.label);
   const written = extent === 'half' || isDamaged ? files.slice(0, Math.ceil(files.length / 2)) : files;
+  // Over old data: what cannot be started before it is whole (pgBackRest, --delta).
+  if (resume && fs.directory(`${dataDirectory}/global`) !== undefined) fs.remove(`${dataDirectory}/global/pg_control`);
   fs.makeDirectory(`${dataDirectory}/pg_wal`, owner);
   fs.makeDirectory(`${dataDirectory}/pg_tblspc`, owner);
   if (written.length === files.length) {

@@ -6,6 +6,7 @@ import { fakeCatalogReader, fakeEngine } from './engine.ts';
 import { fakeInstanceControl, fakeInstanceReader } from './instance.ts';
 import { fakePostgresReader, fakePostgresWriter, fakeServiceControl } from './postgres.ts';
 import type { FakeProcess } from './process.ts';
+import { fakeSeeding } from './seeding.ts';
 import { fakeSetupReadPorts, fakeSetupWritePorts } from './setup.ts';
 import { fakeLeases, fakePinReader, fakePinWriter, fakeRunProcesses, fakeRunReader, fakeRunWriter } from './state.ts';
 
@@ -39,10 +40,7 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     instanceControl: fakeInstanceControl(process),
     hostControl: NO_OTHER_HOSTS.hostControl,
     services: fakeServiceControl(process),
-    seeding: {
-      rewind: () => Promise.reject(new Error('nothing is rewound here')),
-      copyServer: () => Promise.reject(new Error('nothing is copied here')),
-    },
+    seeding: fakeSeeding(process),
     fencing: { fence: ([program = '']) => process.change(`fence by ${program}`, () => undefined) },
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],

@@ -54,7 +54,11 @@ export function fakePostgresWriter(process: FakeProcess): PostgresWriter {
     reloadConfiguration: (address) => process.change('reload configuration', () => serverAt(world, address).reload()),
     checkpoint: () => process.change('checkpoint', () => undefined),
     createSlot: (address, slot) => process.change('create slot', () => void serverAt(process.world, address).slots.add(slot)),
-    dropSlot: (address, slot) => process.change('drop slot', () => void serverAt(process.world, address).slots.delete(slot)),
+    dropSlot: (address, slot) =>
+      process.change('drop slot', () => {
+        serverAt(world, address).slots.delete(slot);
+        world.lostSlots.delete(slot);
+      }),
     closeWalSegment: (address) =>
       process.change('close WAL segment', () => {
         const server = serverAt(world, address);

@@ -16,7 +16,10 @@ export function createStandbySeeding({ runner }: { readonly runner: ProcessRunne
   return {
     rewind: ({ binDirectory, owner, ...request }, context) =>
       // Its restore_command counts on running in the data directory, as a server's does.
-      run({ name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request), cwd: request.dataDirectory }, context),
+      run(
+        { name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request), cwd: request.dataDirectory, begins: /need to copy/ },
+        context,
+      ),
     copyServer: ({ binDirectory, owner, ...request }, context) =>
       run({ name: 'pg_basebackup', binDirectory, owner, argv: copyArguments(request), cwd: '/' }, context),
   };
@@ -28,13 +31,16 @@ interface Program {
   readonly owner: FileOwner;
   readonly argv: readonly string[];
   readonly cwd: string;
+  /** What it says (--progress) right before it changes anything. */
+  readonly begins?: RegExp;
 }
 
 async function runProgram(
-  { name, binDirectory, owner, argv, cwd }: Program,
+  { name, binDirectory, owner, argv, cwd, begins }: Program,
   runner: ProcessRunner,
   context: OperationContext,
 ): Promise<void> {
+  let isUntouched = begins !== undefined;
   const { exitCode, stderrTail } = await runner.run({
     file: join(binDirectory, name),
     argv,
@@ -43,8 +49,13 @@ async function runProgram(
     signal: context.signal,
     timeoutMs: context.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     stallMs: STALL_MS,
+    onLine: (line) => {
+      if (begins?.test(line) === true) isUntouched = false;
+    },
   });
-  if (exitCode !== 0) throw seedingFailure(name, exitCode, stderrTail);
+  if (exitCode === 0) return;
+  const error = seedingFailure(name, exitCode, stderrTail);
+  throw isUntouched ? new SpokeError(error.code, error.message, { details: { ...error.details, isUntouched }, hint: error.hint }) : error;
 }
 
 interface Rule {

@@ -100,11 +100,21 @@ function optionsOf({ seeding }: ReseedWorld) {
 /** Runs or resumes a reseed and prints what came of it. */
 export async function runReseed(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
   const { results } = await execute(reseedWorkflow(session.cluster, session.ports), header, session, context);
-  const { node, primary, method, source, oldDataDirectory, keepOld } = header.intent as ReseedIntent;
+  const intent = header.intent as ReseedIntent;
+  const { node, primary, oldDataDirectory, keepOld } = intent;
+  const { method, source } = await seedingOf(intent, header, session);
   const streaming = results.get('await-streaming') ?? {};
   const kept = keepOld ? oldDataDirectory : null;
   context.output.result({ run: header.runId, node, primary, method, source, streaming, oldDataDirectory: kept }, () => {
     const old = kept === null ? '' : `; its old data is in ${kept}`;
     return `${node} streams from ${primary}, seeded by ${method} from ${source.name}${old}`;
   });
+}
+
+/** As it was done in the end: the journal tells, since an interrupted pg_rewind is followed by something else. */
+async function seedingOf(intent: ReseedIntent, { runId }: RunHeader, { ports }: Session): Promise<Pick<ReseedIntent, 'method' | 'source'>> {
+  const { entries } = await ports.runs.read(runId);
+  const steps = entries.flatMap((entry) => (entry.kind === 'step-finished' ? [entry] : []));
+  const isRewound = steps.some(({ step }) => step === 'rewind-standby');
+  return intent.instead === null || isRewound ? intent : intent.instead;
 }

@@ -7,6 +7,8 @@ import type { PossibleReseed, ReseedOption } from './reseed-option.ts';
 
 export interface ReseedChoice {
   readonly chosen?: PossibleReseed;
+  /** What can be done where that one was interrupted and cannot be done again: the cheapest that does without pg_rewind, whatever was wished for. */
+  readonly instead?: PossibleReseed;
   /** Why that one, or why none. */
   readonly reason: string;
   /** Every way that was considered. */
@@ -30,11 +32,20 @@ export function chooseReseed(facts: ReseedFacts, wish: ReseedWish = {}): ReseedC
     ...facts.snapshots.flatMap((one) => [priceDelta(one, facts), priceBackup(one, facts)]),
     ...priceBasebackup(facts),
   ];
+  const [instead] = options
+    .filter((option) => option.kind === 'possible')
+    .filter(({ method }) => method !== 'rewind')
+    .toSorted(cheapestFirst);
   const wanted = options.filter((option) => isWished(option, wish, facts.snapshots));
   const possible = wanted.filter((option) => option.kind === 'possible').toSorted(cheapestFirst);
   const [chosen] = possible;
   if (chosen === undefined) return { options, reason: whyNone(wanted) };
-  return { chosen, options, reason: possible.length === 1 ? 'nothing else is possible' : 'it moves the fewest bytes' };
+  return {
+    chosen,
+    ...(instead === undefined ? {} : { instead }),
+    options,
+    reason: possible.length === 1 ? 'nothing else is possible' : 'it moves the fewest bytes',
+  };
 }
 
 function isWished({ method, source }: ReseedOption, wish: ReseedWish, snapshots: readonly RepositorySnapshot[]): boolean {

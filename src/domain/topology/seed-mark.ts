@@ -12,6 +12,8 @@ export type SeedPhase =
 export interface SeedMark {
   readonly runId: string;
   readonly phase: SeedPhase;
+  /** By which method it is seeded; absent while it is reserved. */
+  readonly method?: string;
   /** device:inode of what was seeded: recognised again after it was renamed. */
   readonly dataIdentity?: string;
 }
@@ -27,9 +29,14 @@ export function parseSeedMark(text: string): SeedMark | undefined {
     return undefined;
   }
   if (typeof found !== 'object' || found === null) return undefined;
-  const { runId, phase, dataIdentity } = found as Partial<Record<keyof SeedMark, unknown>>;
+  const { runId, phase, method, dataIdentity } = found as Partial<Record<keyof SeedMark, unknown>>;
   if (typeof runId !== 'string' || typeof phase !== 'string' || !PHASES.includes(phase)) return undefined;
-  return { runId, phase: phase as SeedPhase, ...(typeof dataIdentity === 'string' ? { dataIdentity } : {}) };
+  return {
+    runId,
+    phase: phase as SeedPhase,
+    ...(typeof method === 'string' ? { method } : {}),
+    ...(typeof dataIdentity === 'string' ? { dataIdentity } : {}),
+  };
 }
 
 export function formatSeedMark(mark: SeedMark): string {

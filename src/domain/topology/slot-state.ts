@@ -9,3 +9,8 @@ export function isSlotOfUse({ kind, temporary, active, walStatus, restartLsn, in
   if (active) return true;
   return restartLsn !== undefined && walStatus !== 'lost' && walStatus !== 'unreserved' && invalidationReason === undefined;
 }
+
+/** Whether the primary has given it up: nobody can ever read by it again, and it has only to be dropped. */
+export function isSlotLost({ active, walStatus, invalidationReason }: ReplicationSlot): boolean {
+  return !active && (walStatus === 'lost' || invalidationReason !== undefined);
+}

@@ -44,7 +44,7 @@ async function reserve(ports: HandlerPorts, { standby, area, owner, runId }: Ste
   return { area: area.root };
 }
 
-/** Notes how far it is; the place must have been reserved. */
+/** Notes how far it is; the place must have been reserved. By what it is seeded stays noted unless that is said anew, or nothing was done. */
 export async function advanceMark(
   ports: HandlerPorts,
   { area, owner }: { readonly area: RestoreArea; readonly owner: FileOwner },
@@ -52,7 +52,12 @@ export async function advanceMark(
 ): Promise<void> {
   const present = parseSeedMark(await ports.instance.readFileTail(area.markerFile, MOST_BYTES));
   if (present === undefined) throw new SpokeError('PLAN_STALE', `${area.markerFile} is gone`);
-  await ports.instanceControl.writeFileDurably(area.markerFile, formatSeedMark({ ...present, ...further }), owner, 0o600);
+  await ports.instanceControl.writeFileDurably(
+    area.markerFile,
+    formatSeedMark(further.phase === 'reserved' ? { runId: present.runId, ...further } : { ...present, ...further }),
+    owner,
+    0o600,
+  );
 }
 
 /** The signal file last: without it the server would end recovery and be a primary. */

@@ -1,6 +1,6 @@
 import { copyArguments, rewindArguments } from '../../domain/topology/seed-commands.ts';
 import { standbyAutoConf } from '../../domain/topology/standby-settings.ts';
-import { SpokeError } from '../../errors.ts';
+import { asSpokeError, SpokeError } from '../../errors.ts';
 import type { StepOf } from '../../plan/step.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import { primaryAddress } from './archiving.ts';
@@ -63,12 +63,22 @@ async function rewind(ports: HandlerPorts, step: StepOf<'rewind-standby'>, conte
   const rewound = { dataDirectory: standby.dataDirectory, owner };
   const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
   if (restoreFrom !== undefined) await setRestoreCommand(ports, step, restoreFrom);
-  await advanceMark(ports, step, { phase: 'seeding', dataIdentity: identity });
   if (mayTellOldTimeline(step)) await ports.postgresWriter.checkpoint(await primaryAddress(ports, standby.primary, context), context);
+  const mark = { method: 'rewind', dataIdentity: identity } as const;
+  await advanceMark(ports, step, { phase: 'seeding', ...mark });
   await closeForRewind(ports, rewound);
-  await ports.seeding.rewind({ ...rewindCommand(step), binDirectory, owner }, context);
+  try {
+    await ports.seeding.rewind({ ...rewindCommand(step), binDirectory, owner }, context);
+  } catch (thrown) {
+    // Then it can simply be done again, once what it failed of is mended.
+    if (asSpokeError(thrown).details['isUntouched'] === true) {
+      await openAfterRewind(ports, rewound);
+      await advanceMark(ports, step, { phase: 'reserved' });
+    }
+    throw thrown;
+  }
   await openAfterRewind(ports, rewound);
-  await advanceMark(ports, step, { phase: 'seeded', dataIdentity: identity });
+  await advanceMark(ports, step, { phase: 'seeded', ...mark });
   return { method: 'rewind' };
 }
 
@@ -90,10 +100,11 @@ async function restore(ports: HandlerPorts, step: StepOf<'restore-standby'>, con
   await ports.instanceControl.createDirectory(area.workDirectory, owner);
   const { kind, identity } = await ports.instance.inspectDirectory(place, context);
   if (identity === undefined) throw new SpokeError('PLAN_STALE', `${place} is gone`);
-  await advanceMark(ports, step, { phase: 'seeding', dataIdentity: identity });
+  const mark = { method: into === 'beside' ? 'backup' : 'delta', dataIdentity: identity } as const;
+  await advanceMark(ports, step, { phase: 'seeding', ...mark });
   await ports.engine.restoreBackup(restoreRequest(step, kind !== 'empty'), context);
-  await advanceMark(ports, step, { phase: 'seeded', dataIdentity: identity });
-  return { ...backup };
+  await advanceMark(ports, step, { phase: 'seeded', ...mark });
+  return { method: mark.method, ...backup };
 }
 
 function restoreRequest(step: StepOf<'restore-standby'>, resume: boolean) {
@@ -121,8 +132,9 @@ async function copy(ports: HandlerPorts, step: StepOf<'copy-standby'>, context: 
   await ports.instanceControl.createDirectory(area.dataDirectory, owner);
   const { identity } = await ports.instance.inspectDirectory(area.dataDirectory, context);
   if (identity === undefined) throw new SpokeError('PLAN_STALE', `${area.dataDirectory} is gone`);
-  await advanceMark(ports, step, { phase: 'seeding', dataIdentity: identity });
+  const mark = { method: 'basebackup', dataIdentity: identity } as const;
+  await advanceMark(ports, step, { phase: 'seeding', ...mark });
   await ports.seeding.copyServer({ ...copyCommand(step), binDirectory, owner }, context);
-  await advanceMark(ports, step, { phase: 'seeded', dataIdentity: identity });
+  await advanceMark(ports, step, { phase: 'seeded', ...mark });
   return { method: 'basebackup' };
 }

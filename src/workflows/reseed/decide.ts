@@ -1,5 +1,6 @@
 import type { NodeConfig } from '../../config/model.ts';
 import { primaryConninfo } from '../../domain/setup/conninfo.ts';
+import type { ReseedChoice } from '../../domain/topology/reseed-method.ts';
 import type { PossibleReseed } from '../../domain/topology/reseed-option.ts';
 import type { SeedSource } from '../../domain/topology/reseed-facts.ts';
 import { strayTimeline } from '../../domain/topology/price-repository.ts';
@@ -9,7 +10,7 @@ import type { PublicAddress } from '../setup-cluster/addresses.ts';
 import { connectionSettings } from '../setup-cluster/server.ts';
 import { restoreAreaFor } from '../restore/intent.ts';
 import { bouncersLeftAlone } from './front.ts';
-import { type ReseedIntent, worksInPlace } from './intent.ts';
+import { type ReseedIntent, type Seeding, worksInPlace } from './intent.ts';
 import { refuseReseed } from './refuse.ts';
 import type { ReseedRequest, ReseedWorld, SeedingWorld } from './request.ts';
 
@@ -24,30 +25,27 @@ export function decideReseed(request: ReseedRequest, world: ReseedWorld): Reseed
   if (seeding === undefined || chosen === undefined || source === undefined || topology.primary === undefined)
     throw new SpokeError('INTERNAL', 'nothing was refused and nothing chosen');
   const { cluster, node, keepOld, suffix } = request;
-  const { directory, owner, facts } = seeding;
+  const { directory, owner, facts, choice } = seeding;
   if (owner === undefined) throw new SpokeError('INTERNAL', 'nobody owns what is seeded');
   const { method } = chosen;
   const path = directory.path;
-  const hasOld = directory.kind !== 'absent' && !worksInPlace(method);
   const primary = topology.primary.node;
   const { running } = directory;
   return {
-    ...{ cluster: cluster.name, node, primary, method, source, keepOld },
+    ...{ cluster: cluster.name, node, primary, keepOld },
+    ...seedingBy({ ...chosen, source, reason: `${choice.reason}: ${chosen.reason}` }, request, seeding, primary),
+    instead: method === 'rewind' ? insteadOf(choice, request, seeding, primary) : null,
     systemIdentifier: String(facts.primary.systemIdentifier),
     postgresMajor: facts.primary.postgresMajor,
-    reason: `${seeding.choice.reason}: ${chosen.reason}`,
-    backup: backupOf(chosen, source, seeding),
     dataDirectory: path,
     destinationIdentity: directory.identity ?? null,
-    oldDataDirectory: hasOld ? `${path}.old-${suffix}` : null,
     area: restoreAreaFor(path, suffix),
     owner,
     service: target.node.service,
     port: target.node.port ?? running?.port ?? addressOf(node, seeding).port,
     socketDirectory: target.node.socketDirectory ?? running?.socketDirectory ?? '/tmp',
     configFile: configFileOf(world, directory.hasPostgresqlConf),
-    ...connectionOf(request, { seeding, primary, source }),
-    restoreFrom: restoreFromOf(source, seeding),
+    ...connectionOf(request, seeding, primary),
     rewindFrom: facts.snapshots.find((one) => one.systemIdentifier === facts.primary.systemIdentifier)?.repository ?? null,
     tablespaceMap: directory.tablespaces.map(({ oid, location }) => ({ oid, location })),
     maxLagBytes: String(BigInt(cluster.reseed.maxLagMib) * MEBIBYTE),
@@ -56,27 +54,56 @@ export function decideReseed(request: ReseedRequest, world: ReseedWorld): Reseed
   };
 }
 
+/** What was chosen with all that it needs. */
+function seedingBy(
+  chosen: PossibleReseed & { readonly source: SeedSource },
+  { cluster, node, suffix }: ReseedRequest,
+  seeding: SeedingWorld,
+  primary: string,
+): Seeding {
+  const { method, source, reason } = chosen;
+  const { role, sslMode } = cluster.replication;
+  const { path, kind } = seeding.directory;
+  const from = source.kind === 'standby' ? source.name : primary;
+  const server = { ...addressOf(from, seeding), user: role, passfile: passfileOf(seeding), sslMode, applicationName: node };
+  return {
+    ...{ method, source, reason },
+    backup: backupOf(chosen, source, seeding),
+    conninfo: primaryConninfo(server),
+    oldDataDirectory: kind !== 'absent' && !worksInPlace(method) ? `${path}.old-${suffix}` : null,
+    restoreFrom: restoreFromOf(source, seeding),
+  };
+}
+
+function insteadOf({ instead }: ReseedChoice, request: ReseedRequest, seeding: SeedingWorld, primary: string): Seeding | null {
+  if (instead?.source === undefined) return null;
+  const { source } = instead;
+  return seedingBy({ ...instead, source, reason: `pg_rewind was interrupted: ${instead.reason}` }, request, seeding, primary);
+}
+
+function passfileOf({ directory }: SeedingWorld): string {
+  return `${directory.path}.pgpass`;
+}
+
 function backupOf({ backup }: PossibleReseed, source: SeedSource, { facts }: SeedingWorld): ReseedIntent['backup'] {
   const snapshot = facts.snapshots.find(({ repository }) => repository === source.name);
   return backup === undefined || snapshot === undefined ? null : { repository: snapshot.repository, label: backup };
 }
 
-/** The slot, how the standby follows its primary, and how it is seeded from a server. */
+/** The slot, and how the standby follows its primary. */
 function connectionOf(
   { cluster, node }: ReseedRequest,
-  { seeding, primary, source }: { readonly seeding: SeedingWorld; readonly primary: string; readonly source: SeedSource },
-): Pick<ReseedIntent, 'slot' | 'settings' | 'conninfo' | 'passfile'> {
-  const { role, sslMode } = cluster.replication;
-  const path = `${seeding.directory.path}.pgpass`;
+  seeding: SeedingWorld,
+  primary: string,
+): Pick<ReseedIntent, 'slot' | 'settings' | 'passfile'> {
+  const { role } = cluster.replication;
+  const path = passfileOf(seeding);
   const slot = slotOf(node);
   const settings = connectionSettings(cluster, node, addressOf(primary, seeding), path, slot);
-  const from = source.kind === 'standby' ? source.name : primary;
-  const conninfo = primaryConninfo({ ...addressOf(from, seeding), user: role, passfile: path, sslMode, applicationName: node });
   const servers = cluster.nodes.filter(({ name }) => name !== node).map(({ name }) => addressOf(name, seeding));
   return {
     slot,
     settings: { ...Object.fromEntries(settings.map(({ name, value }) => [name, value])), ...ownPlace(cluster, node, seeding) },
-    conninfo,
     passfile: seeding.hasReplicationPassword ? { path, role, servers } : null,
   };
 }

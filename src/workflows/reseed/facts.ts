@@ -14,18 +14,22 @@ import type { ReseedIntent } from './intent.ts';
 
 const MOST_BYTES = 1024 * 1024;
 
-/** Where a reseed stands, as the real system shows it. */
-export interface ReseedProgress {
+/** What is there of the standby, on its host. */
+export interface ReseedData {
   /** What lies beside the data directory; undefined where nothing was reserved, or not by this run. */
   readonly mark?: SeedMark;
   readonly destination: DirectoryFacts;
   readonly old?: DirectoryFacts;
   readonly areaExists: boolean;
+  /** Whether this run has seen it stream: by the journal. */
+  readonly hasStreamed: boolean;
+}
+
+/** Where a reseed stands, as the real system shows it. */
+export interface ReseedProgress extends ReseedData {
   /** On the primary. */
   readonly slot?: ReplicationSlot;
   readonly passfileIsCurrent: boolean;
-  /** Whether this run has seen it stream: by the journal. */
-  readonly hasStreamed: boolean;
   readonly front: FrontFacts;
 }
 
@@ -34,28 +38,42 @@ export async function observeReseed(
   cluster: ClusterConfig,
   intent: ReseedIntent,
   run: StoredRun,
-  here: ReadPorts,
+  ports: ReadPorts,
   context: OperationContext,
 ): Promise<ReseedProgress> {
-  const { area, node, dataDirectory, oldDataDirectory } = intent;
-  const ports = { ...here, instance: await instanceOf(node, here, context) };
-  const inspect = (path: string) => ports.instance.inspectDirectory(path, context);
-  const [destination, root, old] = await Promise.all([
-    inspect(dataDirectory),
-    inspect(area.root),
-    oldDataDirectory === null ? undefined : inspect(oldDataDirectory),
-  ]);
-  const mark = parseSeedMark(await ports.instance.readFileTail(area.markerFile, MOST_BYTES));
-  const slot = await slotOnPrimary(intent, here, context);
+  const { node } = intent;
+  const data = await observeReseedData(intent, run, ports, context);
+  const slot = await slotOnPrimary(intent, ports, context);
   return {
-    ...(mark === undefined || mark.runId !== run.header.runId ? {} : { mark }),
+    ...data,
+    ...(slot === undefined ? {} : { slot }),
+    passfileIsCurrent: await isPassfileCurrent(intent, { ...ports, instance: await instanceOf(node, ports, context) }),
+    front: await observeFront(cluster, node, await observeServers(cluster, ports, context), ports, context),
+  };
+}
+
+/** Looks at the standby alone. */
+export async function observeReseedData(
+  intent: ReseedIntent,
+  { header: { runId }, entries }: StoredRun,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<ReseedData> {
+  const { area, node, dataDirectory } = intent;
+  const oldDataDirectory = intent.oldDataDirectory ?? intent.instead?.oldDataDirectory ?? null;
+  const instance = await instanceOf(node, ports, context);
+  const [destination, root, old] = await Promise.all([
+    instance.inspectDirectory(dataDirectory, context),
+    instance.inspectDirectory(area.root, context),
+    oldDataDirectory === null ? undefined : instance.inspectDirectory(oldDataDirectory, context),
+  ]);
+  const mark = parseSeedMark(await instance.readFileTail(area.markerFile, MOST_BYTES));
+  return {
+    ...(mark === undefined || mark.runId !== runId ? {} : { mark }),
     destination,
     ...(old === undefined || old.kind === 'absent' ? {} : { old }),
     areaExists: root.kind !== 'absent',
-    ...(slot === undefined ? {} : { slot }),
-    passfileIsCurrent: await isPassfileCurrent(intent, ports),
-    hasStreamed: run.entries.some(({ kind, ...entry }) => kind === 'step-finished' && 'step' in entry && entry.step === 'await-streaming'),
-    front: await observeFront(cluster, node, await observeServers(cluster, here, context), here, context),
+    hasStreamed: entries.some(({ kind, ...entry }) => kind === 'step-finished' && 'step' in entry && entry.step === 'await-streaming'),
   };
 }
 

@@ -2,7 +2,7 @@ import { isSlotOfUse } from '../../domain/topology/slot-state.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import type { ReseedProgress } from './facts.ts';
 import { planFence, planReturn } from './front.ts';
-import { type ReseedIntent, worksInPlace } from './intent.ts';
+import { intentAsItStands, type ReseedIntent, worksInPlace } from './intent.ts';
 import {
   awaitStep,
   configureStep,
@@ -24,12 +24,13 @@ type Stage = 'untouched' | 'reserved' | 'seeded' | 'configured' | 'placed';
  * What remains to be done of a reseed. Pure. After each step, planning again gives the rest of the same plan: that is how an interrupted
  * run goes on. Whatever is removed is removed at the very end.
  */
-export function planReseed(intent: ReseedIntent, facts: ReseedProgress, runId: string): Plan {
+export function planReseed(decided: ReseedIntent, facts: ReseedProgress, runId: string): Plan {
+  const intent = intentAsItStands(decided, facts.mark);
   const stage = stageOf(intent, facts);
   const fence = stage === 'placed' ? [] : planFence(intent.node, facts.front);
   const steps = [
     ...fence,
-    ...(stage === 'placed' ? [] : preparation(intent, facts, stage, runId)),
+    ...(stage === 'placed' ? slotSteps(intent, facts) : preparation(intent, facts, stage, runId)),
     ...(stage !== 'placed' || facts.destination.running === undefined ? [startStep(intent)] : []),
     awaitStep(intent),
     ...planReturn(intent.node, facts.front, fence),
@@ -54,11 +55,10 @@ function stageOf({ method }: ReseedIntent, { mark, destination, hasStreamed }: R
 /** Until the data is in its place. */
 function preparation(intent: ReseedIntent, facts: ReseedProgress, stage: Exclude<Stage, 'placed'>, runId: string): readonly Step[] {
   const { passfile } = intent;
-  const slot = whySlot(intent, facts);
   return [
     ...(facts.destination.running === undefined ? [] : [stopStep(intent)]),
     ...(passfile === null || facts.passfileIsCurrent ? [] : [passfileStep(intent, passfile)]),
-    ...(slot === undefined ? [] : [slotStep(intent, slot)]),
+    ...slotSteps(intent, facts),
     ...(stage === 'untouched' ? [reserveStep(intent, runId)] : []),
     ...(stage === 'untouched' || stage === 'reserved' ? [seedStep(intent)] : []),
     ...(stage === 'configured' ? [] : [configureStep(intent)]),
@@ -70,6 +70,12 @@ function isAway({ destinationIdentity }: ReseedIntent, { destination, old }: Res
   return destinationIdentity !== null && destination.identity === undefined && old?.identity === destinationIdentity;
 }
 
+/** Also when the data is in its place: the primary may have given the slot up while nobody read it. */
+function slotSteps(intent: ReseedIntent, facts: ReseedProgress): readonly Step[] {
+  const why = whySlot(intent, facts);
+  return why === undefined ? [] : [slotStep(intent, why)];
+}
+
 /** Why the slot is made afresh; undefined where it is good as it is. */
 function whySlot({ node }: ReseedIntent, { slot }: ReseedProgress): string | undefined {
   if (slot === undefined) return `without it the primary could remove WAL that ${node} still needs`;
@@ -79,10 +85,12 @@ function whySlot({ node }: ReseedIntent, { slot }: ReseedProgress): string | und
 
 /** The place beside first, since it is empty; the old data last. */
 function clearing(intent: ReseedIntent, facts: ReseedProgress, stage: Stage): readonly Step[] {
-  const { oldDataDirectory, keepOld } = intent;
+  // When the mark is gone only what is left there tells that another way than pg_rewind was gone.
+  const { oldDataDirectory: path, keepOld } =
+    stage === 'placed' && intent.instead !== null ? { ...intent.instead, keepOld: false } : intent;
   const isThere = stage === 'placed' ? facts.old !== undefined : true;
   return [
     ...(stage !== 'placed' || facts.areaExists ? [releaseStep(intent)] : []),
-    ...(oldDataDirectory !== null && !keepOld && isThere ? [retireStep(intent, oldDataDirectory)] : []),
+    ...(path !== null && !keepOld && isThere ? [retireStep(intent, path)] : []),
   ];
 }

@@ -165,7 +165,7 @@ export function startStep(intent: ReseedIntent): Step {
   };
 }
 
-export function awaitStep({ node, primary, slot, systemIdentifier, maxLagBytes, patienceMs }: ReseedIntent): Step {
+export function awaitStep({ node, dataDirectory, primary, slot, systemIdentifier, maxLagBytes, patienceMs }: ReseedIntent): Step {
   return {
     ...base('await-streaming'),
     effect: 'read',
@@ -173,7 +173,7 @@ export function awaitStep({ node, primary, slot, systemIdentifier, maxLagBytes, 
     reason: 'only then it counts, and only then the old data may go',
     probe: 'the receiver streams, the slot is active, the lag is under the limit',
     timeoutMs: 48 * HOUR_MS,
-    ...{ kind: 'await-streaming', node, primary, slot, systemIdentifier, maxLagBytes, patienceMs },
+    ...{ kind: 'await-streaming', node, dataDirectory, primary, slot, systemIdentifier, maxLagBytes, patienceMs },
   };
 }
 
@@ -186,6 +186,25 @@ export function releaseStep({ node, area }: ReseedIntent): Step {
     probe: `${area.root} is gone`,
     ...{ kind: 'release-restore-area', area },
   };
+}
+
+/** When the run is given up between two renames: the first one backwards. */
+export function putBackStep(intent: ReseedIntent): Step {
+  const { area, dataDirectory, oldDataDirectory, destinationIdentity } = intent;
+  if (oldDataDirectory === null || destinationIdentity === null) throw new RangeError('there is no old data');
+  return onStandby(
+    intent,
+    {
+      effect: 'destructive',
+      title: `Rename ${oldDataDirectory} back to ${dataDirectory}`,
+      reason: 'what was to take its place is given up',
+      probe: `${dataDirectory} is the old data`,
+    },
+    {
+      ...{ kind: 'swap-standby', standby: { ...confirmed(intent), identity: undefined } },
+      ...{ area: { ...area, dataDirectory: oldDataDirectory }, oldDataDirectory: undefined },
+    },
+  );
 }
 
 /** When the run is given up: nothing of it is left. */

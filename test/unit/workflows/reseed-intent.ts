@@ -23,6 +23,7 @@ export function intentFor(method: ReseedMethodName, changes: Partial<ReseedInten
     reason: 'it moves the fewest bytes',
     backup: isRestore ? { repository: 'local' as RepositoryName, label: '20261124-020000F' as BackupLabel } : null,
     conninfo: 'host=db1 port=5432 user=replicator passfile=/srv/replica-2/data.pgpass',
+    instead: null,
     dataDirectory: DATA,
     destinationIdentity: '1:10',
     oldDataDirectory: worksInPlace(method) ? null : OLD,

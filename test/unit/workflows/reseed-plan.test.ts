@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ReplicationSlot } from '../../../src/domain/topology/replication-facts.ts';
 import type { ReseedMethodName } from '../../../src/domain/topology/reseed-facts.ts';
 import type { Step, StepKind } from '../../../src/plan/step.ts';
+import type { SeedMark } from '../../../src/domain/topology/seed-mark.ts';
 import type { DirectoryFacts } from '../../../src/ports/instance.ts';
 import type { ReseedProgress } from '../../../src/workflows/reseed/facts.ts';
 import { type ReseedIntent, worksInPlace } from '../../../src/workflows/reseed/intent.ts';
@@ -219,6 +220,26 @@ describe('the plan of a reseed', () => {
       expect(['rewind-standby', 'restore-standby', 'copy-standby']).toContain(first?.kind);
       expect(first?.effect).toBe(worksInPlace(method) ? 'destructive' : 'write');
     }
+  });
+
+  it('goes another way where pg_rewind was interrupted, which cannot find out again what it has to fetch, and removes what it left last', () => {
+    const { method, source, backup, conninfo, restoreFrom } = intentFor('basebackup');
+    const instead = { method, source, backup, conninfo, restoreFrom, reason: 'everything', oldDataDirectory: OLD };
+    const intent = intentFor('rewind', { instead, keepOld: true });
+    const { running: _running, ...stopped } = untouched().destination;
+    const facts = (mark: Omit<SeedMark, 'runId'>) =>
+      untouched({ destination: stopped, areaExists: true, passfileIsCurrent: true, slot: GOOD_SLOT, mark: { runId: RUN, ...mark } });
+    const first = (mark: Omit<SeedMark, 'runId'>) => planReseed(intent, facts(mark), RUN).steps[0]?.kind;
+    expect(first({ phase: 'reserved' })).toBe('rewind-standby');
+    expect(first({ phase: 'seeded', method: 'rewind', dataIdentity: '1:10' })).toBe('configure-standby');
+    expect(first({ phase: 'seeding', method: 'rewind', dataIdentity: '1:10' })).toBe('copy-standby');
+    expect(first({ phase: 'seeding', method: 'basebackup', dataIdentity: '1:99' })).toBe('copy-standby');
+    const configured = facts({ phase: 'configured', method: 'basebackup', dataIdentity: '1:99' });
+    const { steps } = planReseed(intent, configured, RUN);
+    expect(kindsOf(steps)).toEqual(['swap-standby', 'start-restored', 'await-streaming', 'release-restore-area', 'discard-old']);
+    const { mark: _mark, ...released } = configured;
+    const end = { ...released, areaExists: false, hasStreamed: true, destination: directory(DATA, { identity: '1:99' }) };
+    expect(kindsOf(planReseed(intent, { ...end, old: directory(OLD, { identity: '1:10' }) }, RUN).steps).at(-1)).toBe('discard-old');
   });
 
   it('finishes two renames of which one was done', () => {
