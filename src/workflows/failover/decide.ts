@@ -4,7 +4,7 @@ import type { Lsn } from '../../domain/postgres/lsn.ts';
 import { type Candidate, chooseFailover, whyNobody } from '../../domain/topology/failover-candidate.ts';
 import { receivedLsn } from '../../domain/topology/lag.ts';
 import { lostWal } from '../../domain/topology/lost-wal.ts';
-import type { ClusterNode, Topology } from '../../domain/topology/topology.ts';
+import type { ClusterNode, Topology, Upstream } from '../../domain/topology/topology.ts';
 import { SpokeError } from '../../errors.ts';
 import type { WalEnd } from '../../ports/instance.ts';
 import type { Fence } from '../../plan/change-primary-steps.ts';
@@ -102,15 +102,26 @@ function fenceOf(
       command: failover.fenceCommand.map((word) => word.replaceAll('{node}', node).replaceAll('{host}', host)),
     };
   }
-  const fed = topology.standbys.find(({ upstream }) => upstream.kind === 'node' && upstream.node === node);
+  const fed = topology.standbys.find(({ upstream }) => mayBeFedBy(node, upstream));
   if (fenced.includes(node) && fed !== undefined)
-    throw new SpokeError('REFUSED_PRECONDITION', `${node} is not fenced: ${fed.node} still streams from it`, {
+    throw new SpokeError('REFUSED_PRECONDITION', `${node} is not fenced: ${fed.node} still streams ${fromWhere(node, fed.upstream)}`, {
       hint: 'Where it was cut off just now, its standbys notice after wal_receiver_timeout: try again then. See: spoke-backup status',
     });
   if (fenced.includes(node)) return { kind: 'declared', node };
   throw new SpokeError('REFUSED_PRECONDITION', `${node} does not answer, and may still accept writes`, {
     hint: `Make sure that it cannot (power off, network), then: spoke-backup failover --i-fenced-it ${node}; or set failover.fenceCommand`,
   });
+}
+
+/** Whoever sends WAL and is no node that is seen to be a standby may be this one, by an address that is not in the configuration. */
+function mayBeFedBy(node: string, upstream: Upstream): boolean {
+  return upstream.kind === 'node' ? upstream.node === node : upstream.kind !== 'none';
+}
+
+function fromWhere(node: string, upstream: Upstream): string {
+  if (upstream.kind === 'elsewhere')
+    return `from ${upstream.host}${upstream.port === undefined ? '' : `:${upstream.port}`}, which may be ${node}`;
+  return upstream.kind === 'node' ? 'from it' : `from a server that it does not tell, which may be ${node}`;
 }
 
 /** What is known of WAL beyond the candidate: by what other standbys have and were told of, and by what the old primary's files say. */

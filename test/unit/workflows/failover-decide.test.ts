@@ -66,6 +66,13 @@ describe('what a failover does with the old primary', () => {
     expect(decide([GONE, B], { fenced: ['a'] }).intent.fences).toEqual([{ kind: 'declared', node: 'a' }]);
     const fed = standby('b', { received: 10n * MIB, replayed: 10n * MIB, of: 'a.lan' });
     expect(() => decide([GONE, fed], { fenced: ['a'] })).toThrow('b still streams from it');
+    // By another address than the configuration has, or one that is not told.
+    const elsewhere = standby('b', { received: 10n * MIB, replayed: 10n * MIB, of: '10.0.0.7' });
+    expect(() => decide([GONE, elsewhere], { fenced: ['a'] })).toThrow('b still streams from 10.0.0.7:5432, which may be a');
+    const hidden = standby('b', { received: 10n * MIB, replayed: 10n * MIB }, { receiver: { status: 'streaming' } });
+    expect(() => decide([GONE, hidden], { fenced: ['a'] })).toThrow('which may be a');
+    const cascaded = standby('c', { received: 9n * MIB, replayed: 9n * MIB, of: 'b' });
+    expect(decide([GONE, B, cascaded], { fenced: ['a'] }).intent.to).toBe('b');
   });
 
   it('has a fence for each node that is not seen to be a standby, before the one promotion', () => {
