@@ -40,6 +40,7 @@ import {
   streamingOf,
   SYSTEM_IDENTIFIER,
   TABLESPACES,
+  TIMELINE_OF_REPLAY,
   timelineHistory,
   VERSION_NUMBER,
   WAL_SIZE,
@@ -78,7 +79,7 @@ async function observeServer(session: Session): Promise<ServerObservation> {
     postgresMajor: Math.floor(versionNumber / 10_000),
     versionNumber,
     inRecovery: booleanOf(position, 'in_recovery'),
-    timeline: timelineIdOf(Number(textOf(position, 'timeline'))),
+    timeline: await timelineOfServer(session, position),
     ...optionalLsn('lsn', position, 'lsn'),
     ...(settings.data_directory === undefined ? {} : { dataDirectory: settings.data_directory }),
     walSegmentSizeBytes: Number(settings.wal_segment_size),
@@ -160,6 +161,14 @@ async function observeStreaming(session: Session, slot: string): Promise<Streami
 
 function readPosition(session: Session): Promise<TextRow> {
   return onceMoreAtPromotion(async () => onlyRow(await session.query(POSITION)));
+}
+
+/** A standby that has just changed to another timeline, and receives nothing at the moment, knows only by its files. */
+async function timelineOfServer(session: Session, position: TextRow): Promise<TimelineId> {
+  const known = timelineOf(position, 'timeline');
+  if (!booleanOf(position, 'in_recovery') || !booleanOf(onlyRow(await session.query(MAY_LIST_WAL)), 'wal')) return known;
+  const { timeline } = onlyRow(await session.query(TIMELINE_OF_REPLAY));
+  return timeline === null || timeline === undefined || Number(timeline) < known ? known : timelineIdOf(Number(timeline));
 }
 
 function requireSupported(versionNumber: number): void {

@@ -54,7 +54,7 @@ export const micros = (expression: string) => `(extract(epoch from ${expression}
 
 /**
  * Where the server stands. In recovery the timeline is the newest that the control file or the WAL receiver knows:
- * it can lag behind replay until the next restart point. Elsewhere it is that of the insert position.
+ * it can lag behind replay until the next restart point (TIMELINE_OF_REPLAY). Elsewhere it is that of the insert position.
  * Fails with SQLSTATE 55000 where recovery ends just then.
  */
 export const POSITION = `
@@ -70,6 +70,18 @@ export const POSITION = `
          pg_control_checkpoint() AS c,
          pg_control_recovery() AS m,
          (SELECT max(received_tli) AS received_tli FROM pg_stat_wal_receiver) AS w`;
+
+/**
+ * On a standby: the newest timeline of which pg_wal has the segment that was replayed last; null where it is gone. What was left behind on a
+ * timeline that others have left is older: recovery takes the newest of its history, too.
+ */
+export const TIMELINE_OF_REPLAY = `
+  SELECT max(('x' || left(f.name, 8))::bit(32)::bigint) AS timeline
+    FROM pg_ls_waldir() AS f,
+         (SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint - 1 AS last) AS r
+   WHERE length(f.name) = 24
+     AND substr(f.name, 9) = upper(lpad(to_hex(r.last >> 32), 8, '0')
+                             || lpad(to_hex((r.last & 4294967295) / pg_size_bytes(current_setting('wal_segment_size'))), 8, '0'))`;
 
 export const SYSTEM_IDENTIFIER = `
   SELECT system_identifier,

@@ -6,6 +6,7 @@ import type { RunHeader } from '../../ports/run-store.ts';
 import type { ChangePrimaryIntent } from '../../workflows/change-primary/intent.ts';
 import { writeOutageSeconds } from '../../workflows/change-primary/journal.ts';
 import { decideFailover } from '../../workflows/failover/decide.ts';
+import { observeWalEnds } from '../../workflows/failover/observe.ts';
 import { observeRepositories } from '../../workflows/observe-cluster.ts';
 import { observeTopology } from '../../workflows/observe-topology.ts';
 import { decideSwitchover } from '../../workflows/switchover/decide.ts';
@@ -54,7 +55,8 @@ export async function failoverCommand(options: FailoverOptions, context: Command
   for (const { repository, message } of unreadable) context.output.warn(`what ${repository} has of the lost WAL is not known: ${message}`);
   const run = session.newRunId('failover');
   const { to, backup: thenBackup, iFencedIt: fenced } = options;
-  const decision = decideFailover(cluster, { run, thenBackup, fenced, ...(to === undefined ? {} : { to }) }, observed, snapshots);
+  const facts = { snapshots, walEnds: await observeWalEnds(observed, ports, operation) };
+  const decision = decideFailover(cluster, { run, thenBackup, fenced, ...(to === undefined ? {} : { to }) }, observed, facts);
   await changePrimary(decision, session, options, context);
 }
 

@@ -109,6 +109,7 @@ async function awaitReplay(ports: HandlerPorts, { node, stopped, timeline }: Ste
 async function promote(ports: HandlerPorts, step: StepOf<'promote-standby'>, context: OperationContext) {
   const { node, systemIdentifier, timeline, fences, others } = step;
   for (const fence of fences) await requireFenced(ports, fence, context);
+  if (fences.some(({ kind }) => kind === 'declared')) await requireNotFed(ports, node, context);
   await Promise.all(others.map((other) => requireNoPrimary(ports, other, systemIdentifier, context)));
   const before = await observe(ports, node, systemIdentifier, context);
   if (before.inRecovery && before.timeline !== timeline)
@@ -135,6 +136,15 @@ async function requireFenced(ports: HandlerPorts, fence: Fence, context: Operati
     );
   if (!found.hasStandbySignal)
     throw new SpokeError('REFUSED_PRECONDITION', `${server.node} has no standby.signal: started, it would be a second primary`);
+}
+
+/** A word is not believed against what is seen: the old primary lives where it still sends WAL. */
+async function requireNotFed(ports: HandlerPorts, node: string, context: OperationContext): Promise<void> {
+  const { inRecovery, receiver } = await ports.postgres.observeReplication(await addressOf(ports, node), context);
+  if (!inRecovery || receiver?.status !== 'streaming') return;
+  throw new SpokeError('REFUSED_PRECONDITION', `${node} still receives WAL, so the old primary is not fenced: nothing was promoted`, {
+    hint: 'Where it was cut off just now, that is noticed after wal_receiver_timeout. See: spoke-backup status',
+  });
 }
 
 /** Whatever was fenced, however: one that answers and accepts writes is none. */

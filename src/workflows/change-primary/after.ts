@@ -28,13 +28,14 @@ export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryF
     from === undefined || standbys.some(({ node }) => node === from.node) ? [] : [startStep(from, to), streamingStep(from.node, to)];
   const slotted = [...new Set([...standbys.map(({ node }) => node), ...(from === undefined ? [] : [from.node])])];
   return [
-    ...slotSteps(to, slotted, facts.topology),
     ...facts.bouncers.flatMap((one) => [...repointWithout(one, to), ...resumed(one, after.pausedByPlan)]),
+    ...slotSteps(to, slotted, facts.topology),
     ...endpointSteps(facts, to, 'without'),
     ...standbys.flatMap((one) => followSteps(one, to, facts)),
     ...old,
     ...standbys.filter((one) => !followsNow(one, to)).map(({ node }) => streamingStep(node, to)),
     ...(from === undefined ? [] : orphanedSlotSteps(from.node, facts.topology)),
+    ...checkpointSteps(to, facts.topology),
     ...(from === undefined ? [] : facts.bouncers.flatMap((one) => repointWith(one, to))),
     ...(from === undefined ? [] : endpointSteps(facts, to, 'with')),
   ];
@@ -51,6 +52,21 @@ function slotSteps(to: string, nodes: readonly string[], topology: Topology): re
     probe: 'pg_replication_slots has them',
   };
   return [changeStep(words, { kind: 'ensure-slots', node: to, slots })];
+}
+
+/** Promotion leaves that to the checkpointer, which takes its time. Where the files cannot be looked at, one more does no harm. */
+function checkpointSteps(to: string, topology: Topology): readonly Step[] {
+  const node = nodeOf(topology, to);
+  if (node?.role === 'primary' && node.facts.files?.timeline === node.server.timeline) return [];
+  const words = {
+    id: 'checkpoint of the new timeline',
+    title: `Checkpoint on ${to}`,
+    reason: 'backups and pg_rewind go by pg_control, which has the new timeline only then',
+    probe: 'pg_control has the new timeline',
+    timeoutMs: 30 * MINUTE_MS,
+    onFailure: 'continue' as const,
+  };
+  return [changeStep(words, { kind: 'checkpoint', node: to })];
 }
 
 function slotsOn(node: ClusterNode | undefined): readonly string[] {

@@ -15,6 +15,7 @@ export interface BouncerToChange {
   /** Those whose clients write, or read from the old primary. */
   readonly databases: readonly string[];
   readonly paused: readonly string[];
+  /** What its file says, as far as PgBouncer has read it; empty where it goes by something else still. */
   readonly present: string;
   readonly wanted: TextsAfter<string>;
   /** Why its console cannot be asked. */

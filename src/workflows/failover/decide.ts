@@ -4,8 +4,9 @@ import type { Lsn } from '../../domain/postgres/lsn.ts';
 import { type Candidate, chooseFailover, whyNobody } from '../../domain/topology/failover-candidate.ts';
 import { receivedLsn } from '../../domain/topology/lag.ts';
 import { lostWal } from '../../domain/topology/lost-wal.ts';
-import type { ClusterNode, Topology } from '../../domain/topology/topology.ts';
+import type { ClusterNode, Topology, Upstream } from '../../domain/topology/topology.ts';
 import { SpokeError } from '../../errors.ts';
+import type { WalEnd } from '../../ports/instance.ts';
 import type { Fence } from '../../plan/change-primary-steps.ts';
 import { heldServerOf } from '../change-primary/held-server.ts';
 import type { FailoverIntent } from '../change-primary/intent.ts';
@@ -31,12 +32,19 @@ export interface FailoverDecision {
   readonly candidates: readonly Candidate[];
 }
 
+/** What is known beside the nodes' roles. */
+export interface FailoverFacts {
+  readonly snapshots: readonly RepositorySnapshot[];
+  /** By node, of those whose files can be read and on which no server runs. */
+  readonly walEnds: ReadonlyMap<string, WalEnd>;
+}
+
 /** Whom to promote, how everybody else is kept from writing, and what is lost with it; throws where it may not be. Pure. */
 export function decideFailover(
   cluster: ClusterConfig,
   request: FailoverRequest,
   { nodes, topology }: TopologyObservation,
-  snapshots: readonly RepositorySnapshot[],
+  { snapshots, walEnds }: FailoverFacts,
 ): FailoverDecision {
   requireOwnCare(cluster, 'failover');
   requireNoPrimary(topology);
@@ -51,9 +59,8 @@ export function decideFailover(
       hint: 'See: spoke-backup status',
     });
   const { systemIdentifier, timeline } = chosen.server;
-  const lost = lostWalReport(
-    lostWal({ systemIdentifier, timeline, candidateLsn: at, snapshots, ...oldPrimaryWal(doubtful, topology, chosen.server.timeline, at) }),
-  );
+  const old = oldPrimaryWal(doubtful, topology, walEnds, { timeline, lsn: at });
+  const lost = lostWalReport(lostWal({ systemIdentifier, timeline, candidateLsn: at, snapshots, ...old }));
   const { run, thenBackup } = request;
   const common = { verb: 'failover', run, thenBackup, cluster: cluster.name, systemIdentifier: String(systemIdentifier) } as const;
   return { intent: { ...common, timeline, to: chosen.node, fences, lost }, candidates: choice.candidates };
@@ -95,9 +102,9 @@ function fenceOf(
       command: failover.fenceCommand.map((word) => word.replaceAll('{node}', node).replaceAll('{host}', host)),
     };
   }
-  const fed = topology.standbys.find(({ upstream }) => upstream.kind === 'node' && upstream.node === node);
+  const fed = topology.standbys.find(({ upstream }) => mayBeFedBy(node, upstream));
   if (fenced.includes(node) && fed !== undefined)
-    throw new SpokeError('REFUSED_PRECONDITION', `${node} is not fenced: ${fed.node} still streams from it`, {
+    throw new SpokeError('REFUSED_PRECONDITION', `${node} is not fenced: ${fed.node} still streams ${fromWhere(node, fed.upstream)}`, {
       hint: 'Where it was cut off just now, its standbys notice after wal_receiver_timeout: try again then. See: spoke-backup status',
     });
   if (fenced.includes(node)) return { kind: 'declared', node };
@@ -106,12 +113,23 @@ function fenceOf(
   });
 }
 
+/** Whoever sends WAL and is no node that is seen to be a standby may be this one, by an address that is not in the configuration. */
+function mayBeFedBy(node: string, upstream: Upstream): boolean {
+  return upstream.kind === 'node' ? upstream.node === node : upstream.kind !== 'none';
+}
+
+function fromWhere(node: string, upstream: Upstream): string {
+  if (upstream.kind === 'elsewhere')
+    return `from ${upstream.host}${upstream.port === undefined ? '' : `:${upstream.port}`}, which may be ${node}`;
+  return upstream.kind === 'node' ? 'from it' : `from a server that it does not tell, which may be ${node}`;
+}
+
 /** What is known of WAL beyond the candidate: by what other standbys have and were told of, and by what the old primary's files say. */
 function oldPrimaryWal(
   doubtful: readonly ClusterNode[],
   { standbys }: Topology,
-  timeline: number,
-  candidateLsn: Lsn,
+  walEnds: ReadonlyMap<string, WalEnd>,
+  candidate: WalEnd,
 ): { readonly lastKnown: readonly Lsn[]; readonly stoppedAt?: Lsn } {
   const lastKnown = [
     ...standbys.flatMap(({ server }) => [
@@ -121,8 +139,14 @@ function oldPrimaryWal(
     ...doubtful.map(({ facts }) => facts.files?.checkpointLsn),
   ].filter((lsn) => lsn !== undefined);
   const [old] = doubtful;
-  const files = doubtful.length === 1 ? old?.facts.files : undefined;
-  if (files?.state !== 'shut down' || files.isRunning || files.timeline !== timeline) return { lastKnown };
+  const stoppedAt = doubtful.length === 1 && old !== undefined ? whereItStopped(old, walEnds.get(old.node), candidate) : undefined;
+  return stoppedAt === undefined ? { lastKnown } : { lastKnown, stoppedAt };
+}
+
+function whereItStopped({ facts: { files } }: ClusterNode, walEnd: WalEnd | undefined, { timeline, lsn }: WalEnd): Lsn | undefined {
+  if (files === undefined || files.isRunning) return undefined;
+  if (files.state !== 'shut down') return walEnd?.timeline === timeline ? walEnd.lsn : undefined;
+  if (files.timeline !== timeline) return undefined;
   // Its last record is the shutdown checkpoint, which commits nothing: whoever is past its start has everything.
-  return { lastKnown, stoppedAt: files.checkpointLsn > candidateLsn ? files.checkpointLsn : candidateLsn };
+  return files.checkpointLsn > lsn ? files.checkpointLsn : lsn;
 }

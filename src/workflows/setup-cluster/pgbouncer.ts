@@ -154,10 +154,11 @@ export function planSetupPgBouncer({ nodes, bouncers }: SetupPgBouncerFacts): Pl
 export function bouncerConfiguration(
   { bouncer, adminUser, listenPort }: Pick<BouncerFacts, 'bouncer' | 'adminUser' | 'listenPort'>,
   nodes: readonly PlacedNode[],
-): { readonly configuration: string; readonly warnings: readonly string[] } {
+): { readonly configuration: string; readonly databases: readonly BouncerDatabase[]; readonly warnings: readonly string[] } {
   const placed = Object.entries(bouncer.databases).map(([name, place]) => placeDatabase(name, place, nodes));
+  const databases = placed.map(({ database }) => database);
   const configuration = bouncerConfigurationText({
-    databases: placed.map(({ database }) => database),
+    databases,
     listenPort,
     userListFile: bouncer.userListFile,
     adminUsers: [adminUser],
@@ -165,6 +166,7 @@ export function bouncerConfiguration(
   });
   return {
     configuration,
+    databases,
     warnings: placed.flatMap(({ warning }) => (warning === undefined ? [] : [`PgBouncer ${bouncer.name}: ${warning}`])),
   };
 }

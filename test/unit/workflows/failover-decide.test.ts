@@ -4,7 +4,8 @@ import type { ClusterConfig, NodeConfig } from '../../../src/config/model.ts';
 import { type NodeFacts, topologyOf } from '../../../src/domain/topology/topology.ts';
 import { decideFailover, type FailoverRequest } from '../../../src/workflows/failover/decide.ts';
 import { planFailover } from '../../../src/workflows/failover/plan.ts';
-import type { DirectoryFacts } from '../../../src/ports/instance.ts';
+import { timelineIdOf } from '../../../src/domain/postgres/timeline.ts';
+import type { DirectoryFacts, WalEnd } from '../../../src/ports/instance.ts';
 import type { NodeObservation } from '../../../src/workflows/observe-cluster.ts';
 import { files, lsn, MIB, OURS, primary, standby } from '../domain/topology/facts.ts';
 
@@ -18,13 +19,18 @@ function clusterOf(fenceCommand?: readonly string[]): ClusterConfig {
   return { name: 'main', failover, nodes: ['a', 'b', 'c'].map(node) } as unknown as ClusterConfig;
 }
 
-function decide(facts: readonly NodeFacts[], request: Partial<FailoverRequest> = {}, cluster = clusterOf()) {
+function decide(
+  facts: readonly NodeFacts[],
+  request: Partial<FailoverRequest> = {},
+  cluster = clusterOf(),
+  walEnds: ReadonlyMap<string, WalEnd> = new Map(),
+) {
   const nodes = facts.map((one): NodeObservation => ({ node: node(one.node), ...directoryOf(one) }));
   return decideFailover(
     cluster,
     { run: 'run', thenBackup: false, fenced: [], ...request },
     { nodes, topology: topologyOf(facts, OURS) },
-    [],
+    { snapshots: [], walEnds },
   );
 }
 
@@ -60,6 +66,13 @@ describe('what a failover does with the old primary', () => {
     expect(decide([GONE, B], { fenced: ['a'] }).intent.fences).toEqual([{ kind: 'declared', node: 'a' }]);
     const fed = standby('b', { received: 10n * MIB, replayed: 10n * MIB, of: 'a.lan' });
     expect(() => decide([GONE, fed], { fenced: ['a'] })).toThrow('b still streams from it');
+    // By another address than the configuration has, or one that is not told.
+    const elsewhere = standby('b', { received: 10n * MIB, replayed: 10n * MIB, of: '10.0.0.7' });
+    expect(() => decide([GONE, elsewhere], { fenced: ['a'] })).toThrow('b still streams from 10.0.0.7:5432, which may be a');
+    const hidden = standby('b', { received: 10n * MIB, replayed: 10n * MIB }, { receiver: { status: 'streaming' } });
+    expect(() => decide([GONE, hidden], { fenced: ['a'] })).toThrow('which may be a');
+    const cascaded = standby('c', { received: 9n * MIB, replayed: 9n * MIB, of: 'b' });
+    expect(decide([GONE, B, cascaded], { fenced: ['a'] }).intent.to).toBe('b');
   });
 
   it('has a fence for each node that is not seen to be a standby, before the one promotion', () => {
@@ -112,6 +125,21 @@ describe('what a failover says that it loses', () => {
   it('is nothing where the candidate is past the shutdown checkpoint', () => {
     const stopped = { ...GONE, files: files({ state: 'shut down', checkpointLsn: lsn(10n * MIB - 120n) }) };
     expect(decide([stopped, B]).intent.lost).toMatchObject({ bytes: 0, isExact: true });
+  });
+
+  const KILLED: NodeFacts = { ...GONE, files: files({ state: 'in production', checkpointLsn: lsn(8n * MIB) }) };
+  const endingAt = (end: bigint, timeline = 1) => new Map([['a', { timeline: timelineIdOf(timeline), lsn: lsn(end) }]]);
+
+  it('is exact where the old primary was killed, and its files say where its WAL ends', () => {
+    const { intent } = decide([KILLED, B], {}, clusterOf(), endingAt(11n * MIB));
+    expect(intent.lost).toMatchObject({ fromLsn: '0/A00000', toLsn: '0/B00000', isExact: true });
+  });
+
+  it('is not exact where a server may still run there, or the files are of another timeline', () => {
+    const running: NodeFacts = { ...KILLED, files: files({ state: 'in production', isRunning: true, checkpointLsn: lsn(8n * MIB) }) };
+    expect(decide([running, B], {}, clusterOf(), endingAt(11n * MIB)).intent.lost.isExact).toBe(false);
+    expect(decide([KILLED, B], {}, clusterOf(), endingAt(11n * MIB, 2)).intent.lost.isExact).toBe(false);
+    expect(decide([KILLED, B]).intent.lost.isExact).toBe(false);
   });
 
   it('is at least what another standby has more, where one is asked for that has less', () => {

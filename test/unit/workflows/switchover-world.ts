@@ -48,6 +48,7 @@ export class ClusterModel {
   readonly #shape: ClusterShape;
   readonly #following = new Set<string>();
   readonly #slotsOfB = new Set<string>();
+  #hasCheckpointOfB = false;
   #slotsOfA: readonly string[];
   #hasPassfile: boolean;
 
@@ -59,6 +60,9 @@ export class ClusterModel {
 
   do(step: Step): void {
     switch (step.kind) {
+      case 'checkpoint':
+        if (step.node === 'b') this.#hasCheckpointOfB = true;
+        break;
       case 'write-passfile':
         this.#hasPassfile = true;
         break;
@@ -130,7 +134,8 @@ export class ClusterModel {
   #b(): NodeFacts {
     const slots = slotRows([...this.#slotsOfB]);
     if (this.candidate === 'standby') return standby('b', { received: MIB, replayed: MIB, of: 'a' }, { slots });
-    return primary('b', MIB, { timeline: timelineIdOf(2), replication: replication({ inRecovery: false, slots }) });
+    const now = primary('b', MIB, { timeline: timelineIdOf(2), replication: replication({ inRecovery: false, slots }) });
+    return { ...now, files: files({ state: 'in production', isRunning: true, timeline: timelineIdOf(this.#hasCheckpointOfB ? 2 : 1) }) };
   }
 
   #other(name: string): NodeFacts {
