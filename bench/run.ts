@@ -18,6 +18,7 @@ import {
   seconds,
 } from './lab.ts';
 import { measureNative } from './native.ts';
+import { measureReseed } from './reseed.ts';
 import { retentionComparison } from './retention.ts';
 import { describeMachine, readResults, writeResults } from './report.ts';
 
@@ -29,7 +30,7 @@ interface Options {
   readonly repetitions: number;
 }
 
-/** `npm run bench -- [--only backup,restore,version,backups,retention,daemon-memory,daemon-idle-cpu,daemon-growth-cpu,daemon-growth-memory,archive-random-cp,…,native-backup-pgbench,…] [--scale 100] [--repetitions 7]` */
+/** `npm run bench -- [--only backup,restore,version,backups,retention,daemon-memory,daemon-idle-cpu,daemon-growth-cpu,daemon-growth-memory,archive-random-cp,…,native-backup-pgbench,…,reseed-bytes] [--scale 100] [--repetitions 7]` */
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   const lab = JSON.parse((await run(cli, ['lab', 'up', '--nodes', '1', '--no-s3', '--json'])).stdout) as Lab;
@@ -61,6 +62,7 @@ async function measureAll(lab: Lab, { only, scale, repetitions }: Options): Prom
   await measure('backup', 3 * repetitions, async () => backupComparison(lab));
   await measure('restore', repetitions, () => restoreComparison(lab));
   if (only.length === 0 || only.some((name) => name.startsWith('native'))) await measureNative({ scale, repetitions, measure });
+  if (only.length === 0 || only.some((name) => name.startsWith('reseed'))) await measureReseed({ scale, repetitions }, measure);
   return measured;
 }
 

@@ -1,8 +1,10 @@
 import { createSystemClock } from './adapters/clock/clock.ts';
 import { createInstanceControl } from './adapters/instance/control.ts';
 import { createInstanceReader } from './adapters/instance/reader.ts';
+import { createStandbySeeding } from './adapters/instance/standby-seeding.ts';
 import { createServiceControl } from './adapters/instance/service-control.ts';
 import { createEndpoints } from './adapters/endpoints/endpoints.ts';
+import { createFenceControl } from './adapters/fence/fence.ts';
 import { createMachineReader } from './adapters/machine/machine.ts';
 import { createPgBouncerConsole } from './adapters/postgres/pgbouncer-console.ts';
 import { createPostgresReader } from './adapters/postgres/reader.ts';
@@ -93,6 +95,8 @@ export async function composeCluster(
     postgresWriter,
     instanceControl: createInstanceControl({ runner }),
     services: createServiceControl({ runner }),
+    seeding: createStandbySeeding({ runner }),
+    fencing: createFenceControl({ runner }),
     runWriter: runs,
     leases: await leaseStores(configuration, cluster, clock, secrets),
     runProcesses: createRunProcesses(configuration.stateDirectory),

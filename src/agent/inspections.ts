@@ -29,6 +29,7 @@ const INSPECTIONS = {
   readServerLog: inspection(z.tuple([server, wholeNumber]), (instance, [{ dataDirectory, pid }, maxBytes]) =>
     instance.readServerLog({ dataDirectory, ...(pid === undefined ? {} : { pid }) }, maxBytes),
   ),
+  readWalEnd: inspection(z.tuple([path]), (instance, [dataDirectory]) => instance.readWalEnd(dataDirectory)),
   listFiles: inspection(z.tuple([path]), (instance, [directory]) => instance.listFiles(directory)),
   findFreePort: inspection(z.tuple([]), (instance) => instance.findFreePort()),
   freeSpaceOf: inspection(z.tuple([path]), (instance, [at]) => instance.freeSpaceOf(at)),

@@ -28,6 +28,18 @@ export const service = z.discriminatedUnion('manager', [
   z.strictObject({ manager: z.literal('systemd'), unit: name }),
 ]);
 
+/** A server by its data directory. */
+export const heldServer = z.strictObject({
+  node: name,
+  dataDirectory: path,
+  identity,
+  systemIdentifier: name,
+  postgresMajor: major,
+  service,
+  port,
+  socketDirectory: path,
+});
+
 export const area = z.strictObject({
   root: path,
   dataDirectory: path,

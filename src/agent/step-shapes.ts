@@ -1,10 +1,9 @@
 import * as z from 'zod/mini';
 import { SpokeError } from '../errors.ts';
-import type { Step, StepBase, StepKind, StepOf } from '../plan/step.ts';
+import type { Step, StepBase, StepKind } from '../plan/step.ts';
+import { SHAPES_OF_RESEED } from './reseed-shapes.ts';
+import type { ShapeOf } from './shape-of.ts';
 import * as v from './shape-values.ts';
-
-/** A schema for each property of a kind of step, beside those that all steps have; the compiler names what is missing. */
-export type ShapeOf<K extends StepKind> = { readonly [P in keyof Omit<StepOf<K>, keyof StepBase | 'kind'>]-?: z.ZodMiniType };
 
 /** What restores and set-ups have done on the host of a node. */
 const SHAPES_OF_RESTORE = {
@@ -85,8 +84,20 @@ const SHAPES_OF_SETUP = {
   },
 } satisfies { readonly [K in StepKind]?: ShapeOf<K> };
 
+const SHAPES_OF_CHANGING_PRIMARIES = {
+  'stop-primary': { server: v.heldServer, mode: z.enum(['fast', 'immediate']) },
+  'start-standby': { server: v.heldServer },
+  'bring-back-primary': { server: v.heldServer },
+  'repoint-pgbouncer': { bouncer: v.name, primary: v.name, configFile: v.path, configuration: v.longText },
+} satisfies { readonly [K in StepKind]?: ShapeOf<K> };
+
 /** Every kind of step that another host does for us. What is not here is never sent, and refused where it comes. */
-const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = { ...SHAPES_OF_RESTORE, ...SHAPES_OF_SETUP };
+const SHAPES: { readonly [K in StepKind]?: ShapeOf<K> } = {
+  ...SHAPES_OF_RESTORE,
+  ...SHAPES_OF_SETUP,
+  ...SHAPES_OF_RESEED,
+  ...SHAPES_OF_CHANGING_PRIMARIES,
+};
 
 const BASE: ShapeOfBase = {
   id: v.line,

@@ -1,8 +1,11 @@
 import type { CommanderError } from 'commander';
 import { Command } from 'commander';
 import type { CommandContext } from './command-context.ts';
+import { addFailover, addSwitchover } from './change-primary-commands.ts';
 import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
+import { addRejoin } from './rejoin-command.ts';
+import { addReseed } from './reseed-command.ts';
 import { addSetupParts } from './setup-parts.ts';
 
 const EXIT_CODES = `
@@ -24,6 +27,10 @@ const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['unpin', addUnpin],
   ['pins', addPins],
   ['restore', addRestore],
+  ['reseed', addReseed],
+  ['switchover', addSwitchover],
+  ['failover', addFailover],
+  ['rejoin', addRejoin],
   ['status', addStatus],
   ['doctor', addDoctor],
   ['runs', addRuns],
@@ -150,10 +157,13 @@ function addRestore(program: Command, context: CommandContext): void {
     .option('--tablespace-map <old=new>', 'where a tablespace goes; may be repeated', collect, [])
     .option('--no-start', 'do not start the restored server')
     .option('--discard-old', 'remove the replaced data directory at the end')
+    .option('--only-node', 'leave the standbys of a node that is restored in place as they are')
+    .option('--no-backup', 'take no backup of the new timeline after a cluster was restored in place')
     .addHelpText(
       'after',
       `
 What was there is kept beside until --discard-old. Replacing a data directory needs --confirm <cluster>.
+In place, the standbys of the node are stopped with it and seeded again, one after the other (docs/restore-cluster.md).
 
 Examples:
   spoke-backup restore --to "2026-11-22 14:05:00+01" --data-directory /var/lib/postgresql/15/restored

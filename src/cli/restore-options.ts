@@ -27,6 +27,10 @@ export interface RestoreOptions extends ChangingOptions {
   readonly tablespaceMap: readonly string[];
   readonly start: boolean;
   readonly discardOld?: boolean;
+  /** --only-node */
+  readonly onlyNode?: boolean;
+  /** --no-backup */
+  readonly backup: boolean;
 }
 
 const BACKUP_LABEL = /^\d{8}-\d{6}F(?:_\d{8}-\d{6}[DI])?$/;

@@ -56,6 +56,11 @@ export function clusterOf(configuration: Configuration, name: string | undefined
   );
 }
 
+/** The same cluster, put together for whoever is primary now. */
+export async function recompose(session: Session, { signal }: CommandContext): Promise<Session> {
+  return { ...session, ...(await composeCluster(session.configuration, session.cluster, signal, { askForPrimary: true })) };
+}
+
 /** A repository of the cluster by its name. Throws USAGE. */
 export function repositoryNamed(cluster: ClusterConfig, name: string): RepositoryName {
   const found = cluster.repositories.find((repository) => repository.name === name);

@@ -80,7 +80,7 @@ async function abandon<Intent, Facts>(
     if (endOf(run)?.outcome === 'succeeded') return 'succeeded';
     await requireAbandonable(run, workflow, limits);
     held.ensureGood();
-    await workflow.abandon?.(header.intent as Intent, limits);
+    await workflow.abandon?.(header.intent as Intent, run, limits);
     held.ensureGood();
     const result = { code: 'CANCELLED', message: 'given up by runs cancel', isFinal: true };
     await ports.runWriter.append(header.runId, { at: ports.clock.now(), kind: 'run-finished', outcome: 'cancelled', result });

@@ -19,15 +19,26 @@ export interface Workflow<Intent, Facts> {
   /** Pure. What remains to be done. */
   plan(intent: Intent, facts: Facts, runId: string): Plan;
   /** After a failure: what to note in the journal so that planning again takes another way; undefined where there is none. */
-  otherWay?(intent: Intent, facts: Facts, error: SpokeError): readonly { readonly message: string; readonly detail: unknown }[] | undefined;
+  otherWay?(intent: Intent, facts: Facts, error: SpokeError): readonly RunNote[] | undefined;
+  /**
+   * After a plan that was carried out: what to note in the journal so that planning again gives what comes next; undefined where that was
+   * all. For what can only be decided of a world that the steps before have made.
+   */
+  whatFollows?(intent: Intent, run: StoredRun, context: OperationContext): Promise<readonly RunNote[] | undefined>;
   /** What a run is called that went through its whole plan; left out, it has succeeded. Any other can be resumed. */
   outcomeOf?(facts: Facts, outcome: PlanOutcome): RunOutcome;
   /** After the last failure, or a cancellation: ends what still runs, removes what can never be resumed. */
   cleanUp?(intent: Intent, error: SpokeError, context: OperationContext): Promise<void>;
   /** Why the run may only be resumed and not be given up; undefined where it may. */
   reasonAgainstAbandoning?(intent: Intent, run: StoredRun, context: OperationContext): Promise<SpokeError | undefined>;
-  /** Removes what a run that is given up has left, where nothing else needs it. */
-  abandon?(intent: Intent, context: OperationContext): Promise<void>;
+  /** Removes what a run that is given up has left, where nothing else needs it, and puts back what it has taken away. */
+  abandon?(intent: Intent, run: StoredRun, context: OperationContext): Promise<void>;
+}
+
+/** What planning again goes by. */
+export interface RunNote {
+  readonly message: string;
+  readonly detail: unknown;
 }
 
 /** The cluster and the host are those of the run. */
@@ -166,29 +177,35 @@ async function untilThereIsNoOtherWay<Intent, Facts>(
   context: LockedContext,
 ): Promise<{ readonly facts: Facts; readonly outcome: PlanOutcome }> {
   const { ports, handlers, emit, signal, ensureGood } = context;
+  const { runId } = header;
   const intent = header.intent as Intent;
+  const note = async (notes: readonly RunNote[]) => {
+    for (const one of notes) await ports.runWriter.append(runId, { at: ports.clock.now(), kind: 'note', ...one });
+  };
+  const parts: PlanOutcome[] = [];
   for (;;) {
-    const facts = await workflow.observe(intent, await ports.runs.read(header.runId), { signal });
-    const plan = workflow.plan(intent, facts, header.runId);
+    const facts = await workflow.observe(intent, await ports.runs.read(runId), { signal });
+    const plan = workflow.plan(intent, facts, runId);
     try {
-      const outcome = await runPlan(plan, {
-        runId: header.runId,
-        handlers,
-        journal: ports.runWriter,
-        clock: ports.clock,
-        emit,
-        signal,
-        beforeStep: ensureGood,
-      });
-      return { facts, outcome };
+      const engine = { runId, handlers, journal: ports.runWriter, clock: ports.clock, emit, signal, beforeStep: ensureGood };
+      parts.push(await runPlan(plan, engine));
     } catch (thrown) {
       const error = asSpokeError(thrown);
       const notes = signal.aborted ? undefined : workflow.otherWay?.(intent, facts, error);
       if (notes === undefined) throw error;
-      emit({ kind: 'note', runId: header.runId, level: 'warning', message: `${error.message}; trying another backup or repository` });
-      for (const note of notes) await ports.runWriter.append(header.runId, { at: ports.clock.now(), kind: 'note', ...note });
+      emit({ kind: 'note', runId, level: 'warning', message: `${error.message}; trying another backup or repository` });
+      await note(notes);
+      continue;
     }
+    const following = await workflow.whatFollows?.(intent, await ports.runs.read(runId), { signal });
+    if (following === undefined) return { facts, outcome: together(parts) };
+    await note(following);
   }
+}
+
+/** Of the plans that were carried out one after the other. */
+function together(parts: readonly PlanOutcome[]): PlanOutcome {
+  return { results: new Map(parts.flatMap(({ results }) => [...results])), failures: parts.flatMap(({ failures }) => failures) };
 }
 
 /** For what comes after the end: a fault in it does not hide how the run ended. */

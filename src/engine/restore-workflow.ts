@@ -30,7 +30,7 @@ export function restoreWorkflow(ports: ReadPorts & WritePorts): Workflow<Restore
     otherWay: (intent, facts, error) => otherCandidate(intent, facts, error),
     cleanUp: (intent, error, context) => cleanUpRestore(intent, error, ports, context),
     reasonAgainstAbandoning: (intent, run, context) => reasonAgainstAbandoning(intent, run, ports, context),
-    abandon: (intent, context) => runOnItsHost(discardAreaStep(intent), ports, context),
+    abandon: (intent, _run, context) => runOnItsHost(discardAreaStep(intent), ports, context),
   };
 }
 

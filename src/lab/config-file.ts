@@ -1,6 +1,6 @@
 import type { LabDescription } from './description.ts';
 import type { LabLayout } from './layout.ts';
-import { SUPERUSER } from './layout.ts';
+import { REPLICATION_ROLE, SUPERUSER } from './layout.ts';
 
 const LAB_CLUSTER = 'lab';
 
@@ -20,6 +20,7 @@ export async function labConfigText(lab: LabDescription, layout: LabLayout, pgba
     postgresqlBinDirectory: lab.postgresqlBinDirectory,
     ...(lab.engine === 'native' ? {} : { pgbackrest }),
     nodes,
+    replication: { role: REPLICATION_ROLE, password: `\${file:${layout.replicationPassword}}` },
     repositories: repositoriesOf(lab, layout),
   };
   const comment = '# The lab of spoke-backup: disposable, gone with `spoke-backup lab down`.\n';

@@ -1,4 +1,5 @@
 import type { HbaRule } from '../domain/postgres/hba.ts';
+import type { FileOwner } from '../ports/instance.ts';
 import type { RoleRights } from '../domain/setup/roles.ts';
 
 /** Steps that set up servers and what stands in front of them. None of them holds a secret: a plan is printed and journaled. */
@@ -26,6 +27,8 @@ export type SetupStep =
       readonly path: string;
       readonly dataDirectory: string;
       readonly role: string;
+      /** Absent: whoever owns the data directory. */
+      readonly owner?: FileOwner;
       /** Those that may be its primary. */
       readonly servers: readonly { readonly host: string; readonly port: number }[];
     }

@@ -4,7 +4,12 @@ import type { Pin } from '../domain/retention/pin.ts';
 import type { FileOwner } from '../ports/instance.ts';
 import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
+import type { ChangePrimaryStep } from './change-primary-steps.ts';
+import type { ReseedStep } from './reseed-steps.ts';
+import type { PinnedBackup, RestoreArea, TablespaceMapping } from './restore-area.ts';
 import type { SetupStep } from './setup-steps.ts';
+
+export type { PinnedBackup, RestoreArea, TablespaceMapping };
 
 /** What a step does to the world. `destructive`: what it replaces cannot be had back by running the plan backwards. */
 export type Effect = 'read' | 'write' | 'destructive';
@@ -29,20 +34,6 @@ export interface StepBase {
   readonly on?: string;
 }
 
-/** Where a server that is restored beside lives until the swap. */
-export interface RestoreArea {
-  /** Same parent as the data directory, so that the swap is a rename. */
-  readonly root: string;
-  readonly dataDirectory: string;
-  readonly workDirectory: string;
-  readonly socketDirectory: string;
-  readonly markerFile: string;
-  readonly proofFile: string;
-  readonly logFile: string;
-  readonly hbaFile: string;
-  readonly configFile: string;
-}
-
 export interface IsolatedServer {
   readonly area: RestoreArea;
   readonly owner: FileOwner;
@@ -51,20 +42,11 @@ export interface IsolatedServer {
   readonly superusers: readonly string[];
 }
 
-/** The backup and repository that a restore uses. */
-export interface PinnedBackup {
-  readonly repository: RepositoryName;
-  readonly label: BackupLabel;
-}
-
-export interface TablespaceMapping {
-  readonly oid: number;
-  readonly location: string;
-}
-
 export type Step = StepBase &
   (
+    | ChangePrimaryStep
     | SetupStep
+    | ReseedStep
     | { readonly kind: 'create-repositories' }
     | { readonly kind: 'alter-system'; readonly node: string; readonly settings: Readonly<Record<string, string>> }
     | { readonly kind: 'reload-configuration'; readonly node: string }

@@ -49,6 +49,8 @@ export interface RestoreRequest {
   readonly workDirectory: string;
   readonly tablespaceMap: readonly { readonly oid: number; readonly location: string }[];
   readonly resume: boolean;
+  /** It becomes a standby: standby.signal instead of recovery.signal. `target` is `latest` then. */
+  readonly standby?: true;
 }
 
 /** A segment on its way into a repository. */
@@ -144,6 +146,8 @@ export interface BackupEnginePreview {
   previewCheckArchiving(): readonly CommandPreview[];
   /** Settings of PostgreSQL that take the place of restoreBackup's while the server is beside: they fetch WAL as fast as the engine can. */
   replaySettings(replay: Replay): Readonly<Record<string, string>>;
+  /** Settings by which a standby gets from the repository what its primary no longer has; for every day, not for a restore. */
+  standbySettings(repository: RepositoryName): Readonly<Record<string, string>>;
   previewVerify(repository: RepositoryName): readonly CommandPreview[];
   /** The settings that PostgreSQL needs so that its WAL reaches every repository. */
   archivingSettings(): Readonly<Record<string, string>>;

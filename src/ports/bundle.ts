@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts';
 import type { HostControl, HostReader } from './hosts.ts';
 import type { ClusterSecrets } from './cluster-secrets.ts';
 import type { EndpointsReader, EndpointsWriter } from './endpoints.ts';
+import type { FenceControl } from './fence.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
 import type { MachineReader } from './machine.ts';
@@ -14,6 +15,7 @@ import type { ServerSetupReader, ServerSetupWriter } from './server-setup.ts';
 import type { PostgresReader, PostgresWriter, ServerAddress } from './postgres-server.ts';
 import type { RunProcesses, RunReader, RunWriter } from './run-store.ts';
 import type { ServiceControl } from './service-control.ts';
+import type { StandbySeeding } from './standby-seeding.ts';
 import type { WalTailReader, WalTailStager } from './wal-stream.ts';
 
 /** How the nodes of one cluster are reached. */
@@ -62,6 +64,8 @@ export interface WritePorts {
   readonly instanceControl: InstanceControl;
   readonly hostControl: HostControl;
   readonly services: ServiceControl;
+  readonly seeding: StandbySeeding;
+  readonly fencing: FenceControl;
   readonly runWriter: RunWriter;
   /** Where runs claim what they work on, in the order in which they are asked. */
   readonly leases: readonly LeaseStore[];

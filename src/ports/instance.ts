@@ -69,6 +69,13 @@ export interface PostgresInstallation {
   readonly binDirectory: string;
 }
 
+/** Where the WAL of a server ends that does not run. */
+export interface WalEnd {
+  readonly timeline: TimelineId;
+  /** Behind the last record that is there as a whole. */
+  readonly lsn: Lsn;
+}
+
 export interface InstanceReader {
   inspectDirectory(path: string, context: OperationContext): Promise<DirectoryFacts>;
   /** Where that major version is installed; undefined where it is not. */
@@ -83,6 +90,8 @@ export interface InstanceReader {
   readFileTail(path: string, maxBytes: number): Promise<string>;
   /** The end of what a server writes to its log: the file that its collector names, or that its stderr goes to. Empty where it is none that we may read. */
   readServerLog(server: { readonly dataDirectory: string; readonly pid?: number }, maxBytes: number): Promise<string>;
+  /** By the records in pg_wal, read one after the other as recovery would; undefined where there are none. Of a running server it means nothing. */
+  readWalEnd(dataDirectory: string): Promise<WalEnd | undefined>;
   /** Names in a directory; empty where there is none. */
   listFiles(directory: string): Promise<readonly string[]>;
   /** A TCP port on loopback that nothing listens on. */
@@ -127,6 +136,8 @@ export interface InstanceControl {
   createDirectory(path: string, owner: FileOwner): Promise<void>;
   /** Temporary name, fsync, rename, fsync of the directory. */
   writeFileDurably(path: string, content: string, owner: FileOwner, mode: number): Promise<void>;
+  /** Removes a file and makes that durable. Idempotent. */
+  removeFileDurably(path: string): Promise<void>;
   /** rename(2) and fsync of both parents. Refuses where `from` is not `identity` or `to` exists (an empty directory is removed first). */
   renameDirectory(from: string, to: string, identity: string): Promise<void>;
   /** Removes a tree that this program made. Refuses where the directory is not `identity`, or a server runs in it. */

@@ -99,6 +99,16 @@ export interface SummaryObservation extends SummaryFacts {
   readonly databaseBytes?: bigint;
 }
 
+/** What a server can say of being copied from, and of what it still has. */
+export interface SeedSourceObservation {
+  /** Size of all databases; absent where the role may not look at each of them (pg_read_all_stats). */
+  readonly databaseBytes?: bigint;
+  /** The name of the segment in pg_wal that comes first; absent where the role may not list it (pg_monitor). */
+  readonly oldestWal?: string;
+  /** Connections that max_wal_senders still lets in. */
+  readonly freeSenders: number;
+}
+
 export interface PostgresReader {
   /** Throws POSTGRES_UNAVAILABLE. */
   observeServer(address: ServerAddress, context: OperationContext): Promise<ServerObservation>;
@@ -117,6 +127,8 @@ export interface PostgresReader {
   readTimelineHistory(address: ServerAddress, timeline: TimelineId, context: OperationContext): Promise<TimelineHistory>;
   /** Throws POSTGRES_UNAVAILABLE. */
   observeStreaming(address: ServerAddress, slot: string, context: OperationContext): Promise<StreamingObservation>;
+  /** Throws POSTGRES_UNAVAILABLE. */
+  observeSeedSource(address: ServerAddress, context: OperationContext): Promise<SeedSourceObservation>;
   /** Senders, receiver, slots and positions. Throws POSTGRES_UNAVAILABLE. */
   observeReplication(address: ServerAddress, context: OperationContext): Promise<ReplicationFacts>;
 }
@@ -125,6 +137,8 @@ export interface PostgresWriter {
   /** ALTER SYSTEM SET, one statement a setting; `null` resets it. */
   alterSystem(address: ServerAddress, settings: Readonly<Record<string, string | null>>, context: OperationContext): Promise<void>;
   reloadConfiguration(address: ServerAddress, context: OperationContext): Promise<void>;
+  /** CHECKPOINT: what a shutdown right after has still to write is little. Needs pg_checkpoint (15 and later) or superuser. */
+  checkpoint(address: ServerAddress, context: OperationContext): Promise<void>;
   /** A physical replication slot that keeps WAL from now on. Idempotent. */
   createSlot(address: ServerAddress, slot: string, context: OperationContext): Promise<void>;
   /** Idempotent. Throws POSTGRES_FAILED while it is in use. */

@@ -4,7 +4,17 @@ import type { Instant } from '../domain/time/instant.ts';
 /** For example `20261122T211628Z-restore-k3f9`: sorts by time, is a file name, is unique. */
 export type RunId = string & { readonly __brand: 'RunId' };
 
-export type RunVerb = 'backup' | 'restore' | 'setup' | 'setup-archiving' | 'expire' | 'pin' | 'verify';
+export type RunVerb =
+  | 'backup'
+  | 'restore'
+  | 'setup'
+  | 'setup-archiving'
+  | 'expire'
+  | 'pin'
+  | 'verify'
+  | 'reseed'
+  | 'switchover'
+  | 'failover';
 
 /** What a run is for; written before its first step and never changed. `intent` is the workflow's own, plain JSON. */
 export interface RunHeader {

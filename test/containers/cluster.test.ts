@@ -58,7 +58,7 @@ describe('the cluster of docker-compose.yml', () => {
     await it().query('node-1', 'INSERT INTO marks VALUES (2)');
     const target = await it().query('node-1', "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'");
     await it().query('node-1', 'DROP TABLE marks');
-    await it().spoke('restore', '--to', target, '--in-place', '--confirm', 'main');
+    await it().spoke('restore', '--to', target, '--in-place', '--only-node', '--confirm', 'main');
     expect(await it().query('node-1', 'SELECT id FROM marks ORDER BY id')).toBe('1\n2');
     expect(await it().query('node-1', 'SELECT pg_is_in_recovery()')).toBe('f');
   });

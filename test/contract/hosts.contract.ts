@@ -70,6 +70,7 @@ export function hostsContract(name: string, make: () => Promise<HostsWorld>): vo
       expect((await instance.inspectDirectory(join(world.root, 'nowhere'), context)).kind).toBe('absent');
       expect(await instance.readFileTail(join(world.root, 'nowhere'), 100)).toBe('');
       expect(await instance.listFiles(join(world.root, 'nowhere'))).toEqual([]);
+      expect(await instance.readWalEnd(join(world.root, 'nowhere'))).toBe(undefined);
       expect(await instance.ownerOf(join(world.root, 'nowhere'))).toBeUndefined();
       expect(await instance.freeSpaceOf(join(world.root, 'nowhere'))).toBeUndefined();
       expect(await instance.findInstallation(99, context)).toBeUndefined();

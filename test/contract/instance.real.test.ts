@@ -3,6 +3,7 @@ import { chmod, chown, lstat, mkdir, mkdtemp, open, readdir, readFile, rm, stat,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseLsn } from '../../src/domain/postgres/lsn.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DirectoryFacts, ServerStart } from '../../src/ports/instance.ts';
 import { instanceContract } from './instance.contract.ts';
@@ -533,5 +534,31 @@ describe('a server that was started', () => {
     const facts: DirectoryFacts = await inspect(server.dataDirectory);
     expect(facts).not.toHaveProperty('running');
     expect(facts.control?.state).toBe('in production');
+  });
+});
+
+describe('the end of the WAL of a server that was killed', () => {
+  it('is where PostgreSQL itself finds it when it recovers', async () => {
+    const dataDirectory = await copyOfTemplate();
+    const server = await workshop.start(dataDirectory);
+    // Files that are used again still have their old pages; the last record fills a page and more.
+    await workshop.psql(
+      server,
+      'CREATE TABLE t AS SELECT 1',
+      'SELECT pg_switch_wal()',
+      'INSERT INTO t VALUES (2)',
+      'SELECT pg_switch_wal()',
+    );
+    await workshop.psql(server, 'CHECKPOINT', 'INSERT INTO t VALUES (3)', `SELECT pg_logical_emit_message(true, 'p', repeat('x', 20000))`);
+    await workshop.stop(dataDirectory, 'immediate');
+    const found = await workshop.reader.readWalEnd(dataDirectory);
+    const again = await workshop.start(dataDirectory);
+    const end = /invalid record length at ([0-9A-F]+\/[0-9A-F]+):/.exec(await readFile(again.logFile, 'utf8'))?.[1] ?? '';
+    expect(found).toEqual({ timeline: 1, lsn: parseLsn(end) });
+    await workshop.stop(dataDirectory);
+  });
+
+  it('is not known where there is no WAL', async () => {
+    expect(await workshop.reader.readWalEnd(scratch)).toBe(undefined);
   });
 });

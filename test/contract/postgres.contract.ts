@@ -75,6 +75,13 @@ export function postgresContract(name: string, make: () => Promise<ServerWorld>)
       expect((await postgres.observeReplication(world.primary, context)).slots).toEqual([]);
     });
 
+    it('a server says how much there is to copy, what it still has, and whether it lets somebody copy', async () => {
+      const found = await postgres.observeSeedSource(world.primary, context);
+      expect(found.databaseBytes).toBeGreaterThan(0n);
+      expect(found.oldestWal).toMatch(/^[0-9A-F]{24}$/);
+      expect(found.freeSenders).toBeGreaterThan(0);
+    });
+
     it('nothing waits for the archiver of a server that archives nothing, and pg_wal holds whole segments', async () => {
       const { walSegmentSizeBytes } = await postgres.observeServer(world.primary, context);
       for (const address of [world.primary, world.standby]) {

@@ -44,6 +44,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     previewRestore: ({ repository, label, dataDirectory }) => [{ argv: ['fake', 'restore', repository, label, dataDirectory] }],
     previewCheckArchiving: () => [{ argv: ['fake', 'check'] }],
     replaySettings: ({ repository }) => ({ restore_command: fakeArchiveGet(repository) }),
+    standbySettings: (repository) => ({ restore_command: fakeArchiveGet(repository) }),
     previewExpireBackup: ({ repository, label }) => [{ argv: ['fake', 'expire', repository, label] }],
     previewExpireWal: ({ repository, floor }) => [{ argv: ['fake', 'expire-wal', repository, floor] }],
     previewAnnotate: ({ repository, label, key }) => [{ argv: ['fake', 'annotate', repository, label, key] }],
@@ -200,6 +201,8 @@ function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole
   });
   const isDamaged = repository.damagedBackups.has(request.label);
   const written = extent === 'half' || isDamaged ? files.slice(0, Math.ceil(files.length / 2)) : files;
+  // Over old data: what cannot be started before it is whole (pgBackRest, --delta).
+  if (resume && fs.directory(`${dataDirectory}/global`) !== undefined) fs.remove(`${dataDirectory}/global/pg_control`);
   fs.makeDirectory(`${dataDirectory}/pg_wal`, owner);
   fs.makeDirectory(`${dataDirectory}/pg_tblspc`, owner);
   if (written.length === files.length) {
@@ -207,7 +210,7 @@ function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole
       putFile(fs, location, `PG_${POSTGRES_MAJOR}/1`, 'rows', owner);
       fs.link(`${dataDirectory}/pg_tblspc/${oid}`, location);
     }
-    fs.writeFile(`${dataDirectory}/recovery.signal`, '');
+    fs.writeFile(`${dataDirectory}/${request.standby === true ? 'standby' : 'recovery'}.signal`, '');
   }
   for (const [path, content] of written) putFile(fs, dataDirectory, path, content, owner);
   if (isDamaged) throw new SpokeError('BACKUP_DAMAGED', `[029]: a file of backup ${request.label} has a wrong checksum`);

@@ -1,6 +1,8 @@
 import type { DirectoryFacts, InstanceControl, InstanceReader } from '../../src/ports/instance.ts';
 import { SpokeError } from '../../src/errors.ts';
-import { controlDataOf, hasFile, isDataDirectory, POSTGRES_MAJOR, tablespacesOf } from './data-directory.ts';
+import { controlDataOf, hasFile, isDataDirectory, POSTGRES_MAJOR, readContent, tablespacesOf } from './data-directory.ts';
+import { parseLsn } from '../../src/domain/postgres/lsn.ts';
+import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
 import type { FakeDirectory } from './file-system.ts';
 import type { FakeProcess } from './process.ts';
 import { removeHalf } from './remove.ts';
@@ -22,6 +24,12 @@ export function fakeInstanceReader(process: FakeProcess): InstanceReader {
     currentUser: () => world.currentUser,
     readServerLog: () => Promise.resolve(''),
     readFileTail: (path, maxBytes) => process.read(() => (world.fs.readFile(path) ?? '').slice(-maxBytes)),
+    readWalEnd: (path) =>
+      process.read(() => {
+        const directory = world.fs.directory(path);
+        const content = directory === undefined ? undefined : readContent(directory);
+        return content === undefined ? undefined : { timeline: timelineIdOf(content.timeline), lsn: parseLsn(content.lsn) };
+      }),
     listFiles: (directory) => process.read(() => world.fs.list(directory)),
     findFreePort: () => process.read(() => FREE_PORT),
     freeSpaceOf: (path) => process.read(() => (world.fs.lookAt(path) === undefined ? undefined : world.freeBytes)),
@@ -97,6 +105,7 @@ export function fakeInstanceControl(process: FakeProcess): InstanceControl {
         },
         () => fs.directory(parentOf(path))?.children.set('.half-written.tmp', { kind: 'file', content: content.slice(0, 10) }),
       ),
+    removeFileDurably: (path) => process.change(`remove ${path}`, () => fs.remove(path)),
     renameDirectory: (from, to, identity) => process.change(`rename ${from} to ${to}`, () => rename(world, from, to, identity)),
     removeDirectory: (path, identity) =>
       process.change(

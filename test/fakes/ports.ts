@@ -6,6 +6,7 @@ import { fakeCatalogReader, fakeEngine } from './engine.ts';
 import { fakeInstanceControl, fakeInstanceReader } from './instance.ts';
 import { fakePostgresReader, fakePostgresWriter, fakeServiceControl } from './postgres.ts';
 import type { FakeProcess } from './process.ts';
+import { fakeSeeding } from './seeding.ts';
 import { fakeSetupReadPorts, fakeSetupWritePorts } from './setup.ts';
 import { fakeLeases, fakePinReader, fakePinWriter, fakeRunProcesses, fakeRunReader, fakeRunWriter } from './state.ts';
 
@@ -39,6 +40,8 @@ export function fakeWritePorts(process: FakeProcess): WritePorts {
     instanceControl: fakeInstanceControl(process),
     hostControl: NO_OTHER_HOSTS.hostControl,
     services: fakeServiceControl(process),
+    seeding: fakeSeeding(process),
+    fencing: { fence: ([program = '']) => process.change(`fence by ${program}`, () => undefined) },
     runWriter: fakeRunWriter(process),
     leases: [fakeLeases(process)],
     runProcesses: fakeRunProcesses(process),
@@ -84,7 +87,8 @@ export function readOnlyPorts(process: FakeProcess, cluster: ClusterConfig): Rea
   const { engine, ...others } = fakeWritePorts(process);
   const readers = fakeReadPorts(process, cluster);
   const clock = { ...readers.clock, sleep: () => Promise.reject(new Error('a dry run does not wait')) };
-  const shows = (name: string) => name.startsWith('preview') || name === 'archivingSettings' || name === 'backupSettings';
+  const shows = (name: string) =>
+    name.startsWith('preview') || name === 'archivingSettings' || name === 'backupSettings' || name === 'standbySettings';
   const frozen = Object.fromEntries(Object.entries(others).map(([port, methods]) => [port, throwing(port, methods, () => false)]));
   return { ...readers, clock, ...(frozen as unknown as typeof others), engine: throwing('engine', engine, shows) };
 }

@@ -16,6 +16,11 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
     observeRecovery: (address) => process.read(() => serverAt(process.world, address).recoveryState()),
     observeStreaming: (address, slot) => process.read(() => serverAt(process.world, address).observeStreaming(slot)),
     observeReplication: (address) => process.read(() => serverAt(process.world, address).observeReplication()),
+    observeSeedSource: (address) =>
+      process.read(() => {
+        serverAt(process.world, address);
+        return { databaseBytes: 1n << 30n, freeSenders: 8 };
+      }),
     observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
     observeTablespaces: (address) =>
       process.read(() => tablespacesOf(serverAt(process.world, address).directory).map((one) => ({ ...one, name: `t${one.oid}` }))),
@@ -47,8 +52,13 @@ export function fakePostgresWriter(process: FakeProcess): PostgresWriter {
         () => alterSystem(serverAt(world, address), Object.entries(settings).slice(0, 1)),
       ),
     reloadConfiguration: (address) => process.change('reload configuration', () => serverAt(world, address).reload()),
+    checkpoint: () => process.change('checkpoint', () => undefined),
     createSlot: (address, slot) => process.change('create slot', () => void serverAt(process.world, address).slots.add(slot)),
-    dropSlot: (address, slot) => process.change('drop slot', () => void serverAt(process.world, address).slots.delete(slot)),
+    dropSlot: (address, slot) =>
+      process.change('drop slot', () => {
+        serverAt(world, address).slots.delete(slot);
+        world.lostSlots.delete(slot);
+      }),
     closeWalSegment: (address) =>
       process.change('close WAL segment', () => {
         const server = serverAt(world, address);

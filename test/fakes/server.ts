@@ -1,6 +1,6 @@
 import { formatLsn, type Lsn, parseLsn } from '../../src/domain/postgres/lsn.ts';
 import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
-import type { ReplicationFacts } from '../../src/domain/topology/replication-facts.ts';
+import type { ReplicationFacts, ReplicationSlot } from '../../src/domain/topology/replication-facts.ts';
 import { SpokeError } from '../../src/errors.ts';
 import type { ServerStart } from '../../src/ports/instance.ts';
 import type {
@@ -37,7 +37,6 @@ export class FakeServer {
   readonly start: ServerStart;
   phase: Phase;
   settings: Readonly<Record<string, string>>;
-  readonly slots = new Set<string>();
   archiver: ArchiverStatistics = { archivedCount: 0n, failedCount: 0n };
   #pendingRestart: readonly string[] = [];
   #recovery: FakeRecovery | undefined;
@@ -64,6 +63,20 @@ export class FakeServer {
     return { port: this.start.port, socketDirectory: this.start.socketDirectory };
   }
 
+  get slots(): Set<string> {
+    return this.#world.slotsOn(this.directory.identity);
+  }
+
+  /** Where a standby that streams gets its WAL from. */
+  get source(): FakeServer | undefined {
+    if (this.phase !== 'standby') return undefined;
+    const { primary_conninfo: conninfo = '', primary_slot_name: slot = '' } = this.settings;
+    const port = Number(/\bport=(\d+)/.exec(conninfo)?.[1]);
+    const found = [...this.#world.servers].find((server) => server.start.port === port && server.isWritable && server !== this);
+    const isOurs = found !== undefined && readControl(found.directory)?.systemIdentifier === readControl(this.directory)?.systemIdentifier;
+    return isOurs && found.slots.has(slot) && !this.#world.lostSlots.has(slot) ? found : undefined;
+  }
+
   get isOrigin(): boolean {
     return this.directory.identity === this.#world.originIdentity;
   }
@@ -86,7 +99,7 @@ export class FakeServer {
 
   /** Whether it changes anything while time passes. */
   get isBusy(): boolean {
-    return ['starting', 'crash recovery', 'archive recovery'].includes(this.phase);
+    return ['starting', 'crash recovery', 'archive recovery'].includes(this.phase) || (this.source?.lsn() ?? this.lsn()) !== this.lsn();
   }
 
   /** Lets some time pass. */
@@ -96,6 +109,10 @@ export class FakeServer {
       this.#enterProduction();
     } else if (this.phase === 'archive recovery' && this.#recovery !== undefined) {
       this.#replay(this.#recovery);
+    } else if (this.source !== undefined) {
+      const { timeline } = this.#world.history;
+      writeContent(this.directory, this.source.lsn(), timeline);
+      updateControl(this.directory, { state: 'in archive recovery', timeline });
     }
   }
 
@@ -112,9 +129,10 @@ export class FakeServer {
   }
 
   promote(): void {
-    if (this.#recovery === undefined || !['paused', 'archive recovery'].includes(this.phase)) return;
+    if (!['paused', 'archive recovery', 'standby'].includes(this.phase)) return;
     this.log('LOG:  received promote request');
-    this.#recovery.finish();
+    this.#recovery?.finish();
+    this.directory.children.delete('standby.signal');
     this.#enterProduction();
   }
 
@@ -168,7 +186,6 @@ export class FakeServer {
     return { inRecovery, postgresMajor: 15, walSegmentSizeBytes: SEGMENT_SIZE_BYTES, flushLsn: this.lsn(), ...found };
   }
 
-  /** The fake server streams to nobody, and from nobody. */
   observeReplication(): ReplicationFacts {
     const { inRecovery, paused, lastReplayedCommitTime: time } = this.recoveryState();
     const lsn = this.lsn();
@@ -178,10 +195,17 @@ export class FakeServer {
       ...(inRecovery ? { receivedLsn: lsn, replayedLsn: lsn } : { flushLsn: lsn }),
       ...(inRecovery && time !== undefined ? { replayedCommitTime: time } : {}),
       replayPaused: paused,
+      ...(this.source === undefined ? {} : { receiver: { status: 'streaming', timeline: this.#world.history.timeline } }),
       senders: [],
-      slots: [...this.slots].map((name) => ({ name, active: false, kind: 'physical', temporary: false })),
+      slots: [...this.slots].map((name) => this.#slot(name)),
       conflicts: { snapshot: 0n, lock: 0n, others: 0n },
     };
+  }
+
+  #slot(name: string): ReplicationSlot {
+    const reader = [...this.#world.servers].find(({ source, settings }) => source === this && settings['primary_slot_name'] === name);
+    const base = { name, active: reader !== undefined, kind: 'physical', temporary: false } as const;
+    return this.#world.lostSlots.has(name) ? { ...base, walStatus: 'lost' } : { ...base, walStatus: 'reserved', restartLsn: this.lsn() };
   }
 
   observeWal(): WalObservation {
@@ -258,6 +282,9 @@ export class FakeServer {
     if (this.phase === 'production' || this.phase === 'starting') {
       const end = formatLsn(this.lsn());
       updateControl(this.directory, { state: 'shut down', redo: end, consistentAt: end });
+    } else if (this.phase === 'standby') {
+      const end = formatLsn(this.lsn());
+      updateControl(this.directory, { state: 'shut down in recovery', redo: end, consistentAt: end });
     } else if (this.#recovery !== undefined) {
       const position = this.#recovery.isConsistent ? { consistentAt: formatLsn(this.#recovery.position) } : {};
       updateControl(this.directory, { state: 'shut down in recovery', ...position });

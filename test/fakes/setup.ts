@@ -1,7 +1,7 @@
 import { SpokeError } from '../../src/errors.ts';
 import type { SetupReadPorts, SetupWritePorts } from '../../src/ports/bundle.ts';
 import type { BouncerObservation, PgBouncerControl, PgBouncerReader } from '../../src/ports/pgbouncer.ts';
-import type { RoleFacts, SettingFacts } from '../../src/ports/server-setup.ts';
+import type { SettingFacts } from '../../src/ports/server-setup.ts';
 import type { FakeProcess } from './process.ts';
 
 /** A PgBouncer whose files name databases. Transactions are open for as long as a test says. */
@@ -71,7 +71,7 @@ export function fakeSetupReadPorts(process: FakeProcess): SetupReadPorts {
   return {
     servers: {
       readVerifiers: () => Promise.resolve(new Map<string, string>()),
-      observeRole: () => Promise.resolve<RoleFacts | undefined>(undefined),
+      observeRole: (_address, { name }) => process.read(() => world.roles.get(name)),
       observeSettings: () => Promise.resolve<readonly SettingFacts[]>([]),
       observeHba: () => Promise.resolve({ file: '/etc/pg_hba.conf', text: '', errors: [] }),
     },
@@ -79,7 +79,7 @@ export function fakeSetupReadPorts(process: FakeProcess): SetupReadPorts {
     endpoints: { isCurrent: (file, text) => process.read(() => world.fs.readFile(file) === text) },
     machine: { facts: () => Promise.resolve({ memoryBytes: 16 * 1024 ** 3, cores: 4 }) },
     secrets: {
-      replicationPassword: () => Promise.resolve(undefined),
+      replicationPassword: () => process.read(() => world.replicationPassword),
       backupPassword: () => Promise.resolve(undefined),
       bouncerAdminUrl: (name) => Promise.resolve(`postgresql://admin:secret@127.0.0.1:6432/${name}`),
     },

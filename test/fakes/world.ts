@@ -4,6 +4,7 @@ import { SpokeError } from '../../src/errors.ts';
 import type { BackupRequest, EngineVersion } from '../../src/ports/backup-engine.ts';
 import type { FileOwner, ServerStart } from '../../src/ports/instance.ts';
 import type { HeldLease } from '../../src/ports/lease.ts';
+import type { RoleFacts } from '../../src/ports/server-setup.ts';
 import type { ManagedService } from '../../src/ports/service-control.ts';
 import { FakeFileSystem } from './file-system.ts';
 import type { FakeHistory } from './history.ts';
@@ -73,6 +74,14 @@ export class FakeWorld {
   configurationIsCurrent = true;
   /** The data directory of the primary that writes `history`. */
   originIdentity: string | undefined;
+  /** Of the standbys: slots live in the data directory, by its identity. */
+  readonly #slots = new Map<string, Set<string>>();
+  /** Slots that have lost WAL. */
+  readonly lostSlots = new Set<string>();
+  /** Of the role for replication, where the configuration gives one. */
+  replicationPassword: string | undefined;
+  /** Roles of the primary, by name. */
+  readonly roles = new Map<string, RoleFacts>();
   /** Runs after every change. */
   onChange: () => void = () => undefined;
   /** What must never happen and did. */
@@ -120,6 +129,12 @@ export class FakeWorld {
     const server = new FakeServer(this, this.#nextPid++, directory, start);
     this.servers.add(server);
     return server;
+  }
+
+  slotsOn(identity: string): Set<string> {
+    const found = this.#slots.get(identity) ?? new Set<string>();
+    this.#slots.set(identity, found);
+    return found;
   }
 
   serverOn(identity: string): FakeServer | undefined {

@@ -86,7 +86,7 @@ function withTailCheck(
 }
 
 /** What only reads may be done once more, and may not be left out. */
-function differenceOf(expected: readonly Step[], actual: readonly Step[]): string | undefined {
+export function differenceOf(expected: readonly Step[], actual: readonly Step[]): string | undefined {
   const ids = (all: readonly Step[], effect: 'read' | 'other') =>
     all.filter((step) => (step.effect === 'read') === (effect === 'read')).map((step) => step.id);
   const sameChanges = ids(expected, 'other').join() === ids(actual, 'other').join();

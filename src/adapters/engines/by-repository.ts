@@ -51,6 +51,7 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     previewExpireWal: (request) => of(request).previewExpireWal(request),
     previewAnnotate: (request) => of(request).previewAnnotate(request),
     previewVerify: (repository) => of({ repository }).previewVerify(repository),
+    standbySettings: (repository) => of({ repository }).standbySettings(repository),
     replaySettings: (replay) => of(replay).replaySettings(replay),
     archivingSettings: () => mergeArchivingSettings(engines.map(({ engine }) => engine.archivingSettings())),
     backupSettings: (postgresMajor) =>

@@ -1,7 +1,7 @@
 import type { InstanceControl } from '../../ports/instance.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import { copyFiles } from './copy-files.ts';
-import { createDirectory, writeFileDurably } from './durable-files.ts';
+import { createDirectory, removeFileDurably, writeFileDurably } from './durable-files.ts';
 import { removeDirectory } from './remove-directory.ts';
 import { renameDirectory } from './rename-directory.ts';
 import { startServer } from './start-server.ts';
@@ -14,6 +14,7 @@ export function createInstanceControl({ runner }: { readonly runner: ProcessRunn
     stopServer: (server, context) => stopServer(server, runner, context),
     createDirectory,
     writeFileDurably,
+    removeFileDurably,
     renameDirectory: (from, to, identity) => renameDirectory(from, to, identity, runner),
     removeDirectory: (path, identity) => removeDirectory(path, identity, runner),
     copyFiles,

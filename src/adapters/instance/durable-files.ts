@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/p
 import { basename, dirname, join, resolve } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { FileOwner } from '../../ports/instance.ts';
-import { errnoOf } from '../common/file-error.ts';
+import { errnoOf, ifPresent } from '../common/file-error.ts';
 import { ifReadable, translating } from './file-error.ts';
 import { lookAt } from './identity.ts';
 
@@ -81,6 +81,14 @@ async function prepare(handle: FileHandle, owner: FileOwner): Promise<void> {
 /** Writes a whole file under its name at once: whoever reads it sees the old content or the new one, also after a power cut. */
 export async function writeFileDurably(path: string, content: string, owner: FileOwner, mode: number): Promise<void> {
   await translating(`write ${path}`, () => replaceFile(path, owner, mode, (handle) => handle.writeFile(content, 'utf8')));
+}
+
+/** Removes a file, never what a symbolic link points to. One that is gone is no error. */
+export async function removeFileDurably(path: string): Promise<void> {
+  await translating(`remove ${path}`, async () => {
+    await ifPresent(unlink(path));
+    await syncDirectory(dirname(path));
+  });
 }
 
 /** Fills a new file beside `path`, makes it durable and renames it into place. Nothing is left where `fill` throws. */

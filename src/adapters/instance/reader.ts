@@ -12,6 +12,7 @@ import { readFileTail } from './file-tail.ts';
 import { inspectDirectory } from './inspect.ts';
 import { findInstallation } from './installation.ts';
 import { readServerLog } from './server-log.ts';
+import { readWalEnd } from './wal-end.ts';
 import { currentUser, findUser, ownerOf } from './users.ts';
 
 export interface InstanceReaderOptions {
@@ -41,6 +42,7 @@ export function createInstanceReader(options: InstanceReaderOptions): InstanceRe
     currentUser,
     readFileTail,
     readServerLog,
+    readWalEnd,
     async listFiles(directory) {
       const names = await translating(`list ${directory}`, () => ifPresent(readdir(directory)));
       return (names ?? []).sort((left, right) => (left < right ? -1 : 1));

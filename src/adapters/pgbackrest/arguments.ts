@@ -211,7 +211,8 @@ export function pushSegmentArguments(settings: PgbackrestSettings, path: string)
   return [...common(settings, settings.configFile), ...LOG_TO_STDERR, '--no-archive-async', '--reset-pg1-path', 'archive-push', path];
 }
 
-function targetArguments({ target, timeline, targetAction }: RestoreRequest): string[] {
+function targetArguments({ target, timeline, targetAction, standby }: RestoreRequest): string[] {
+  if (standby === true) return ['--type=standby', `--target-timeline=${timeline}`];
   const type = { time: 'time', lsn: 'lsn', xid: 'xid', name: 'name', immediate: 'immediate', latest: 'default' }[target.kind];
   const value = targetValue(target);
   const exclusive = 'inclusive' in target && !target.inclusive;

@@ -12,6 +12,7 @@ import type {
   PostgresReader,
   RecoveryState,
   ReplicationConnection,
+  SeedSourceObservation,
   ServerObservation,
   SummaryObservation,
   StreamingObservation,
@@ -26,7 +27,9 @@ import {
   ARCHIVE_QUEUE,
   ARCHIVER,
   CLUSTER_SIZE,
+  FREE_SENDERS,
   MAY_LIST_WAL,
+  OLDEST_WAL,
   PENDING_RESTART,
   POSITION,
   REPLICATION,
@@ -37,6 +40,7 @@ import {
   streamingOf,
   SYSTEM_IDENTIFIER,
   TABLESPACES,
+  TIMELINE_OF_REPLAY,
   timelineHistory,
   VERSION_NUMBER,
   WAL_SIZE,
@@ -55,6 +59,7 @@ export function createPostgresReader(): PostgresReader {
     readTimelineHistory: (address, timeline, context) =>
       withSession(address, context, { ...OPTIONS, replication: true }, (session) => readTimelineHistory(session, timeline)),
     observeStreaming: (address, slot, context) => withSession(address, context, OPTIONS, (session) => observeStreaming(session, slot)),
+    observeSeedSource: (address, context) => withSession(address, context, OPTIONS, observeSeedSource),
     observeReplication: (address, context) => withSession(address, context, OPTIONS, observeReplication),
   };
 }
@@ -74,7 +79,7 @@ async function observeServer(session: Session): Promise<ServerObservation> {
     postgresMajor: Math.floor(versionNumber / 10_000),
     versionNumber,
     inRecovery: booleanOf(position, 'in_recovery'),
-    timeline: timelineIdOf(Number(textOf(position, 'timeline'))),
+    timeline: await timelineOfServer(session, position),
     ...optionalLsn('lsn', position, 'lsn'),
     ...(settings.data_directory === undefined ? {} : { dataDirectory: settings.data_directory }),
     walSegmentSizeBytes: Number(settings.wal_segment_size),
@@ -125,6 +130,17 @@ async function observeSummaries(session: Session, since: Lsn): Promise<SummaryOb
   };
 }
 
+async function observeSeedSource(session: Session): Promise<SeedSourceObservation> {
+  const size = onlyRow(await session.query(CLUSTER_SIZE));
+  const mayList = booleanOf(onlyRow(await session.query(MAY_LIST_WAL)), 'wal');
+  const [oldest] = mayList ? await session.query(OLDEST_WAL) : [];
+  return {
+    ...(typeof size['bytes'] === 'string' ? { databaseBytes: BigInt(size['bytes']) } : {}),
+    ...(oldest === undefined ? {} : { oldestWal: textOf(oldest, 'name') }),
+    freeSenders: Number(textOf(onlyRow(await session.query(FREE_SENDERS)), 'free')),
+  };
+}
+
 async function readTimelineHistory(session: Session, timeline: TimelineId): Promise<TimelineHistory> {
   const file = onlyRow(await session.query(timelineHistory(timeline)));
   return parseTimelineHistory(textOf(file, 'content'), timeline);
@@ -145,6 +161,14 @@ async function observeStreaming(session: Session, slot: string): Promise<Streami
 
 function readPosition(session: Session): Promise<TextRow> {
   return onceMoreAtPromotion(async () => onlyRow(await session.query(POSITION)));
+}
+
+/** A standby that has just changed to another timeline, and receives nothing at the moment, knows only by its files. */
+async function timelineOfServer(session: Session, position: TextRow): Promise<TimelineId> {
+  const known = timelineOf(position, 'timeline');
+  if (!booleanOf(position, 'in_recovery') || !booleanOf(onlyRow(await session.query(MAY_LIST_WAL)), 'wal')) return known;
+  const { timeline } = onlyRow(await session.query(TIMELINE_OF_REPLAY));
+  return timeline === null || timeline === undefined || Number(timeline) < known ? known : timelineIdOf(Number(timeline));
 }
 
 function requireSupported(versionNumber: number): void {

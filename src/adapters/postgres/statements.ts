@@ -54,7 +54,7 @@ export const micros = (expression: string) => `(extract(epoch from ${expression}
 
 /**
  * Where the server stands. In recovery the timeline is the newest that the control file or the WAL receiver knows:
- * it can lag behind replay until the next restart point. Elsewhere it is that of the insert position.
+ * it can lag behind replay until the next restart point (TIMELINE_OF_REPLAY). Elsewhere it is that of the insert position.
  * Fails with SQLSTATE 55000 where recovery ends just then.
  */
 export const POSITION = `
@@ -70,6 +70,18 @@ export const POSITION = `
          pg_control_checkpoint() AS c,
          pg_control_recovery() AS m,
          (SELECT max(received_tli) AS received_tli FROM pg_stat_wal_receiver) AS w`;
+
+/**
+ * On a standby: the newest timeline of which pg_wal has the segment that was replayed last; null where it is gone. What was left behind on a
+ * timeline that others have left is older: recovery takes the newest of its history, too.
+ */
+export const TIMELINE_OF_REPLAY = `
+  SELECT max(('x' || left(f.name, 8))::bit(32)::bigint) AS timeline
+    FROM pg_ls_waldir() AS f,
+         (SELECT (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint - 1 AS last) AS r
+   WHERE length(f.name) = 24
+     AND substr(f.name, 9) = upper(lpad(to_hex(r.last >> 32), 8, '0')
+                             || lpad(to_hex((r.last & 4294967295) / pg_size_bytes(current_setting('wal_segment_size'))), 8, '0'))`;
 
 export const SYSTEM_IDENTIFIER = `
   SELECT system_identifier,
@@ -107,6 +119,14 @@ const MOST_LISTED = 10_000;
 export const ARCHIVE_QUEUE = `
   SELECT left(name, -6) AS file, ${micros('modification')} AS since, count(*) OVER () AS all_files
     FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready' ORDER BY name COLLATE "C" LIMIT ${MOST_LISTED}`;
+
+/** By the position, whatever the timeline. Recycled files have names that are still to come. */
+export const OLDEST_WAL = `
+  SELECT name FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$' ORDER BY substr(name, 9) COLLATE "C" LIMIT 1`;
+
+/** A standby that streams counts, and so does a backup. */
+export const FREE_SENDERS = `
+  SELECT current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_stat_replication) AS free`;
 
 export const WAL_SIZE = 'SELECT coalesce(sum(size), 0) AS bytes FROM pg_ls_waldir()';
 

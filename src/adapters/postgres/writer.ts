@@ -20,6 +20,7 @@ export function createPostgresWriter(): PostgresWriter {
       });
     },
     reloadConfiguration: (address, context) => withSession(address, context, OPTIONS, reloadConfiguration),
+    checkpoint: (address, context) => withSession(address, context, OPTIONS, async (session) => void (await session.query('CHECKPOINT'))),
     createSlot: (address, slot, context) =>
       withSession(address, context, OPTIONS, async (session) => void (await session.query(createSlotOf(quoteLiteral(slot))))),
     dropSlot: (address, slot, context) =>

@@ -20,6 +20,7 @@ export function remoteInstance(
     currentUser: () => user,
     readFileTail: (path, maxBytes) => ask('readFileTail', [path, maxBytes]),
     readServerLog: (server, maxBytes) => ask('readServerLog', [server, maxBytes]),
+    readWalEnd: (dataDirectory) => ask('readWalEnd', [dataDirectory]),
     listFiles: (directory) => ask('listFiles', [directory]),
     findFreePort: () => ask('findFreePort', []),
     freeSpaceOf: (path) => ask('freeSpaceOf', [path]),

@@ -6,7 +6,18 @@ import { isRunId } from './run-id.ts';
 
 /** Of header.json, for readers of other versions. */
 const SCHEMA = 1;
-const VERBS: readonly string[] = ['backup', 'restore', 'setup', 'setup-archiving', 'expire', 'pin', 'verify'] satisfies RunHeader['verb'][];
+const VERBS: readonly string[] = [
+  'backup',
+  'restore',
+  'setup',
+  'setup-archiving',
+  'expire',
+  'pin',
+  'verify',
+  'reseed',
+  'switchover',
+  'failover',
+] satisfies RunHeader['verb'][];
 
 /** The fields that an entry of each kind must have beside `at` and `kind`, and their types. */
 const ENTRY_FIELDS: Readonly<Record<JournalEntry['kind'], Readonly<Record<string, 'string' | 'number'>>>> = {

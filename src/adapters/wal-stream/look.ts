@@ -3,21 +3,14 @@ import { join } from 'node:path';
 import { lsnOf } from '../../domain/postgres/lsn.ts';
 import { parseTimelineHistory, type TimelineHistory } from '../../domain/postgres/timeline-history.ts';
 import { timelineIdOf } from '../../domain/postgres/timeline.ts';
-import {
-  LONG_HEADER_BYTES,
-  readSegmentHeader,
-  type RecordedWal,
-  type SegmentHeader,
-  walkRecords,
-  writtenPageBytes,
-} from '../../domain/postgres/wal-page.ts';
+import type { RecordedWal, SegmentHeader } from '../../domain/postgres/wal-page.ts';
 import { parseWalSegmentName } from '../../domain/postgres/wal-segment.ts';
 import type { LocalSegment, LocalWal } from '../../domain/streaming/local-wal.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
 import type { Clock } from '../../ports/clock.ts';
 import { ifPresent } from '../common/file-error.ts';
+import { chunk, readOwnHeader, readRecorded } from '../common/wal-file.ts';
 
-const SCAN_BYTES = 1024 * 1024;
 const SEGMENT_FILE = /^([0-9A-F]{24})(\.partial)?$/;
 const HISTORY_FILE = /^([0-9A-F]{8})\.history$/;
 
@@ -97,9 +90,9 @@ async function lookAt(
     const { ino, mtimeNs, size } = await file.stat({ bigint: true });
     const earlier = known.get(path);
     const before = earlier?.inode === ino ? earlier : undefined;
-    const header = before?.header ?? readSegmentHeader(await chunk(file, 0, LONG_HEADER_BYTES));
     const name = fileName.slice(0, 24);
-    if (header === undefined || !isItsOwn(name, header)) return undefined;
+    const header = before?.header ?? (await readOwnHeader(file, name));
+    if (header === undefined) return undefined;
     const isWhole = !fileName.endsWith('.partial');
     const common = { ...parseWalSegmentName(name, header.segmentSizeBytes), name, writtenAt: instantOfMicros(mtimeNs / 1000n) };
     if (isWhole) return { header, segment: { ...common, isWhole, writtenBytes: Number(size), endLsn: lsnOf(header.startLsn + size) } };
@@ -116,62 +109,12 @@ async function lookAt(
   }
 }
 
-/** A file that only has the name of a segment, or of another cluster, is none of ours. */
-function isItsOwn(name: string, { timeline, startLsn, segmentSizeBytes }: SegmentHeader): boolean {
-  try {
-    const named = parseWalSegmentName(name, segmentSizeBytes);
-    // The segment in which a timeline begins is copied from its parent, first page and all.
-    return named.segmentNumber * BigInt(segmentSizeBytes) === startLsn && timeline <= named.timeline;
-  } catch {
-    return false;
-  }
-}
-
 async function received(file: FileHandle, header: SegmentHeader, before: Known | undefined): Promise<Omit<Known, 'inode'>> {
-  const pagesBytes = await endOfPages(file, header, before?.pagesBytes ?? 0);
-  const recorded = await walked(file, header, pagesBytes, before?.recorded);
+  const { pagesBytes, recorded } = await readRecorded(file, header, before);
   // After the walk: the last page goes on being filled, and what is said to be there must be among what is written.
   const lastPage = Math.max(0, pagesBytes - header.pageBytes);
   const writtenBytes = lastPage + lastByte(await chunk(file, lastPage, pagesBytes - lastPage));
   return { header, pagesBytes, writtenBytes, recorded };
-}
-
-async function endOfPages(file: FileHandle, header: SegmentHeader, from: number): Promise<number> {
-  for (let offset = from; ; ) {
-    const bytes = await chunk(file, offset, SCAN_BYTES);
-    const written = writtenPageBytes(bytes, offset, header);
-    offset += written;
-    if (written < bytes.length || bytes.length < SCAN_BYTES) return offset;
-  }
-}
-
-/** A window at a time; a wider one where a record does not fit. */
-async function walked(file: FileHandle, header: SegmentHeader, end: number, before: RecordedWal | undefined): Promise<RecordedWal> {
-  const { pageBytes } = header;
-  let recorded = before?.endOffset === 0 ? undefined : before;
-  for (let window = SCAN_BYTES; ; ) {
-    const position = recorded?.endOffset ?? 0;
-    // A position at the beginning of a page lies behind its last byte.
-    const offset = position - (position % pageBytes);
-    const bytes = await chunk(file, offset, Math.min(window, end - offset));
-    const next = walkRecords(bytes, offset, pageBytes, recorded);
-    const hasMoved = next.endOffset > position;
-    recorded = next.lastRecordOffset === undefined && !hasMoved ? recorded : next;
-    if (offset + bytes.length >= end) return recorded ?? next;
-    window = hasMoved ? SCAN_BYTES : 2 * window;
-  }
-}
-
-async function chunk(file: FileHandle, offset: number, bytes: number): Promise<Uint8Array> {
-  if (bytes <= 0) return new Uint8Array();
-  const buffer = new Uint8Array(bytes);
-  let filled = 0;
-  while (filled < bytes) {
-    const { bytesRead } = await file.read(buffer, filled, bytes - filled, offset + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
 }
 
 function lastByte(bytes: Uint8Array): number {

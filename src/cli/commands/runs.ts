@@ -3,7 +3,9 @@ import { describeTrigger, type RunTrigger } from '../../domain/schedule/trigger.
 import { SpokeError } from '../../errors.ts';
 import { type Cancelled, cancelRun } from '../../engine/cancel-run.ts';
 import { rebuildHistory } from '../../engine/history.ts';
-import { restoreWorkflow } from '../../engine/restore-workflow.ts';
+import { reseedWorkflow } from '../../engine/reseed-workflow.ts';
+import { changePrimaryWorkflow } from '../../engine/change-primary-workflow.ts';
+import { workflowOfRestore } from '../../engine/restore-cluster-workflow.ts';
 import {
   backupWorkflow,
   expireWorkflow,
@@ -24,8 +26,10 @@ import { renderTable } from '../render/table.ts';
 import { openSession, type Session } from '../session.ts';
 import { unreadableError } from '../unreadable.ts';
 import { runBackup } from './backup.ts';
+import { runChangePrimary } from './change-primary.ts';
 import { runExpire } from './expire.ts';
 import { runPin } from './pin.ts';
+import { runReseed } from './reseed.ts';
 import { runRestore } from './restore.ts';
 import { runSetup } from './setup.ts';
 import { runSetupArchiving } from './setup-archiving.ts';
@@ -111,17 +115,22 @@ function cancelWith(run: StoredRun, session: Session, context: Parameters<typeof
     case 'backup':
       return cancelRun(run, backupWorkflow(session.cluster, session.ports), context);
     case 'restore':
-      return cancelRun(run, restoreWorkflow(session.ports), context);
+      return cancelRun(run, workflowOfRestore(run.header.intent as RestoreIntent, session.cluster, session.ports), context);
     case 'setup':
       return cancelRun(run, setupWorkflow(session.cluster, session.ports), context);
     case 'setup-archiving':
       return cancelRun(run, setupArchivingWorkflow(session.cluster, session.ports), context);
+    case 'reseed':
+      return cancelRun(run, reseedWorkflow(session.cluster, session.ports), context);
     case 'verify':
       return cancelRun(run, verifyWorkflow(session.cluster, session.ports), context);
     case 'expire':
       return cancelRun(run, expireWorkflow(session.cluster, session.ports), context);
     case 'pin':
       return cancelRun(run, pinWorkflow(session.cluster, session.ports), context);
+    case 'switchover':
+    case 'failover':
+      return cancelRun(run, changePrimaryWorkflow(session.cluster, run.header.verb, session.ports), context);
   }
 }
 
@@ -176,8 +185,13 @@ async function resume(run: StoredRun, session: Session, context: CommandContext)
       return runSetup(run.header, session, context);
     case 'setup-archiving':
       return runSetupArchiving(run.header, session, context);
+    case 'reseed':
+      return runReseed(run.header, session, context);
     case 'verify':
       return runVerify(run.header, session, context);
+    case 'switchover':
+    case 'failover':
+      return runChangePrimary(run.header, session, context);
   }
 }
 

@@ -50,6 +50,11 @@ const HEADER = [
   '; Settings of your own belong into the configuration of spoke-backup (pgbouncer: settings).',
 ];
 
+/** Whether it is one of ours, and not somebody's own. */
+export function isGeneratedConfiguration(text: string): boolean {
+  return text.startsWith(`${HEADER[0]}\n`);
+}
+
 /** The whole pgbouncer.ini. Holds no secret. Throws CONFIG_INVALID where a name or value cannot be said in it. */
 export function bouncerConfigurationText(configuration: BouncerConfiguration): string {
   const { databases, listenPort, userListFile, adminUsers, settings } = configuration;

@@ -16,7 +16,7 @@ export interface LostWal {
   /** The furthest that is known to have existed; the old primary may have written more, unless `isExact`. */
   readonly toLsn: Lsn;
   readonly bytes: bigint;
-  /** Whether `toLsn` is where the old primary stopped, by its own word after it had stopped. */
+  /** Whether `toLsn` is where the old primary stopped, by its own files after it had stopped. */
   readonly isExact: boolean;
   /** How much of it each repository has without a hole, so that it can be had from there; the one with most first. */
   readonly held: readonly HeldRange[];
@@ -35,7 +35,7 @@ export interface LossFacts {
   readonly candidateLsn: Lsn;
   /** What the old primary had flushed when it was last heard of, by itself, its standbys or its files. */
   readonly lastKnown: readonly Lsn[];
-  /** Where it has been shut down: the end of its WAL. */
+  /** The end of its WAL, by its own files once it had stopped. */
   readonly stoppedAt?: Lsn;
   readonly snapshots: readonly RepositorySnapshot[];
 }

@@ -14,7 +14,7 @@ export function priceBasebackup(facts: ReseedFacts): readonly ReseedOption[] {
 function fromPrimary(facts: ReseedFacts): ReseedOption {
   const { node, databaseBytes, hasFreeSender } = facts.primary;
   const base = { method: 'basebackup', source: { kind: 'primary', name: node } } as const;
-  const space = noSpace(facts);
+  const space = noPlace(facts);
   if (space !== undefined) return { ...base, kind: 'refused', reason: space };
   if (!hasFreeSender) return { ...base, kind: 'refused', reason: `all connections of max_wal_senders on ${node} are taken` };
   const seconds = Number(databaseBytes) / facts.rates.networkBytesPerSecond + SECONDS_TO_START;
@@ -29,7 +29,7 @@ function fromPrimary(facts: ReseedFacts): ReseedOption {
 function fromStandby({ node, lagBytes }: ReseedFacts['standbys'][number], facts: ReseedFacts): ReseedOption {
   const { databaseBytes } = facts.primary;
   const base = { method: 'basebackup', source: { kind: 'standby', name: node } } as const;
-  const space = noSpace(facts);
+  const space = noPlace(facts);
   if (space !== undefined) return { ...base, kind: 'refused', reason: space };
   if (lagBytes * MOST_LAG_SHARE > databaseBytes)
     return { ...base, kind: 'refused', reason: `${node} is itself ${formatBytes(lagBytes)} behind` };
@@ -43,7 +43,8 @@ function fromStandby({ node, lagBytes }: ReseedFacts['standbys'][number], facts:
   };
 }
 
-function noSpace({ freeBytes, primary }: ReseedFacts): string | undefined {
+function noPlace({ freeBytes, primary, againstBeside }: ReseedFacts): string | undefined {
+  if (againstBeside !== undefined) return againstBeside;
   if (freeBytes === undefined || freeBytes >= primary.databaseBytes) return undefined;
   return `it needs ${formatBytes(primary.databaseBytes)}, ${formatBytes(freeBytes)} are free`;
 }

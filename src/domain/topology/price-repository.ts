@@ -3,6 +3,7 @@ import type { BaseBackup } from '../catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../catalog/repository-snapshot.ts';
 import { rangeContaining, type WalArchive } from '../catalog/wal-archive.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
+import type { TimelineId } from '../postgres/timeline.ts';
 import { isAncestorAt, timelineSpans } from '../postgres/timeline-history.ts';
 import { segmentNumberBefore, segmentNumberOf, segmentStartLsn } from '../postgres/wal-segment.ts';
 import { distance } from './lag.ts';
@@ -17,9 +18,10 @@ const SECONDS_TO_START = { local: 5, s3: 15 } as const;
 export function priceDelta(snapshot: RepositorySnapshot, facts: ReseedFacts): ReseedOption {
   const base = { method: 'delta', source: { kind: 'repository', name: snapshot.repository } } as const;
   const refuse = (reason: string): ReseedOption => ({ ...base, kind: 'refused', reason });
-  const { target, primary, rates, canDelta } = facts;
-  if (!canDelta) return refuse('the engine of the repository does not compare files');
+  const { target, primary, rates, deltaFrom } = facts;
+  if (!deltaFrom.includes(snapshot.repository)) return refuse('the engine of the repository does not compare files');
   if (target === undefined) return refuse('there is no data directory to go on from');
+  if (facts.againstInPlace !== undefined) return refuse(facts.againstInPlace);
   if (target.systemIdentifier !== primary.systemIdentifier) return refuse('the data directory is of another cluster');
   if (target.isRunning) return refuse('a server runs on it and does not answer');
   const seed = usableSeed(snapshot, facts);
@@ -31,12 +33,19 @@ export function priceDelta(snapshot: RepositorySnapshot, facts: ReseedFacts): Re
   const fetched = least(changed * FETCHED_PER_CHANGED_BYTE, backup.databaseBytes);
   const price = priceOf({ kind: snapshot.kind, fetched, ...seed }, facts);
   const seconds = price.seconds + Number(backup.databaseBytes) / rates.checksumBytesPerSecond;
-  return { ...base, kind: 'possible', price: { ...price, seconds }, reason: `over the old data directory, backup ${backup.label}` };
+  return {
+    ...base,
+    kind: 'possible',
+    price: { ...price, seconds },
+    reason: `over the old data directory, backup ${backup.label}`,
+    backup: backup.label,
+  };
 }
 
 /** A restore into an empty directory; the old data is kept beside. */
 export function priceBackup(snapshot: RepositorySnapshot, facts: ReseedFacts): ReseedOption {
   const base = { method: 'backup', source: { kind: 'repository', name: snapshot.repository } } as const;
+  if (facts.againstBeside !== undefined) return { ...base, kind: 'refused', reason: facts.againstBeside };
   const seed = usableSeed(snapshot, facts);
   if (typeof seed === 'string') return { ...base, kind: 'refused', reason: seed };
   const { backup } = seed;
@@ -44,7 +53,7 @@ export function priceBackup(snapshot: RepositorySnapshot, facts: ReseedFacts): R
   if (freeBytes !== undefined && freeBytes < backup.databaseBytes)
     return { ...base, kind: 'refused', reason: `it needs ${formatBytes(backup.databaseBytes)}, ${formatBytes(freeBytes)} are free` };
   const price = priceOf({ kind: snapshot.kind, fetched: backup.databaseBytes, ...seed }, facts);
-  return { ...base, kind: 'possible', price, reason: `backup ${backup.label}` };
+  return { ...base, kind: 'possible', price, reason: `backup ${backup.label}`, backup: backup.label };
 }
 
 interface Seed {
@@ -57,6 +66,8 @@ interface Seed {
 function usableSeed(snapshot: RepositorySnapshot, facts: ReseedFacts): Seed | string {
   const { primary } = facts;
   if (snapshot.systemIdentifier !== primary.systemIdentifier) return 'the repository is of another cluster, or not set up';
+  const stray = strayTimeline(snapshot, primary);
+  if (stray !== undefined) return `its archive has timeline ${stray}, which ${primary.node} is not on: a standby would follow it`;
   const usable = snapshot.backups.filter(
     (backup) =>
       backup.systemIdentifier === primary.systemIdentifier &&
@@ -72,6 +83,15 @@ function usableSeed(snapshot: RepositorySnapshot, facts: ReseedFacts): Seed | st
   if (isGap)
     return `WAL between the archive's end (${formatLsn(archivedUntil)}) and the oldest on ${primary.node}${oldest === undefined ? '' : ` (${formatLsn(oldest)})`} is missing`;
   return { backup: newest, archivedUntil };
+}
+
+/**
+ * A timeline in the archive that is newer than the primary's: some server was promoted beside it. A standby looks for the newest there
+ * (recovery_target_timeline = latest), and would leave its primary for it. Undefined where there is none.
+ */
+export function strayTimeline({ walArchive }: RepositorySnapshot, { history }: Pick<SeedPrimary, 'history'>): TimelineId | undefined {
+  const found = [...(walArchive?.histories ?? []), ...(walArchive?.ranges ?? [])].map(({ timeline }) => timeline);
+  return found.find((timeline) => timeline > history.timeline);
 }
 
 /** How far the archive goes from a backup on along the primary's history. */

@@ -20,6 +20,8 @@ export function priceRewind(facts: ReseedFacts): ReseedOption {
   const base = { method: 'rewind', source: { kind: 'primary', name: primary.node } } as const;
   const refuse = (reason: string): ReseedOption => ({ ...base, kind: 'refused', reason });
   if (target === undefined) return refuse('there is no data directory to go on from');
+  const against = facts.againstInPlace ?? facts.againstRewind;
+  if (against !== undefined) return refuse(against);
   if (target.systemIdentifier !== primary.systemIdentifier) return refuse('the data directory is of another cluster');
   if (target.isRunning) return refuse('a server runs on it and does not answer');
   if (!target.dataChecksums && target.walLogHints !== true) return refuse('the target has neither data checksums nor wal_log_hints');
@@ -38,6 +40,8 @@ type Divergence =
   /** The target is on the way of the primary: only WAL is missing. */
   | { readonly kind: 'behind'; readonly atLsn: Lsn }
   | { readonly kind: 'diverged'; readonly atLsn: Lsn; readonly targetLsn: Lsn }
+  /** It went on after its last checkpoint, nobody knows how far. */
+  | { readonly kind: 'crashed'; readonly atLsn: Lsn }
   | { readonly kind: 'ahead' };
 
 /** Undefined where the history of the target's timeline is not known. */
@@ -47,9 +51,12 @@ function divergenceOf(target: FileFacts, { primary, targetLsn: found, snapshots 
     return targetLsn > primary.flushLsn ? { kind: 'ahead' } : { kind: 'behind', atLsn: targetLsn };
   const history = historyOfTarget(target, primary.history, snapshots);
   if (history === undefined) return undefined;
-  if (isAncestorAt(primary.history, target.timeline, targetLsn)) return { kind: 'behind', atLsn: targetLsn };
+  const hasCrashed = target.state === 'in production';
+  if (!hasCrashed && isAncestorAt(primary.history, target.timeline, targetLsn)) return { kind: 'behind', atLsn: targetLsn };
   const atLsn = partingLsn(history, primary.history);
-  return atLsn === undefined ? undefined : { kind: 'diverged', atLsn, targetLsn };
+  if (atLsn === undefined) return undefined;
+  // Of one that crashed, only its own recovery tells how far its WAL goes; its last checkpoint may be before the fork.
+  return hasCrashed && targetLsn < atLsn ? { kind: 'crashed', atLsn } : { kind: 'diverged', atLsn, targetLsn };
 }
 
 function historyOfTarget(
@@ -85,9 +92,16 @@ function priceOf(forked: Exclude<Divergence, { kind: 'ahead' }>, { primary, rate
   const pages = written < primary.databaseBytes ? written : primary.databaseBytes;
   const bytesMoved = pages + since;
   const seconds = Number(bytesMoved) / rates.networkBytesPerSecond + Number(since) / rates.replayBytesPerSecond + SECONDS_TO_START;
-  const reason =
-    forked.kind === 'diverged'
-      ? `it has ${formatBytes(written)} of WAL that the primary has not, from ${formatLsn(forked.atLsn)} on`
-      : 'it has not diverged: only WAL is missing';
-  return { price: { bytesMoved, primaryBytes: bytesMoved, seconds }, reason };
+  return { price: { bytesMoved, primaryBytes: bytesMoved, seconds }, reason: reasonOf(forked, written) };
+}
+
+function reasonOf({ kind, atLsn }: Exclude<Divergence, { kind: 'ahead' }>, written: bigint): string {
+  switch (kind) {
+    case 'behind':
+      return 'it has not diverged: only WAL is missing';
+    case 'crashed':
+      return `it crashed: what it has from ${formatLsn(atLsn)} on shows once it has recovered, and goes`;
+    case 'diverged':
+      return `it has ${formatBytes(written)} of WAL that the primary has not, from ${formatLsn(atLsn)} on`;
+  }
 }

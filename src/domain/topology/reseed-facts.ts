@@ -49,9 +49,15 @@ export interface ReseedFacts {
   /** With streamed WAL counted in. */
   readonly snapshots: readonly RepositorySnapshot[];
   readonly standbys: readonly SeedStandby[];
-  /** Whether the engine of a repository compares what is there and fetches only what differs. */
-  readonly canDelta: boolean;
+  /** Repositories whose engine compares what is there and fetches only what differs. */
+  readonly deltaFrom: readonly string[];
   readonly rates: ReseedRates;
+  /** Why nothing can be done over the old data (pg_rewind, delta), whatever it would cost. */
+  readonly againstInPlace?: string;
+  /** Why the replication role may not be used for pg_rewind. */
+  readonly againstRewind?: string;
+  /** Why nothing can be put in its place (restore, pg_basebackup). */
+  readonly againstBeside?: string;
 }
 
 /** What was measured, or assumed: bytes a second. */

@@ -7,6 +7,8 @@ import type { PossibleReseed, ReseedOption } from './reseed-option.ts';
 
 export interface ReseedChoice {
   readonly chosen?: PossibleReseed;
+  /** What can be done where that one was interrupted and cannot be done again: the cheapest that does without pg_rewind, whatever was wished for. */
+  readonly instead?: PossibleReseed;
   /** Why that one, or why none. */
   readonly reason: string;
   /** Every way that was considered. */
@@ -16,8 +18,8 @@ export interface ReseedChoice {
 /** `--method` and `--from`; absent: whatever is cheapest. */
 export interface ReseedWish {
   readonly method?: ReseedMethodName;
-  /** The kind of a repository, `primary` or `standby`. */
-  readonly from?: 'local' | 's3' | 'primary' | 'standby';
+  /** The kind of a repository (`local`, `s3`), `primary`, `standby`, or the name of a repository or a node; a kind goes before a name. */
+  readonly from?: string;
 }
 
 /**
@@ -30,19 +32,31 @@ export function chooseReseed(facts: ReseedFacts, wish: ReseedWish = {}): ReseedC
     ...facts.snapshots.flatMap((one) => [priceDelta(one, facts), priceBackup(one, facts)]),
     ...priceBasebackup(facts),
   ];
+  const [instead] = options
+    .filter((option) => option.kind === 'possible')
+    .filter(({ method }) => method !== 'rewind')
+    .toSorted(cheapestFirst);
   const wanted = options.filter((option) => isWished(option, wish, facts.snapshots));
   const possible = wanted.filter((option) => option.kind === 'possible').toSorted(cheapestFirst);
   const [chosen] = possible;
   if (chosen === undefined) return { options, reason: whyNone(wanted) };
-  return { chosen, options, reason: possible.length === 1 ? 'nothing else is possible' : 'it moves the fewest bytes' };
+  return {
+    chosen,
+    ...(instead === undefined ? {} : { instead }),
+    options,
+    reason: possible.length === 1 ? 'nothing else is possible' : 'it moves the fewest bytes',
+  };
 }
 
 function isWished({ method, source }: ReseedOption, wish: ReseedWish, snapshots: readonly RepositorySnapshot[]): boolean {
   if (wish.method !== undefined && wish.method !== method) return false;
   if (wish.from === undefined) return true;
+  if (!KINDS_OF_SOURCES.includes(wish.from)) return source?.name === wish.from;
   if (source?.kind === 'repository') return snapshots.some(({ repository, kind }) => repository === source.name && kind === wish.from);
   return source?.kind === wish.from;
 }
+
+const KINDS_OF_SOURCES: readonly string[] = ['local', 's3', 'primary', 'standby'];
 
 function cheapestFirst({ price: one }: PossibleReseed, { price: other }: PossibleReseed): number {
   return compare(one.bytesMoved, other.bytesMoved) || compare(one.primaryBytes, other.primaryBytes) || one.seconds - other.seconds;

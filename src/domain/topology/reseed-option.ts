@@ -1,3 +1,4 @@
+import type { BackupLabel } from '../catalog/base-backup.ts';
 import type { ReseedMethodName, SeedSource } from './reseed-facts.ts';
 
 /** What a method would cost. */
@@ -9,8 +10,11 @@ export interface ReseedPrice {
   readonly seconds: number;
 }
 
-export type ReseedOption = { readonly method: ReseedMethodName; readonly source?: SeedSource } & (
-  | { readonly kind: 'possible'; readonly price: ReseedPrice; readonly reason: string }
+export type ReseedOption = {
+  readonly method: ReseedMethodName;
+  readonly source?: SeedSource;
+} /** `backup`: the one that is restored, where one is. */ & (
+  | { readonly kind: 'possible'; readonly price: ReseedPrice; readonly reason: string; readonly backup?: BackupLabel }
   | { readonly kind: 'refused'; readonly reason: string }
 );
 

@@ -108,9 +108,9 @@ async function allowConnections(ports: HandlerPorts, { node, file, rules }: Step
   return {};
 }
 
-async function writePassfile(ports: HandlerPorts, { path, dataDirectory, role, servers }: StepOf<'write-passfile'>) {
+async function writePassfile(ports: HandlerPorts, { path, dataDirectory, role, servers, ...step }: StepOf<'write-passfile'>) {
   const password = await ports.setup.secrets.replicationPassword();
-  const owner: FileOwner | undefined = await ports.instance.ownerOf(dataDirectory);
+  const owner: FileOwner | undefined = step.owner ?? (await ports.instance.ownerOf(dataDirectory));
   if (password === undefined || owner === undefined)
     throw new SpokeError('PLAN_STALE', `there is no password of ${role} any more, or no ${dataDirectory}`);
   await ports.instanceControl.writeFileDurably(path, passfileText(servers, role, password), owner, 0o600);

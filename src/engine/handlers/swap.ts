@@ -124,7 +124,7 @@ async function startRestored(ports: HandlerPorts, step: StepOf<'start-restored'>
 }
 
 /** Beside the data directory, where an operator looks first. */
-function restoredLogFile(dataDirectory: string): string {
+export function restoredLogFile(dataDirectory: string): string {
   return `${dataDirectory}.log`;
 }
 

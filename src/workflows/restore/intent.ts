@@ -3,6 +3,7 @@ import { parseLsn, formatLsn } from '../../domain/postgres/lsn.ts';
 import { type TimelineId, timelineIdOf } from '../../domain/postgres/timeline.ts';
 import type { RecoveryTarget, TargetTimeline } from '../../domain/recovery/target.ts';
 import { instantOfMicros } from '../../domain/time/instant.ts';
+import type { HeldServer } from '../../plan/change-primary-steps.ts';
 import type { RestoreArea, TablespaceMapping } from '../../plan/step.ts';
 import type { ServiceManager } from '../../ports/service-control.ts';
 import type { FileOwner } from '../../ports/instance.ts';
@@ -79,6 +80,16 @@ export interface RestoreIntent {
   /** Data directories that earlier restores replaced and that have been kept long enough. */
   readonly outdated: readonly OutdatedDirectory[];
   readonly warnings: readonly string[];
+  /** Those that are stopped with the primary and seeded again from it; absent where the restore is of one node. */
+  readonly standbys?: readonly StandbyOfRestore[];
+  /** Whether a backup on the new timeline follows, as a run of its own. */
+  readonly thenBackup?: boolean;
+}
+
+/** A standby of the primary that is restored in place. */
+export interface StandbyOfRestore {
+  readonly server: HeldServer;
+  readonly owner: FileOwner;
 }
 
 /** A data directory that an earlier restore replaced. */

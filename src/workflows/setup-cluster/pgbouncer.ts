@@ -150,18 +150,32 @@ export function planSetupPgBouncer({ nodes, bouncers }: SetupPgBouncerFacts): Pl
   return { steps: plans.flatMap(({ steps }) => steps), warnings: plans.flatMap(({ warnings }) => warnings) };
 }
 
-function planBouncer(facts: BouncerFacts, nodes: readonly PlacedNode[]): Plan {
-  const { bouncer, adminUser, listenPort, unreachable } = facts;
+/** What its configuration says where the nodes have these roles, and what is to be said of that. Pure. */
+export function bouncerConfiguration(
+  { bouncer, adminUser, listenPort }: Pick<BouncerFacts, 'bouncer' | 'adminUser' | 'listenPort'>,
+  nodes: readonly PlacedNode[],
+): { readonly configuration: string; readonly databases: readonly BouncerDatabase[]; readonly warnings: readonly string[] } {
   const placed = Object.entries(bouncer.databases).map(([name, place]) => placeDatabase(name, place, nodes));
+  const databases = placed.map(({ database }) => database);
   const configuration = bouncerConfigurationText({
-    databases: placed.map(({ database }) => database),
+    databases,
     listenPort,
     userListFile: bouncer.userListFile,
     adminUsers: [adminUser],
     settings: bouncer.settings,
   });
+  return {
+    configuration,
+    databases,
+    warnings: placed.flatMap(({ warning }) => (warning === undefined ? [] : [`PgBouncer ${bouncer.name}: ${warning}`])),
+  };
+}
+
+function planBouncer(facts: BouncerFacts, nodes: readonly PlacedNode[]): Plan {
+  const { bouncer, unreachable } = facts;
+  const { configuration, warnings: placing } = bouncerConfiguration(facts, nodes);
   const isCurrent = configuration === facts.configuration && facts.userListIsCurrent;
-  const warnings = placed.flatMap(({ warning }) => (warning === undefined ? [] : [`PgBouncer ${bouncer.name}: ${warning}`]));
+  const warnings = [...placing];
   if (unreachable !== undefined)
     warnings.push(`PgBouncer ${bouncer.name} does not answer, so it has to be started (systemctl start pgbouncer): ${unreachable}`);
   const changed = isCurrent ? [] : [writeStep(facts, configuration, nodes)];

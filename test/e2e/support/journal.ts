@@ -10,6 +10,7 @@ export interface Entry {
   readonly outcome?: string;
   readonly message?: string;
   readonly code?: string;
+  readonly result?: unknown;
   readonly detail?: unknown;
   readonly details?: unknown;
 }

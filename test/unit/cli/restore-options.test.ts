@@ -16,6 +16,7 @@ const OPTIONS: RestoreOptions = {
   timeline: 'latest',
   targetAction: 'promote',
   tablespaceMap: [],
+  backup: true,
   start: true,
   dataDirectory: '/srv/restored',
 };

@@ -14,6 +14,7 @@ const COMMANDS = [
   'backups',
   'verify',
   'restore',
+  'reseed',
   'status',
   'runs',
   'schedule',

@@ -57,6 +57,27 @@ describe('a run', () => {
     });
   });
 
+  it('goes on with what follows, planned by what was noted, until nothing does', async () => {
+    const machinery = new Machinery();
+    const workflow = workflowOf(planOf(), {
+      observe: (_intent, run) => Promise.resolve(run.entries.filter(({ kind }) => kind === 'note').length),
+      plan: (_intent, stage) => planOf(step(`of stage ${String(stage)}`)),
+      whatFollows: (_intent, { entries }) => {
+        const stages = entries.filter(({ kind }) => kind === 'note').length;
+        return Promise.resolve(stages < 2 ? [{ message: 'stage', detail: stages + 1 }] : undefined);
+      },
+    });
+    const { results } = await executeRun(workflow, header(), machinery.context);
+    expect([...results.keys()]).toEqual(['of stage 0', 'of stage 1', 'of stage 2']);
+    expect((await machinery.journal()).filter((line) => line === 'note' || line.startsWith('step-finished'))).toEqual([
+      'step-finished of stage 0',
+      'note',
+      'step-finished of stage 1',
+      'note',
+      'step-finished of stage 2',
+    ]);
+  });
+
   it('that fails throws the error of the step, and the journal has it', async () => {
     const machinery = new Machinery(NEVER);
     await expect(executeRun(workflowOf(planOf(step('one'))), header(), machinery.context)).rejects.toMatchObject({

@@ -114,6 +114,10 @@ describe('a restore', () => {
     expect(targeting({ kind: 'latest' })).toEqual(['--type=default', '--target-timeline=latest']);
   });
 
+  it('makes a standby of what it restores, which knows no end', () => {
+    expect(targeting({ kind: 'latest' }, { standby: true })).toEqual(['--type=standby', '--target-timeline=latest']);
+  });
+
   it('passes a time with microseconds and its offset', () => {
     // date -u -d '2026-11-22 14:05:00' +%s prints 1795356300
     expect(

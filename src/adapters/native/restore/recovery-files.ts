@@ -14,7 +14,7 @@ const AUTO_CONF = 'postgresql.auto.conf';
  */
 export async function writeRecoveryFiles(
   parts: Pick<NativeParts, 'settings'>,
-  { dataDirectory, target, timeline, targetAction }: RestoreRequest,
+  { dataDirectory, target, timeline, targetAction, standby }: RestoreRequest,
   own: { readonly restoreCommand: string; readonly timeline: TimelineId },
 ): Promise<void> {
   const path = join(dataDirectory, AUTO_CONF);
@@ -25,8 +25,9 @@ export async function writeRecoveryFiles(
     ([name, value]) => `${name} = '${confValue(value)}'\n`,
   );
   await writeOwned(parts, path, `${kept}${kept === '' || kept.endsWith('\n') ? '' : '\n'}${lines.join('')}`);
-  await rm(join(dataDirectory, 'standby.signal'), { force: true });
-  await writeOwned(parts, join(dataDirectory, 'recovery.signal'), '');
+  const [signal, other] = standby === true ? ['standby.signal', 'recovery.signal'] : ['recovery.signal', 'standby.signal'];
+  await rm(join(dataDirectory, other), { force: true });
+  await writeOwned(parts, join(dataDirectory, signal), '');
 }
 
 async function readOrEmpty(path: string): Promise<string> {

@@ -9,7 +9,10 @@ import { replayRestoreCommand, restoreCommand } from './restore-command.ts';
 import { replayPlaceOf } from './work-files.ts';
 
 /** The part of the engine's port that restores. */
-type NativeRestores = Pick<BackupEngine, 'previewRestore' | 'restoreBackup' | 'replaySettings' | 'beginReplay' | 'endReplay'>;
+type NativeRestores = Pick<
+  BackupEngine,
+  'previewRestore' | 'restoreBackup' | 'replaySettings' | 'standbySettings' | 'beginReplay' | 'endReplay'
+>;
 
 /** `wal`: what restore_command reads. */
 export function createRestores(
@@ -26,13 +29,21 @@ export function createRestores(
       await translating(`restore into ${request.dataDirectory}`, () => restoreBackup(parts, catalog, request, command, context));
     },
     replaySettings: (replay) => ({ restore_command: replayRestoreCommand(settings, replay.repository, replayPlaceOf(replay)) }),
+    standbySettings: (repository) => ({ restore_command: restoreCommand(settings, repository) }),
     beginReplay: (replay) => translating(`fetch WAL ahead in ${replay.workDirectory}`, () => beginReplay(parts, replay)),
     endReplay: (replay, context) => endReplay(replay, context),
   };
 }
 
 /** The archives as they are called in the repository; each of a chain would be extracted beside the others. */
-function previewRestore({ repository, label, dataDirectory, tablespaceMap, workDirectory }: RestoreRequest): readonly CommandPreview[] {
+function previewRestore({
+  repository,
+  label,
+  dataDirectory,
+  tablespaceMap,
+  workDirectory,
+  standby,
+}: RestoreRequest): readonly CommandPreview[] {
   const extract = (name: string, into: string): CommandPreview => ({
     argv: ['tar', '--extract', `(${repository}:${label}/${name})`, `--directory=${into}`],
   });
@@ -40,7 +51,7 @@ function previewRestore({ repository, label, dataDirectory, tablespaceMap, workD
     extract('base.tar', dataDirectory),
     ...tablespaceMap.map(({ oid, location }) => extract(`${oid}.tar`, location)),
     { argv: ['pg_verifybackup', '--no-parse-wal', `--manifest-path=${workDirectory}/backup_manifest`, dataDirectory] },
-    { argv: ['(write)', `${dataDirectory}/postgresql.auto.conf`, `${dataDirectory}/recovery.signal`] },
+    { argv: ['(write)', `${dataDirectory}/postgresql.auto.conf`, `${dataDirectory}/${standby === true ? 'standby' : 'recovery'}.signal`] },
     { argv: ['initdb', '--sync-only', '--pgdata', dataDirectory] },
     { argv: ['mv', `${dataDirectory}/global/pg_control.restoring`, `${dataDirectory}/global/pg_control`] },
   ];

@@ -63,7 +63,7 @@ const FACTS: ReseedFacts = {
   target: files({ dataChecksums: true, timeline: ONE, checkpointLsn: lsn(91n * GIB) }),
   snapshots: [repository()],
   standbys: [{ node: 'c', replayedLsn: lsn(100n * GIB), lagBytes: 0n }],
-  canDelta: true,
+  deltaFrom: ['local'],
   rates: ASSUMED_RESEED_RATES,
 };
 
@@ -75,6 +75,11 @@ describe('how a standby is brought back', () => {
     const { chosen } = choose();
     expect(chosen).toMatchObject({ method: 'rewind', price: { bytesMoved: 11n * GIB, primaryBytes: 11n * GIB } });
     expect(chosen?.reason).toBe(`it has 1.0 GiB of WAL that the primary has not, from 16/80000000 on`);
+  });
+
+  it('is pg_rewind for one that crashed with its last checkpoint before the fork: where its WAL ends is not known, and not "nowhere"', () => {
+    const target = files({ dataChecksums: true, state: 'in production', timeline: ONE, checkpointLsn: lsn(89n * GIB) });
+    expect(choose({ target }).chosen).toMatchObject({ method: 'rewind', reason: expect.stringContaining('it crashed') });
   });
 
   it.each([
@@ -108,6 +113,15 @@ describe('how a standby is brought back', () => {
     expect(optionOf(choose({ snapshots: [repository({}, 99n * GIB)] }).options, 'backup')).toMatchObject({ kind: 'possible' });
   });
 
+  it('is no restore where the archive has a newer timeline than the primary: the standby would follow that', () => {
+    const stray = { timeline: timelineIdOf(3), firstSegment: 1n, lastSegment: 1n };
+    const { walArchive } = repository();
+    if (walArchive === undefined) throw new Error('there is no archive');
+    const { options } = choose({ snapshots: [repository({ walArchive: { ...walArchive, ranges: [...walArchive.ranges, stray] } })] });
+    for (const method of ['delta', 'backup'] as const)
+      expect(optionOf(options, method)).toMatchObject({ kind: 'refused', reason: expect.stringContaining('has timeline 3') });
+  });
+
   it('is no restore of a backup of an abandoned history', () => {
     const abandoned = { ...BACKUP, timeline: ONE };
     const { options } = choose({ snapshots: [repository({ backups: [abandoned] })] });
@@ -117,9 +131,11 @@ describe('how a standby is brought back', () => {
   it('is what was asked for, and nothing else where that is refused', () => {
     expect(choose({}, { method: 'basebackup', from: 'primary' }).chosen?.source).toEqual({ kind: 'primary', name: 'a' });
     expect(choose({}, { from: 'local' }).chosen?.source?.kind).toBe('repository');
+    expect(choose({}, { from: 'c' }).chosen).toMatchObject({ method: 'basebackup', source: { kind: 'standby', name: 'c' } });
     const refused = choose({ primary: { ...PRIMARY, fullPageWrites: false } }, { method: 'rewind' });
     expect(refused.chosen).toBeUndefined();
     expect(refused.reason).toContain('full_page_writes is off');
+    expect(choose({}, { from: 'nobody' }).reason).toBe('there is no such method and source');
     expect(choose({}, { from: 's3' }).reason).toBe('there is no such method and source');
   });
 
@@ -144,7 +160,7 @@ describe('how a standby is brought back', () => {
           ...(any.freeGib === undefined ? {} : { freeBytes: any.freeGib * GIB }),
           snapshots: [repository({}, any.archivedGib * GIB)],
           standbys: [{ node: 'c', replayedLsn: lsn(1n), lagBytes: any.lagGib * GIB }],
-          canDelta: any.canDelta,
+          deltaFrom: any.canDelta ? ['local'] : [],
         });
         const possible = options.filter((one) => one.kind === 'possible');
         expect(chosen === undefined).toBe(possible.length === 0);

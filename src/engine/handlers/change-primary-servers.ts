@@ -1,0 +1,132 @@
+import { formatLsn } from '../../domain/postgres/lsn.ts';
+import { SpokeError } from '../../errors.ts';
+import type { HeldServer } from '../../plan/change-primary-steps.ts';
+import type { StepOf } from '../../plan/step.ts';
+import type { CommandPreview } from '../../ports/backup-engine.ts';
+import type { DirectoryFacts } from '../../ports/instance.ts';
+import type { OperationContext } from '../../ports/operation.ts';
+import { installationOf } from './connect.ts';
+import type { HandlerPorts, HandlersOf } from './ports.ts';
+
+const SIGNAL_MODE = 0o600;
+
+/** Stopping a server so that it can come back as a standby alone, and starting it. Done on its own host. */
+export function changePrimaryServerHandlers(ports: HandlerPorts): HandlersOf<'stop-primary' | 'start-standby' | 'bring-back-primary'> {
+  return {
+    'stop-primary': {
+      preview: ({ server, mode }) => [{ argv: ['write', signalFile(server)] }, stopCommand(server, mode)],
+      run: (step, context) => stopPrimary(ports, step, context),
+    },
+    'start-standby': {
+      preview: ({ server }) => [startCommand(server)],
+      run: (step, context) => startStandby(ports, step, context),
+    },
+    'bring-back-primary': {
+      preview: ({ server }) => [{ argv: ['rm', signalFile(server)] }, startCommand(server)],
+      run: (step, context) => bringBack(ports, step, context),
+    },
+  };
+}
+
+function signalFile({ dataDirectory }: HeldServer): string {
+  return `${dataDirectory}/standby.signal`;
+}
+
+function stopCommand({ service, dataDirectory }: HeldServer, mode: string): CommandPreview {
+  switch (service.manager) {
+    case 'pg_ctl':
+      return { argv: ['pg_ctl', 'stop', '-D', dataDirectory, '-m', mode] };
+    case 'pg_ctlcluster':
+      return { argv: ['pg_ctlcluster', service.version, service.clusterName, 'stop'] };
+    case 'systemd':
+      return { argv: ['systemctl', 'stop', service.unit] };
+  }
+}
+
+function startCommand({ service, dataDirectory, port, socketDirectory }: HeldServer): CommandPreview {
+  switch (service.manager) {
+    case 'pg_ctl':
+      return { argv: ['postgres', '-D', dataDirectory, '-p', String(port), '-k', socketDirectory] };
+    case 'pg_ctlcluster':
+      return { argv: ['pg_ctlcluster', service.version, service.clusterName, 'start'] };
+    case 'systemd':
+      return { argv: ['systemctl', 'start', service.unit] };
+  }
+}
+
+/** The data directory that was confirmed, of the cluster that was confirmed. Throws PLAN_STALE, REFUSED_WRONG_CLUSTER. */
+export function requireHeld(
+  found: DirectoryFacts,
+  server: HeldServer,
+): asserts found is DirectoryFacts & Required<Pick<DirectoryFacts, 'control' | 'owner'>> {
+  const { path, identity, control, owner } = found;
+  if (identity !== server.identity)
+    throw new SpokeError('PLAN_STALE', identity === undefined ? `${path} is gone` : `${path} is not the directory that was confirmed`);
+  if (control === undefined || owner === undefined) throw new SpokeError('PLAN_STALE', `${path} has no pg_control that can be read`);
+  if (String(control.systemIdentifier) !== server.systemIdentifier)
+    throw new SpokeError('REFUSED_WRONG_CLUSTER', `${path} is of another cluster (system identifier ${control.systemIdentifier})`);
+}
+
+/** The signal first: from then on nobody, a service manager included, starts anything but a standby. A running server does not look at it. */
+async function stopPrimary(ports: HandlerPorts, { server, mode }: StepOf<'stop-primary'>, context: OperationContext) {
+  const found = await ports.instance.inspectDirectory(server.dataDirectory, context);
+  requireHeld(found, server);
+  if (!found.hasStandbySignal) await ports.instanceControl.writeFileDurably(signalFile(server), '', found.owner, SIGNAL_MODE);
+  if (found.running !== undefined) await stop(ports, server, found.owner, mode, context);
+  const after = await ports.instance.inspectDirectory(server.dataDirectory, context);
+  requireHeld(after, server);
+  if (after.running !== undefined)
+    throw new SpokeError('REFUSED_SERVER_RUNNING', `a server still runs in ${server.dataDirectory} after it was stopped`, {
+      hint: 'See what starts it again, stop it, then: spoke-backup runs resume',
+    });
+  const { state, timeline, checkpointLsn } = after.control;
+  return { state, timeline, checkpointLsn: formatLsn(checkpointLsn) };
+}
+
+async function stop(
+  ports: HandlerPorts,
+  { service, dataDirectory, postgresMajor }: HeldServer,
+  owner: NonNullable<DirectoryFacts['owner']>,
+  mode: 'fast' | 'immediate',
+  context: OperationContext,
+): Promise<void> {
+  if (service.manager !== 'pg_ctl') return ports.services.stopService(service, context);
+  const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
+  await ports.instanceControl.stopServer({ dataDirectory, binDirectory, owner, mode }, context);
+}
+
+async function startStandby(ports: HandlerPorts, { server }: StepOf<'start-standby'>, context: OperationContext) {
+  const found = await ports.instance.inspectDirectory(server.dataDirectory, context);
+  requireHeld(found, server);
+  if (found.running !== undefined) return { alreadyRunning: true };
+  if (!found.hasStandbySignal)
+    throw new SpokeError('REFUSED_PRECONDITION', `${server.dataDirectory} has no standby.signal: it would start as a second primary`, {
+      hint: 'Somebody took the file away. Nothing was started; see: spoke-backup status',
+    });
+  await start(ports, server, found.owner, context);
+  return {};
+}
+
+/** Whoever calls it has made sure that nobody was promoted, and that nobody will be. */
+async function bringBack(ports: HandlerPorts, { server }: StepOf<'bring-back-primary'>, context: OperationContext) {
+  const found = await ports.instance.inspectDirectory(server.dataDirectory, context);
+  requireHeld(found, server);
+  if (found.running !== undefined && found.control.state !== 'in production')
+    throw new SpokeError('REFUSED_SERVER_RUNNING', `the server in ${server.dataDirectory} runs and is no primary (${found.control.state})`);
+  if (found.hasStandbySignal) await ports.instanceControl.removeFileDurably(signalFile(server));
+  if (found.running !== undefined) return { alreadyRunning: true };
+  await start(ports, server, found.owner, context);
+  return {};
+}
+
+async function start(
+  ports: HandlerPorts,
+  { service, dataDirectory, postgresMajor, port, socketDirectory }: HeldServer,
+  owner: NonNullable<DirectoryFacts['owner']>,
+  context: OperationContext,
+): Promise<void> {
+  if (service.manager !== 'pg_ctl') return ports.services.startService(service, context);
+  const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
+  const logFile = `${dataDirectory}.log`;
+  await ports.instanceControl.startServer({ dataDirectory, binDirectory, owner, port, socketDirectory, logFile, settings: {} }, context);
+}

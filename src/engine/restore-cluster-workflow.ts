@@ -1,0 +1,111 @@
+import type { ClusterConfig } from '../config/model.ts';
+import { changeStep } from '../workflows/change-primary/step.ts';
+import { resumeStep } from '../workflows/change-primary/steps.ts';
+import { decideRejoin } from '../workflows/rejoin/decide.ts';
+import { observeForReseed } from '../workflows/reseed/observe.ts';
+import { observeFrontAlone, observeRestoreCluster, type RestoreClusterFacts } from '../workflows/restore-cluster/facts.ts';
+import { planRestoreCluster } from '../workflows/restore-cluster/plan.ts';
+import { PRIMARY_IS_BACK, STANDBY_DECIDED, STANDBY_IS_BACK, stagesOf } from '../workflows/restore-cluster/stages.ts';
+import type { RestoreIntent, StandbyOfRestore } from '../workflows/restore/intent.ts';
+import { instanceOf } from '../workflows/hosts.ts';
+import type { Step } from '../plan/step.ts';
+import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
+import type { OperationContext } from '../ports/operation.ts';
+import type { StoredRun } from '../ports/run-store.ts';
+import type { RunNote, Workflow } from './execute-run.ts';
+import { createStepHandlers } from './handlers/index.ts';
+import { runWhereItBelongs, withHosts } from './on-hosts.ts';
+import { restoreWorkflow } from './restore-workflow.ts';
+
+type Ports = ReadPorts & WritePorts;
+
+/** Restoring a primary in place with all that follows it, as the engine runs it. */
+export function restoreClusterWorkflow(cluster: ClusterConfig, ports: Ports): Workflow<RestoreIntent, RestoreClusterFacts> {
+  const ofNode = restoreWorkflow(ports);
+  return {
+    title: 'restore',
+    claim: ({ dataDirectory }) => ({
+      verb: 'restore-in-place',
+      repositories: cluster.repositories.map(({ name }) => name),
+      dataDirectory,
+    }),
+    observe: (intent, run, context) => observeRestoreCluster(cluster, intent, run, ports, context),
+    plan: planRestoreCluster,
+    whatFollows: (intent, run, context) => whatFollows(cluster, intent, run, ports, context),
+    otherWay: (intent, { stages, restore }, error) => (stages.primaryIsBack ? undefined : ofNode.otherWay?.(intent, restore, error)),
+    async cleanUp(intent, error, context) {
+      await ofNode.cleanUp?.(intent, error, context);
+      // Whoever has the lease now decides what becomes of it.
+      if (error.code !== 'LEASE_LOST') await serveAsBefore(cluster, intent, ports, context);
+    },
+    reasonAgainstAbandoning: async (intent, run, context) => ofNode.reasonAgainstAbandoning?.(intent, run, context),
+    async abandon(intent, run, context) {
+      await ofNode.abandon?.(intent, run, context);
+      await serveAsBefore(cluster, intent, ports, context);
+    },
+  };
+}
+
+/** The workflow of a restore, by whether it is of more than one node. */
+export function workflowOfRestore({ standbys }: RestoreIntent, cluster: ClusterConfig, ports: Ports): Workflow<RestoreIntent, unknown> {
+  return standbys === undefined ? restoreWorkflow(ports) : restoreClusterWorkflow(cluster, ports);
+}
+
+/** The next standby is decided of when its turn comes: the primary is up on its new timeline then, and so are those before it. */
+async function whatFollows(
+  cluster: ClusterConfig,
+  intent: RestoreIntent,
+  run: StoredRun,
+  ports: Ports,
+  context: OperationContext,
+): Promise<readonly RunNote[] | undefined> {
+  const { primaryIsBack, decided, back } = stagesOf(run);
+  const through = decided.filter(({ node }) => !back.includes(node)).map(({ node }) => ({ message: STANDBY_IS_BACK, detail: { node } }));
+  const next = (intent.standbys ?? []).find(({ server }) => !decided.some(({ node }) => node === server.node));
+  const notes = [...(primaryIsBack ? [] : [{ message: PRIMARY_IS_BACK, detail: { node: intent.inPlaceNode } }]), ...through];
+  if (next === undefined) return notes.length === 0 ? undefined : notes;
+  return [...notes, { message: STANDBY_DECIDED, detail: await decideStandby(cluster, intent, next, ports, context) }];
+}
+
+async function decideStandby(
+  cluster: ClusterConfig,
+  { standbys = [], area }: RestoreIntent,
+  standby: StandbyOfRestore,
+  ports: Ports,
+  context: OperationContext,
+) {
+  const { node } = standby.server;
+  const suffix = `${area.root.split('-').at(-1) ?? ''}-${standbys.indexOf(standby) + 1}`;
+  const request = { cluster, node, wish: {}, keepOld: false, suffix };
+  const rejoin = decideRejoin(request, await observeForReseed(request, ports, context), { preferRewind: false });
+  return { node, reseed: rejoin.kind === 'reseed' ? rejoin.intent : null };
+}
+
+/** Where the old primary still serves, clients go on and the standbys are started again: nothing was replaced. */
+async function serveAsBefore(cluster: ClusterConfig, intent: RestoreIntent, ports: Ports, context: OperationContext): Promise<void> {
+  const found = await (await instanceOf(intent.inPlaceNode, ports, context)).inspectDirectory(intent.dataDirectory, context);
+  if (found.running === undefined || found.identity !== intent.destinationIdentity) return;
+  const handlers = withHosts(createStepHandlers(ports), ports);
+  const { bouncers } = await observeFrontAlone(cluster, intent, ports, context);
+  for (const { name, databases, paused } of bouncers) {
+    const waiting = databases.filter((database) => paused.includes(database));
+    if (waiting.length > 0) await runWhereItBelongs(resumeStep(name, waiting), handlers, context);
+  }
+  for (const { server } of intent.standbys ?? []) {
+    const there = await (await instanceOf(server.node, ports, context)).inspectDirectory(server.dataDirectory, context);
+    if (there.running === undefined && there.identity === server.identity) await runWhereItBelongs(startAgain(server), handlers, context);
+  }
+}
+
+function startAgain(server: StandbyOfRestore['server']): Step {
+  return changeStep(
+    {
+      id: `start-standby ${server.node}`,
+      title: `Start ${server.node} again`,
+      reason: 'nothing was replaced',
+      probe: 'a server runs there, in recovery',
+      on: server.node,
+    },
+    { kind: 'start-standby', server },
+  );
+}

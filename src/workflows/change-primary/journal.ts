@@ -1,0 +1,34 @@
+import { secondsBetween } from '../../domain/time/instant.ts';
+import type { JournalEntry, StoredRun } from '../../ports/run-store.ts';
+import { PROMOTION } from './intent.ts';
+
+/** Noted where the old primary serves again. */
+export const BROUGHT_BACK = 'the old primary was brought back';
+
+/** With these codes the step that promotes ends before it has asked the server for anything. */
+const BEFORE_ASKING: readonly string[] = ['PLAN_STALE', 'REFUSED_SERVER_RUNNING', 'REFUSED_PRECONDITION'];
+
+/** Whether the promotion may have been asked for: then nothing leads back, whatever the candidate says just now. */
+export function mayHavePromoted({ entries }: Pick<StoredRun, 'entries'>): boolean {
+  const attempts = entries.filter((entry) => 'step' in entry && entry.step === PROMOTION);
+  return attempts.some((entry, index) => entry.kind === 'step-started' && !wasRefused(attempts[index + 1]));
+}
+
+function wasRefused(entry: JournalEntry | undefined): boolean {
+  return entry?.kind === 'step-failed' && BEFORE_ASKING.includes(entry.code);
+}
+
+/**
+ * For how long nobody could write: from when the first client had to wait, or the server was stopped, until clients went on, or the new
+ * primary accepted writes where nothing stands in front of it. Of a failover, which begins when nobody can write any more, from the run's
+ * start on. Undefined where the journal does not tell: a process that died has not written when its last step ended.
+ */
+export function writeOutageSeconds({ header, entries }: StoredRun): number | undefined {
+  const sinceBack = entries.slice(entries.findLastIndex((entry) => entry.kind === 'note' && entry.message === BROUGHT_BACK) + 1);
+  const begun = sinceBack.find((entry) => entry.kind === 'step-started' && /^(pause-pgbouncer|stop-primary) /.test(entry.step));
+  const from = header.verb === 'failover' ? header.startedAt : begun?.at;
+  const ended = (pattern: RegExp) => sinceBack.findLast((entry) => entry.kind === 'step-finished' && pattern.test(entry.step));
+  const lastPause = sinceBack.findLastIndex((entry) => entry.kind === 'step-started' && entry.step.startsWith('pause-pgbouncer '));
+  const end = ended(/^resume-pgbouncer /) ?? (lastPause < 0 ? ended(new RegExp(`^${PROMOTION}$`)) : undefined);
+  return from === undefined || end === undefined ? undefined : secondsBetween(from, end.at);
+}

@@ -1,0 +1,94 @@
+import type { Fence, HeldServer } from '../../plan/change-primary-steps.ts';
+import type { SetupStep } from '../../plan/setup-steps.ts';
+import type { Step } from '../../plan/step.ts';
+import type { BouncerToChange } from './facts.ts';
+import { PROMOTION } from './intent.ts';
+import { changeStep } from './step.ts';
+
+export function pauseStep({ name, databases, pauseTimeoutMs }: BouncerToChange): Step {
+  return changeStep(
+    {
+      id: `pause-pgbouncer ${name}`,
+      title: `Pause ${databases.join(', ')} of PgBouncer ${name}`,
+      reason: 'transactions end, and clients wait instead of failing: from here on nobody writes through it',
+      probe: 'SHOW DATABASES: paused',
+      timeoutMs: pauseTimeoutMs,
+      retry: 'never',
+    },
+    { kind: 'pause-pgbouncer', bouncer: name, databases },
+  );
+}
+
+export function resumeStep(name: string, databases: readonly string[]): Step {
+  return changeStep(
+    {
+      id: `resume-pgbouncer ${name}`,
+      title: `Resume ${databases.join(', ')} of PgBouncer ${name}`,
+      reason: 'clients go on where they waited',
+      probe: 'SHOW DATABASES: not paused',
+    },
+    { kind: 'resume-pgbouncer', bouncer: name, databases },
+  );
+}
+
+/** `why`: for people. */
+export function stopStep(server: HeldServer, mode: 'fast' | 'immediate', why: string, timeoutMs: number): Step {
+  return changeStep(
+    {
+      id: `stop-primary ${server.node}`,
+      effect: 'destructive',
+      title: `Leave standby.signal in ${server.dataDirectory} and stop ${server.node}${mode === 'fast' ? '' : ' at once'}`,
+      reason: why,
+      probe: 'no server runs in the data directory, and standby.signal is there',
+      timeoutMs,
+      retry: 'never',
+      on: server.node,
+    },
+    { kind: 'stop-primary', server, mode },
+  );
+}
+
+export function promoteStep(of: {
+  readonly to: string;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly fences: readonly Fence[];
+  readonly others: readonly string[];
+  readonly limitMs: number;
+}): Step {
+  const { to: node, systemIdentifier, timeline, fences, others, limitMs: timeoutMs } = of;
+  return changeStep(
+    {
+      id: PROMOTION,
+      effect: 'destructive',
+      title: `Promote ${node}`,
+      reason: fences.length === 0 ? 'nobody else is a primary' : fences.map(wordsOf).join('; '),
+      probe: `it is not in recovery, on a timeline after ${timeline}`,
+      timeoutMs,
+      retry: 'never',
+    },
+    { kind: 'promote-standby', node, systemIdentifier, timeline, fences, others },
+  );
+}
+
+function wordsOf(fence: Fence): string {
+  switch (fence.kind) {
+    case 'stopped':
+      return `${fence.server.node} is stopped and can only come back as a standby`;
+    case 'command':
+      return `${fence.node} was fenced by ${fence.command[0] ?? 'a command'}`;
+    case 'declared':
+      return `the operator has fenced ${fence.node}`;
+  }
+}
+
+export function passfileStep(step: Extract<SetupStep, { kind: 'write-passfile' }>): Step {
+  const words = {
+    id: `write-passfile ${step.node}`,
+    title: `Write the password of ${step.role} into ${step.path} (0600)`,
+    reason: `${step.node} connects with it as a standby of another primary`,
+    probe: 'the file has this content',
+    on: step.node,
+  };
+  return changeStep(words, step);
+}

@@ -1,0 +1,146 @@
+import { nodeOf, type Topology } from '../../domain/topology/topology.ts';
+import { SpokeError } from '../../errors.ts';
+import type { Plan, Step } from '../../plan/step.ts';
+import { stepsAfterPromotion } from '../change-primary/after.ts';
+import type { ChangePrimaryFacts } from '../change-primary/facts.ts';
+import type { SwitchoverIntent } from '../change-primary/intent.ts';
+import { changeStep } from '../change-primary/step.ts';
+import { passfileStep, pauseStep, promoteStep, stopStep } from '../change-primary/steps.ts';
+
+const MINUTE_MS = 60_000;
+
+/** How far a switchover has come, as its nodes show. */
+export type SwitchoverPhase = 'both as before' | 'old primary stopped' | 'promoted';
+
+/** Throws PLAN_STALE where the nodes are as no switchover of this kind leaves them, POSTGRES_UNAVAILABLE where one does not answer. */
+export function phaseOf({ from, to, timeline }: SwitchoverIntent, topology: Topology): SwitchoverPhase {
+  const [old, candidate] = [nodeOf(topology, from.node), nodeOf(topology, to)];
+  if (old === undefined || candidate === undefined)
+    throw new SpokeError('PLAN_STALE', `the configuration no longer has ${old === undefined ? from.node : to}`);
+  const other = topology.primaries.find(({ node }) => node !== from.node && node !== to);
+  if (other !== undefined) throw stale(`${other.node} is a primary now`);
+  if (candidate.role === 'primary') {
+    if (old.role === 'primary') throw stale(`${to} and ${from.node} are both primaries`);
+    if (candidate.server.timeline <= timeline) throw stale(`${to} is a primary on timeline ${candidate.server.timeline}`);
+    return 'promoted';
+  }
+  if (candidate.role !== 'standby') throw away(to, candidate.role);
+  if (candidate.server.timeline !== timeline) throw stale(`${to} follows timeline ${candidate.server.timeline} now`);
+  if (old.role === 'stopped') return 'old primary stopped';
+  if (old.role !== 'primary') throw away(from.node, old.role);
+  if (old.server.timeline !== timeline) throw stale(`${from.node} is on timeline ${old.server.timeline} now`);
+  return 'both as before';
+}
+
+function stale(why: string): SpokeError {
+  return new SpokeError('PLAN_STALE', `${why}: nothing more is done`, { hint: 'See: spoke-backup status' });
+}
+
+function away(node: string, role: string): SpokeError {
+  if (role === 'unreachable') return new SpokeError('POSTGRES_UNAVAILABLE', `${node} does not answer`);
+  return stale(`${node} is ${role === 'stranger' ? 'of another cluster' : `a ${role} node`} now`);
+}
+
+/** The tail of the whole, from wherever it has come to. Pure. */
+export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFacts): Plan {
+  const phase = phaseOf(intent, facts.topology);
+  const pausedByPlan = phase === 'both as before';
+  if (pausedByPlan) requireBouncers(facts);
+  return {
+    steps: [
+      ...(phase === 'both as before' ? [...preparations(intent, facts), ...interruption(intent, facts)] : []),
+      ...(phase === 'promoted' ? [] : promotion(intent, facts)),
+      ...stepsAfterPromotion({ to: intent.to, from: intent.from, pausedByPlan }, facts),
+    ],
+    warnings: warningsOf(intent, facts),
+  };
+}
+
+/** A PgBouncer that cannot be told would keep its clients on a server that is gone. */
+function requireBouncers({ bouncers }: ChangePrimaryFacts): void {
+  const silent = bouncers.find(({ unreachable }) => unreachable !== undefined);
+  if (silent === undefined) return;
+  throw new SpokeError('REFUSED_PRECONDITION', `PgBouncer ${silent.name} does not answer: ${silent.unreachable ?? ''}`, {
+    hint: 'Start it, or take it out of the configuration.',
+  });
+}
+
+/** While everybody still writes: whatever takes time, and whatever the old primary will need. */
+function preparations({ from, to }: SwitchoverIntent, { follow, passfiles }: ChangePrimaryFacts): readonly Step[] {
+  const settings = follow.get(from.node);
+  const passfile = passfiles.get(from.node);
+  return [
+    ...(passfile === undefined ? [] : [passfileStep(passfile)]),
+    ...(settings === undefined ? [] : [followLater(from.node, to, settings)]),
+    changeStep(
+      {
+        id: 'checkpoint',
+        title: `Checkpoint on ${from.node}`,
+        reason: 'what the shutdown has still to write is little: it is time in which nobody can write',
+        probe: 'none: it is only quicker so',
+        timeoutMs: 30 * MINUTE_MS,
+      },
+      { kind: 'checkpoint', node: from.node },
+    ),
+  ];
+}
+
+/** While it is a primary PostgreSQL does not look at these settings. */
+function followLater(node: string, to: string, settings: Readonly<Record<string, string>>): Step {
+  const words = {
+    id: `configure-server ${node}`,
+    title: `Say on ${node} that it shall follow ${to} once it is a standby`,
+    reason: 'started again, it connects at once',
+    probe: 'postgresql.auto.conf has it',
+  };
+  return changeStep(words, { kind: 'configure-server', node, role: 'primary', settings });
+}
+
+function interruption(
+  { from, to, systemIdentifier, timeline }: SwitchoverIntent,
+  { bouncers, limitMs }: ChangePrimaryFacts,
+): readonly Step[] {
+  return [
+    ...bouncers.filter(({ databases }) => databases.length > 0).map(pauseStep),
+    changeStep(
+      {
+        id: 'confirm-roles',
+        effect: 'read',
+        title: `See once more that ${from.node} is the primary and ${to} a standby of the same cluster`,
+        reason: 'roles are observed right before they change',
+        probe: 'pg_is_in_recovery()',
+        retry: 'never',
+      },
+      { kind: 'confirm-roles', primary: from.node, standby: to, systemIdentifier, timeline },
+    ),
+    stopStep(from, 'fast', 'a clean shutdown sends all of its WAL to its standbys first; who starts it again has a standby', limitMs),
+  ];
+}
+
+function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, { topology, limitMs }: ChangePrimaryFacts): readonly Step[] {
+  const others = topology.nodes.map(({ node }) => node).filter((node) => node !== to);
+  return [
+    changeStep(
+      {
+        id: 'await-replay',
+        effect: 'read',
+        title: `Wait until ${to} has replayed the shutdown checkpoint of ${from.node}`,
+        reason: 'then nothing that was committed is lost',
+        probe: 'pg_last_wal_replay_lsn() is past the checkpoint in pg_control',
+        timeoutMs: limitMs,
+      },
+      { kind: 'await-replay', node: to, stopped: from, timeline },
+    ),
+    promoteStep({ to, systemIdentifier, timeline, fences: [{ kind: 'stopped', server: from }], others, limitMs }),
+  ];
+}
+
+function warningsOf({ to }: SwitchoverIntent, { topology, follow, bouncers }: ChangePrimaryFacts): readonly string[] {
+  const away = topology.nodes.filter(({ role }) => role === 'unreachable' || role === 'stranger');
+  const unknown = topology.standbys.filter(({ node }) => node !== to && !follow.has(node));
+  return [
+    ...away.map(({ node }) => `${node} cannot be told of the new primary: once it is back, spoke-backup setup replica ${node}`),
+    ...unknown.map(({ node }) => `the data directory of ${node} is not known, so it is not told of the new primary`),
+    ...bouncers.filter(({ unreachable }) => unreachable !== undefined).map(({ name }) => `PgBouncer ${name} does not answer`),
+  ];
+}
