@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { parseDocument } from 'yaml';
-import { type Sample, quantile } from './compare.ts';
+import { quantile } from './compare.ts';
 import { cli, type Lab, psql, run, say } from './lab.ts';
 
 const WRITERS = 4;
@@ -20,7 +20,7 @@ export interface SwitchoverLab {
   close(): Promise<void>;
 }
 
-/** `--repetitions` switchovers; run by itself: `scripts/node24 node bench/switchover.ts`. */
+/** Run by itself: `scripts/node24 node bench/switchover.ts [10]`. */
 export async function openSwitchoverLab(): Promise<SwitchoverLab> {
   const lab = JSON.parse((await run(cli, ['lab', 'up', '--nodes', '3', '--no-s3', '--json'])).stdout) as SwitchoverLab['lab'];
   process.env['SPOKE_BACKUP_CONFIG'] = lab.config;
@@ -81,7 +81,7 @@ async function ended(child: ChildProcess): Promise<void> {
 export async function writeOutageDuring(urls: readonly string[], change: () => Promise<unknown>): Promise<number> {
   const commits: number[] = [];
   const state = { isOver: false };
-  const writers = Array.from({ length: WRITERS }, () => write(urls, commits, state));
+  const writers = Array.from({ length: WRITERS }, () => write(urls, commits, () => state.isOver));
   while (commits.length < 2 * WRITERS) await delay(10);
   await change();
   await delay(SETTLED_MS);
@@ -90,13 +90,13 @@ export async function writeOutageDuring(urls: readonly string[], change: () => P
   return Math.max(...commits.slice(1).map((at, index) => at - (commits[index] ?? at))) / 1000;
 }
 
-async function write(urls: readonly string[], commits: number[], state: { readonly isOver: boolean }): Promise<void> {
-  for (let attempt = 0; !state.isOver; attempt += 1) {
+async function write(urls: readonly string[], commits: number[], isOver: () => boolean): Promise<void> {
+  for (let attempt = 0; !isOver(); attempt += 1) {
     const client = new Client({ connectionString: urls[attempt % urls.length], connectionTimeoutMillis: 2000 });
     client.on('error', () => undefined);
     try {
       await client.connect();
-      while (!state.isOver) {
+      while (!isOver()) {
         await client.query('INSERT INTO written VALUES (clock_timestamp())');
         commits.push(performance.now());
       }
@@ -115,11 +115,6 @@ export async function switchoverOurs({ lab, url }: SwitchoverLab, repetition: nu
   return writeOutageDuring([url], () => run(cli, ['switchover', '--to', to, '--confirm', 'lab', '--no-backup', '--quiet', '--json']));
 }
 
-function sampleOf(seconds: readonly number[]): Sample {
-  const what = 'the longest time between two commits of four clients through PgBouncer, during `spoke-backup switchover`';
-  return { what, seconds, median: quantile(seconds, 0.5), quartiles: [quantile(seconds, 0.25), quantile(seconds, 0.75)] };
-}
-
 async function main(repetitions: number): Promise<void> {
   const opened = await openSwitchoverLab();
   try {
@@ -128,8 +123,8 @@ async function main(repetitions: number): Promise<void> {
       seconds.push(await switchoverOurs(opened, repetition));
       say(`switchover ${repetition + 1}/${repetitions}: ${seconds.at(-1)?.toFixed(3)} s`);
     }
-    const { median, quartiles } = sampleOf(seconds);
-    say(`write outage of a switchover: median ${median.toFixed(3)} s (${quartiles.map((one) => one.toFixed(3)).join(' … ')})`);
+    const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(seconds, q).toFixed(3));
+    say(`write outage of a switchover: median ${median} s (quartiles ${low} … ${high})`);
   } finally {
     await opened.close();
   }
