@@ -31,6 +31,13 @@ export async function measureReseed(
   try {
     if (standby === undefined) throw new Error('the lab has no standby');
     process.env['SPOKE_BACKUP_CONFIG'] = lab.config;
+    // pg_rewind copies all of pg_wal. By default that holds a gigabyte, as much as the data: here it has the share that it has of a large cluster.
+    for (const [name, value] of [
+      ['max_wal_size', '64MB'],
+      ['min_wal_size', '32MB'],
+    ])
+      await psql(lab, `ALTER SYSTEM SET ${name} = '${value}'`);
+    await psql(lab, 'SELECT pg_reload_conf()');
     await fill(lab, scale);
     for (const signature of REPLICATION_RIGHTS.mayExecute) await psql(lab, `GRANT EXECUTE ON FUNCTION ${signature} TO ${REPLICATION_ROLE}`);
     await measure('reseed-bytes', repetitions, () => Promise.resolve(bytesComparison(lab, standby)));

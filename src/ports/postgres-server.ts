@@ -106,6 +106,8 @@ export interface SeedSourceObservation {
   /** The name of the segment in pg_wal that comes first; absent where the role may not list it (pg_monitor). */
   readonly oldestWal?: string;
   /** Connections that max_wal_senders still lets in. */
+  /** All that is in its pg_wal; absent where the role may not list it. */
+  readonly walBytes?: bigint;
   readonly freeSenders: number;
 }
 

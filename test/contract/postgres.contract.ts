@@ -79,6 +79,8 @@ export function postgresContract(name: string, make: () => Promise<ServerWorld>)
       const found = await postgres.observeSeedSource(world.primary, context);
       expect(found.databaseBytes).toBeGreaterThan(0n);
       expect(found.oldestWal).toMatch(/^[0-9A-F]{24}$/);
+      const { walSegmentSizeBytes } = await postgres.observeServer(world.primary, context);
+      expect((found.walBytes ?? 0n) / BigInt(walSegmentSizeBytes)).toBeGreaterThanOrEqual(1n);
       expect(found.freeSenders).toBeGreaterThan(0);
     });
 

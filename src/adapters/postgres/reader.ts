@@ -137,6 +137,7 @@ async function observeSeedSource(session: Session): Promise<SeedSourceObservatio
   return {
     ...(typeof size['bytes'] === 'string' ? { databaseBytes: BigInt(size['bytes']) } : {}),
     ...(oldest === undefined ? {} : { oldestWal: textOf(oldest, 'name') }),
+    ...(mayList ? { walBytes: BigInt(textOf(onlyRow(await session.query(WAL_SIZE)), 'bytes')) } : {}),
     freeSenders: Number(textOf(onlyRow(await session.query(FREE_SENDERS)), 'free')),
   };
 }

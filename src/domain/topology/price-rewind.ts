@@ -90,7 +90,9 @@ function priceOf(forked: Exclude<Divergence, { kind: 'ahead' }>, { primary, rate
   const written = forked.kind === 'diverged' ? distance(forked.atLsn, forked.targetLsn) : 0n;
   // Each page that was changed has left at least as much WAL as a record takes; with full-page images it is about a page.
   const pages = written < primary.databaseBytes ? written : primary.databaseBytes;
-  const bytesMoved = pages + since;
+  // Where it is not on the way of the primary pg_rewind copies all of pg_wal, recycled segments as well.
+  const copied = forked.kind === 'diverged' ? (primary.walBytes ?? 0n) : 0n;
+  const bytesMoved = pages + (copied > since ? copied : since);
   const seconds = Number(bytesMoved) / rates.networkBytesPerSecond + Number(since) / rates.replayBytesPerSecond + SECONDS_TO_START;
   return { price: { bytesMoved, primaryBytes: bytesMoved, seconds }, reason: reasonOf(forked, written) };
 }

@@ -23,6 +23,8 @@ export interface SeedPrimary {
   /** The oldest WAL that it can still stream; undefined where that is not known. */
   readonly oldestWalLsn?: Lsn;
   readonly databaseBytes: bigint;
+  /** All that is in its pg_wal, of which pg_rewind copies every file; undefined where that is not known. */
+  readonly walBytes?: bigint;
   readonly fullPageWrites: boolean;
   /** Whether another base backup may connect (max_wal_senders). */
   readonly hasFreeSender: boolean;

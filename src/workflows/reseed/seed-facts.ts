@@ -79,6 +79,7 @@ async function seedPrimary(
     ...{ node, systemIdentifier, postgresMajor, walSegmentSizeBytes, flushLsn, databaseBytes },
     history: await historyOfPrimary(node, timeline, { address, snapshots }, ports, context),
     ...(oldestWalLsn === undefined ? {} : { oldestWalLsn }),
+    ...(source.walBytes === undefined ? {} : { walBytes: source.walBytes }),
     fullPageWrites: settings['full_page_writes'] !== 'off',
     hasFreeSender: source.freeSenders > 0,
   };

@@ -82,6 +82,13 @@ describe('how a standby is brought back', () => {
     expect(choose({ target }).chosen).toMatchObject({ method: 'rewind', reason: expect.stringContaining('it crashed') });
   });
 
+  it('counts with all of pg_wal for pg_rewind, which copies it whole, and takes another way where that is more than the rest', () => {
+    const price = (walBytes: bigint) => optionOf(choose({ primary: { ...PRIMARY, walBytes } }).options, 'rewind');
+    expect(price(4n * GIB)).toMatchObject({ price: { bytesMoved: 11n * GIB } });
+    expect(price(64n * GIB)).toMatchObject({ price: { bytesMoved: 65n * GIB } });
+    expect(choose({ primary: { ...PRIMARY, walBytes: 900n * GIB } }).chosen?.method).not.toBe('rewind');
+  });
+
   it.each([
     ['without checksums and hints', { target: files({ timeline: ONE, checkpointLsn: lsn(91n * GIB) }) }, 'neither data checksums nor'],
     ['where there is no data directory', { target: undefined }, 'no data directory'],
