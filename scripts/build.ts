@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { build, type BuildOptions, type Plugin } from 'esbuild';
 
 /** The same library as modules: of the CommonJS one nothing could be left out. */
@@ -64,10 +64,44 @@ const separateCli: Plugin = {
   },
 };
 
-/** Leaves every other command out of the bundle of `backups`, and what the configuration's keys are for: only `config schema` says that. */
+/** Below src: each makes something that changes the world, or looks at what `backups` does not look at. */
+const UNUSED_BY_BACKUPS: ReadonlySet<string> = new Set([
+  'engine/handlers/index.ts',
+  'composition-leases.ts',
+  'composition-secrets.ts',
+  'composition-streaming.ts',
+  'adapters/endpoints/endpoints.ts',
+  'adapters/fence/fence.ts',
+  'adapters/instance/control.ts',
+  'adapters/instance/service-control.ts',
+  'adapters/instance/standby-seeding.ts',
+  'adapters/machine/machine.ts',
+  'adapters/native/backup/backups.ts',
+  'adapters/native/catalog/expiry.ts',
+  'adapters/native/restore/restore.ts',
+  'adapters/native/wal/archiving.ts',
+  'adapters/postgres/pgbouncer-console.ts',
+  'adapters/postgres/scram.ts',
+  'adapters/postgres/server-setup.ts',
+  'adapters/postgres/writer.ts',
+]);
+
+/**
+ * Leaves every other command out of the bundle of `backups`, and what they alone use: how much there is to be loaded is most of the time that
+ * it takes. Also what the configuration's keys are for: only `config schema` says that.
+ */
 const onlyBackups: Plugin = {
   name: 'only-backups',
   setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\..*\.ts$/ }, ({ path, resolveDir }) => {
+      const file = relative(join(import.meta.dirname, '../src'), join(resolveDir, path));
+      return UNUSED_BY_BACKUPS.has(file) ? { path: file, namespace: 'unused' } : undefined;
+    });
+    // Each of its functions makes an object without anything in it.
+    onLoad({ filter: /.*/, namespace: 'unused' }, () => ({
+      contents: `const get = (_, name) => (name === '__esModule' ? undefined : () => ({}));
+        module.exports = Object.create(new Proxy({}, { get }));`,
+    }));
     onResolve({ filter: /^\.\/commands\// }, ({ path, kind }) =>
       kind === 'dynamic-import' && path !== './commands/backups.ts' ? { path, namespace: 'left-out' } : undefined,
     );
