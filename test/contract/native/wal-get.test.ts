@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -179,6 +179,38 @@ describe('spoke-wal-get', () => {
     expect(get('not-a-wal-file')).toMatchObject({ status: 1, got: undefined });
     const ends = spawnSync('sh', ['-c', `printf 'kill -TERM $$\\n' >> '${conf}'; '${PROGRAM}' -c '${conf}' ${SEGMENT} x`]);
     expect(ends.status).toBe(75);
+  });
+
+  describe('beside a fetcher that never answers', () => {
+    let ahead: string;
+    let fetcher: ChildProcess;
+
+    beforeEach(() => {
+      ahead = join(root, 'ahead');
+      for (const name of ['ready', 'wanted', 'answers']) mkdirSync(join(ahead, name), { recursive: true });
+      store('one', `${SEGMENT}.zst`, ZSTD);
+      fetcher = spawn('sleep', ['60'], { stdio: 'ignore' });
+      const stat = readFileSync(`/proc/${fetcher.pid}/stat`, 'utf8');
+      writeFileSync(join(ahead, 'fetcher'), `${fetcher.pid} ${stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[19]}\n`);
+    });
+    afterEach(() => fetcher.kill('SIGKILL'));
+
+    it('looks itself at once where that was stopped', async () => {
+      fetcher.kill('SIGSTOP');
+      await expect.poll(() => readFileSync(`/proc/${fetcher.pid}/stat`, 'utf8').split(' ')[2]).toBe('T');
+      expect(get(SEGMENT, '-a', ahead)).toMatchObject({ status: 0, got: content });
+    });
+
+    it('looks itself in the end where that lives', () => {
+      const impatient = join(root, 'spoke-wal-get');
+      writeFileSync(impatient, readFileSync(PROGRAM, 'utf8').replace(/^MOST_WAITS=\d+$/m, 'MOST_WAITS=120'), { mode: 0o755 });
+      const target = join(root, 'RECOVERYXLOG');
+      const startedMs = performance.now();
+      execFileSync(impatient, ['-c', conf, '-a', ahead, SEGMENT, target]);
+      expect(readFileSync(target).equals(content)).toBe(true);
+      // 120 times 10 ms.
+      expect(performance.now() - startedMs).toBeGreaterThan(1000);
+    });
   });
 
   it('takes what was fetched ahead, and an answer that somebody alive gives', () => {
