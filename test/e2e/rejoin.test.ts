@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
+import { closedVersionText } from '../../src/domain/postgres/version-file.ts';
 import { REPLICATION_RIGHTS } from '../../src/domain/setup/roles.ts';
 import { REPLICATION_ROLE } from '../../src/lab/layout.ts';
 import { type Lab, querySocket, until, useLab } from '../harness/lab.ts';
@@ -88,6 +89,7 @@ test('a primary that was killed is rewound after the failover and streams on the
   expect(await querySocket(lab.primary, lost)).toEqual([{ one: null, other: null }]);
   await expectFollows(lab, 'primary-1', 'after_rejoin');
   expect(await readFile(join(lab.primary.dataDirectory, 'postgresql.auto.conf'), 'utf8')).not.toContain('superuser_reserved_connections');
+  expect(await readFile(join(lab.primary.dataDirectory, 'PG_VERSION'), 'utf8')).toMatch(/^\d+\n$/);
   expect(await rejoin('primary-1')).toMatchObject({ run: null, timeline: 2 });
 });
 
@@ -110,5 +112,11 @@ test('PostgreSQL does not start on a directory that is closed while it is rewoun
   expect(await readFile(join(dataDirectory, 'started.log'), 'utf8')).toMatch(
     /superuser_reserved_connections .*must be less than max_connections/,
   );
+  const version = join(dataDirectory, 'PG_VERSION');
+  const before = await readFile(version, 'utf8');
+  await writeFile(version, closedVersionText(Number(before)));
+  await expect(lab.start(dataDirectory)).rejects.toThrow();
+  expect(await readFile(join(dataDirectory, 'started.log'), 'utf8')).toMatch(/PG_VERSION" does not contain valid data/);
+  await writeFile(version, before);
   await lab.start(dataDirectory);
 });

@@ -5,6 +5,7 @@ import type { FileOwner } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import type { StandbySeeding } from '../../ports/standby-seeding.ts';
+import { closeVersion } from './close-version.ts';
 
 const DEFAULT_TIMEOUT_MS = 48 * 3_600_000;
 /** A checkpoint of the source may be waited for in silence. */
@@ -17,7 +18,12 @@ export function createStandbySeeding({ runner }: { readonly runner: ProcessRunne
     rewind: ({ binDirectory, owner, ...request }, context) =>
       // Its restore_command counts on running in the data directory, as a server's does.
       run(
-        { name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request), cwd: request.dataDirectory, begins: /need to copy/ },
+        {
+          ...{ name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request), cwd: request.dataDirectory },
+          begins: /need to copy/,
+          // It brings the primary's settings, and takes standby.signal away: half-way a postmaster would have a second, broken primary.
+          onBegin: () => closeVersion(request.dataDirectory),
+        },
         context,
       ),
     copyServer: ({ binDirectory, owner, ...request }, context) =>
@@ -33,24 +39,35 @@ interface Program {
   readonly cwd: string;
   /** What it says (--progress) right before it changes anything. */
   readonly begins?: RegExp;
+  /** What is done then; it is ended where that throws. */
+  readonly onBegin?: () => void;
 }
 
 async function runProgram(
-  { name, binDirectory, owner, argv, cwd, begins }: Program,
+  { name, binDirectory, owner, argv, cwd, begins, onBegin }: Program,
   runner: ProcessRunner,
   context: OperationContext,
 ): Promise<void> {
   let isUntouched = begins !== undefined;
+  const stopping = new AbortController();
+  const begin = () => {
+    isUntouched = false;
+    try {
+      onBegin?.();
+    } catch (thrown) {
+      stopping.abort(thrown);
+    }
+  };
   const { exitCode, stderrTail } = await runner.run({
     file: join(binDirectory, name),
     argv,
     cwd,
     user: { uid: owner.uid, gid: owner.gid },
-    signal: context.signal,
+    signal: AbortSignal.any([context.signal, stopping.signal]),
     timeoutMs: context.timeoutMs ?? DEFAULT_TIMEOUT_MS,
     stallMs: STALL_MS,
     onLine: (line) => {
-      if (begins?.test(line) === true) isUntouched = false;
+      if (begins?.test(line) === true) begin();
     },
   });
   if (exitCode === 0) return;

@@ -1,3 +1,4 @@
+import { parseVersionFile, versionText } from '../../domain/postgres/version-file.ts';
 import type { FileOwner } from '../../ports/instance.ts';
 import type { HandlerPorts } from './ports.ts';
 
@@ -31,13 +32,20 @@ export async function closeForRewind(ports: HandlerPorts, { dataDirectory, owner
   await ports.instanceControl.removeFileDurably(`${dataDirectory}/standby.signal`);
 }
 
-/** The signal file first. pg_rewind leaves both as they are where it finds nothing to rewind. */
+/**
+ * The signal file first, then the settings, PG_VERSION last: pg_rewind leaves all as they are where it finds nothing to rewind; else it has
+ * brought the primary's settings, and PG_VERSION has kept postmasters away since.
+ */
 export async function openAfterRewind(ports: HandlerPorts, { dataDirectory, owner }: Rewound): Promise<void> {
   const path = `${dataDirectory}/postgresql.auto.conf`;
   await ports.instanceControl.writeFileDurably(`${dataDirectory}/standby.signal`, '', owner, 0o600);
   const present = await ports.instance.readFileTail(path, MOST_BYTES);
   const text = withoutClosing(present);
   if (text !== present) await ports.instanceControl.writeFileDurably(path, text, owner, 0o600);
+  const versionPath = `${dataDirectory}/PG_VERSION`;
+  const version = parseVersionFile(await ports.instance.readFileTail(versionPath, MOST_BYTES));
+  if (version?.isClosed === true)
+    await ports.instanceControl.writeFileDurably(versionPath, versionText(version.postgresMajor), owner, 0o600);
 }
 
 function withoutClosing(text: string): string {

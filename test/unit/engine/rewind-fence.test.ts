@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { closeForRewind, openAfterRewind } from '../../../src/engine/handlers/rewind-fence.ts';
+import { closedVersionText } from '../../../src/domain/postgres/version-file.ts';
 import type { HandlerPorts } from '../../../src/engine/handlers/ports.ts';
 
 const OWNER = { uid: 1, gid: 1, name: 'postgres' };
@@ -39,6 +40,15 @@ describe('a data directory that is rewound', () => {
     await closeForRewind(ports, place);
     expect(done).toEqual([`write ${AUTO}`, `remove ${SIGNAL}`]);
     expect(files.get(AUTO)).toMatch(/^port = '1'\nsuperuser_reserved_connections = '262143'.*\n$/);
+  });
+
+  it('is opened by its version last, where pg_rewind has begun', async () => {
+    const version = `${DATA}/PG_VERSION`;
+    const files = new Map([[version, closedVersionText(15)]]);
+    const { ports, done } = world(files);
+    await openAfterRewind(ports, place);
+    expect(done).toEqual([`write ${SIGNAL}`, `write ${version}`]);
+    expect(files.get(version)).toBe('15\n');
   });
 
   it('has standby.signal again before it is opened, and its settings as they were', async () => {
