@@ -48,6 +48,11 @@ async function roles(): Promise<{ readonly from: string; readonly to: string; re
   return { from, to, third };
 }
 
+async function hasSucceeded(run: string): Promise<boolean> {
+  const { runs } = await theLab().lab.json<{ runs: readonly { readonly run: string; readonly outcome: string }[] }>('runs');
+  return runs.find((one) => one.run === run)?.outcome === 'succeeded';
+}
+
 function placed({ step, ...moment }: Moment, { from, third }: { readonly from: string; readonly third: string }): Moment {
   return { ...moment, step: step.replace('FROM', from).replace('THIRD', third) };
 }
@@ -62,8 +67,8 @@ test.each(MOMENTS)('a switchover that is killed in $step goes on to the same end
   );
   expect(exitCode).toBe(null);
   expect((await writableNodes(lab)).length).toBeLessThanOrEqual(1);
-  const done = await lab.json('runs', 'resume');
-  expect(done).toMatchObject({ run, primary: to, failures: [] });
+  // One that was killed a moment after its last step has nothing left to do.
+  if (!(await hasSucceeded(run))) expect(await lab.json('runs', 'resume')).toMatchObject({ run, primary: to, failures: [] });
   expect(await recoveryOf(lab)).toEqual({ [from]: true, [to]: false, [third]: true });
   await untilTheyStream(lab, to, [from, third]);
   await writer.more(20);
