@@ -42,6 +42,7 @@ export interface Backup {
   readonly repository: string;
   readonly type: string;
   readonly stopTime: string;
+  readonly startLsn: string;
   readonly stopLsn: string;
   readonly timeline: number;
 }

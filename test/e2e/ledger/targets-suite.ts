@@ -182,7 +182,10 @@ export function describeTargets({ engine, cases }: TargetsSuite): void {
         const expected = await endingAt(result, parseLsn(backup.stopLsn));
         await expectRows(result, expected, TABLES);
         expectPosition(result, ledger.entries, expected);
-        expect(result.reached).toMatchObject({ time: timeOf(expected.at(-1)), xid: null, timeline: 1 });
+        // A commit from before the backup's redo point is in the copy, and not replayed: of a quick backup there may be none.
+        const last = expected.at(-1);
+        const isReplayed = last !== undefined && parseLsn(last.lsnAfter) > parseLsn(backup.startLsn);
+        expect(result.reached).toMatchObject({ time: isReplayed ? timeOf(last) : null, xid: null, timeline: 1 });
         expect(result.target).toEqual({ kind: 'immediate' });
         expect(result.backup).toEqual({ label: backup.label, repository, type: backup.type });
       });
