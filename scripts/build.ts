@@ -78,12 +78,16 @@ const UNUSED_BY_BACKUPS: ReadonlySet<string> = new Set([
   'adapters/machine/machine.ts',
   'adapters/native/backup/backups.ts',
   'adapters/native/catalog/expiry.ts',
+  'adapters/native/catalog/verify.ts',
   'adapters/native/restore/restore.ts',
   'adapters/native/wal/archiving.ts',
   'adapters/postgres/pgbouncer-console.ts',
   'adapters/postgres/scram.ts',
   'adapters/postgres/server-setup.ts',
   'adapters/postgres/writer.ts',
+  'adapters/state/pin-store.ts',
+  'adapters/state/run-processes.ts',
+  'adapters/state/run-store.ts',
 ]);
 
 /**
