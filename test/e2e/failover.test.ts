@@ -5,15 +5,8 @@ import type { Document } from 'yaml';
 import { parseLsn } from '../../src/domain/postgres/lsn.ts';
 import { type Lab, querySocket, until } from '../harness/lab.ts';
 import { configurationWith } from './support/config.ts';
-import {
-  acknowledgedIn,
-  nodesOf,
-  readEndpoints,
-  recoveryOf,
-  untilTheyStream,
-  useFrontedLab,
-  writableNodes,
-} from './support/fronted-lab.ts';
+import { readEndpoints } from './support/front.ts';
+import { acknowledgedIn, nodesOf, recoveryOf, untilTheyStream, useFrontedLab, writableNodes } from './support/fronted-lab.ts';
 import { descendantsOf, postmasterOf } from './support/processes.ts';
 import { errorOf, runTool } from './support/tool.ts';
 

@@ -1,3 +1,4 @@
+import { watch } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
@@ -84,7 +85,14 @@ test('a primary that was killed is rewound after the failover and streams on the
   expect(dry.plan.steps.map(({ kind }) => kind)).toContain('rewind-standby');
   expect(await lab.isRunning(lab.primary.dataDirectory)).toBe(false);
 
+  // pg_rewind leaves this file alone: whoever writes to it closes it, and opens it again by a rename.
+  const seen: string[] = [];
+  const watcher = watch(lab.primary.dataDirectory, (event, name) => {
+    if (name === 'PG_VERSION') seen.push(event);
+  });
   expect(await rejoin('primary-1')).toMatchObject({ method: 'rewind', streaming: { timeline: 2 } });
+  watcher.close();
+  expect([seen.at(0), seen.at(-1)]).toEqual(['change', 'rename']);
   const lost = "SELECT to_regclass('of_nobody')::text AS one, to_regclass('of_nobody_either')::text AS other";
   expect(await querySocket(lab.primary, lost)).toEqual([{ one: null, other: null }]);
   await expectFollows(lab, 'primary-1', 'after_rejoin');

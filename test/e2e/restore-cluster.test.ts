@@ -1,16 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseDocument } from 'yaml';
 import type { RestoreResult } from '../../src/cli/render/restore.ts';
 import { REPLICATION_RIGHTS } from '../../src/domain/setup/roles.ts';
 import { REPLICATION_ROLE } from '../../src/lab/layout.ts';
 import { type Backup, querySocket, until, useLab } from '../harness/lab.ts';
 import { identityOf, restoreAreasBeside, Rows, rowsOf, serverTime, untilBackupsArePast } from './support/data.ts';
+import { type Front, putInFront, readEndpoints } from './support/front.ts';
 import { JournalWatch } from './support/journal.ts';
 import { RunningTool } from './support/tool.ts';
 
@@ -25,47 +21,12 @@ describe('a restore in place of a cluster', () => {
   const STANDBYS = ['replica-1', 'replica-2'];
   const ONE_AT_A_TIME = { timeout: 240_000 };
   let rows: Rows;
-  let bouncer: ChildProcess | undefined;
-  let port: number;
-  let place: string;
-
-  async function freePort(): Promise<number> {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    server.close();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  }
-
-  /** PgBouncer and an endpoints file in front of the cluster. */
-  async function putInFront(): Promise<void> {
-    place = await lab().makeDirectory('front');
-    port = await freePort();
-    const { config, passwordFile } = lab().description;
-    const document = parseDocument(await readFile(config, 'utf8'));
-    const of = (key: string, value: unknown) => document.setIn(['clusters', 'lab', key], value);
-    await writeFile(join(place, 'console-password'), 'of the console', { mode: 0o600 });
-    of('replication', { role: 'replicator', password: `\${file:${join(dirname(passwordFile), 'replicator-password')}}` });
-    of('endpoints', { file: join(place, 'endpoints.env') });
-    const front = {
-      name: 'front',
-      adminUrl: `postgresql://bouncer_admin:\${file:${join(place, 'console-password')}}@127.0.0.1:${port}/pgbouncer`,
-      configFile: join(place, 'pgbouncer.ini'),
-      userListFile: join(place, 'userlist.txt'),
-      settings: { listen_addr: '127.0.0.1', unix_socket_dir: '' },
-      databases: { app: { to: 'primary', database: 'postgres' }, reads: { to: 'standbys', database: 'postgres' } },
-    };
-    of('pgbouncer', [front]);
-    await writeFile(config, document.toString());
-    await lab().json('setup', 'pgbouncer', '--apply');
-    await lab().json('setup', 'endpoints', '--apply');
-    const { uid, gid } = lab().owner;
-    bouncer = spawn('pgbouncer', [join(place, 'pgbouncer.ini')], { uid, gid, stdio: 'ignore' });
-  }
+  let front: Front | undefined;
 
   /** As clients see it. */
   async function through<Row extends object>(database: string, statement: string): Promise<readonly Row[]> {
-    const password = (await readFile(join(dirname(lab().description.passwordFile), 'postgres-password'), 'utf8')).trim();
+    if (front === undefined) throw new Error('the front is made in beforeAll');
+    const { port, password } = front;
     const client = new Client({ host: '127.0.0.1', port, user: 'postgres', password, database });
     await client.connect();
     try {
@@ -75,14 +36,11 @@ describe('a restore in place of a cluster', () => {
     }
   }
 
-  afterAll(async () => {
-    bouncer?.kill('SIGINT');
-    if (bouncer?.exitCode === null) await once(bouncer, 'exit');
-  }, 60_000);
+  afterAll(() => front?.bouncer.stop(), 60_000);
 
   beforeAll(async () => {
     rows = await Rows.begin(lab());
-    await putInFront();
+    front = await putInFront(lab());
     for (const signature of REPLICATION_RIGHTS.mayExecute)
       await querySocket(lab().primary, `GRANT EXECUTE ON FUNCTION ${signature} TO ${REPLICATION_ROLE}`);
     await lab().backup('full');
@@ -120,7 +78,7 @@ describe('a restore in place of a cluster', () => {
     expect(kept).not.toContain(lost);
     expect(await through('app', 'SELECT pg_is_in_recovery() AS standby')).toEqual([{ standby: false }]);
     expect(await through('reads', 'SELECT pg_is_in_recovery() AS standby')).toEqual([{ standby: true }]);
-    const published = await readFile(join(place, 'endpoints.env'), 'utf8');
+    const published = await readEndpoints(lab());
     for (const name of ['primary-1', ...STANDBYS]) expect(published).toContain(`127.0.0.1:${lab().node(name).port}/`);
     const slots = await querySocket(lab().primary, 'SELECT slot_name, active FROM pg_replication_slots ORDER BY 1');
     expect(slots).toEqual([

@@ -1,13 +1,6 @@
 import { expect, test } from 'vitest';
-import {
-  expectNothingLost,
-  nodesOf,
-  readEndpoints,
-  recoveryOf,
-  untilTheyStream,
-  useFrontedLab,
-  writableNodes,
-} from './support/fronted-lab.ts';
+import { readEndpoints } from './support/front.ts';
+import { expectNothingLost, nodesOf, recoveryOf, untilTheyStream, useFrontedLab, writableNodes } from './support/fronted-lab.ts';
 import { interruptAt, type Moment, randomMoments } from './support/kill.ts';
 
 /** In the order of a switchover; FROM is the old primary, THIRD the standby that is neither. */

@@ -1,14 +1,6 @@
 import { expect, test } from 'vitest';
-import {
-  expectNothingLost,
-  nodesOf,
-  readEndpoints,
-  recoveryOf,
-  slotsOf,
-  untilTheyStream,
-  useFrontedLab,
-  writableNodes,
-} from './support/fronted-lab.ts';
+import { readEndpoints } from './support/front.ts';
+import { expectNothingLost, nodesOf, recoveryOf, slotsOf, untilTheyStream, useFrontedLab, writableNodes } from './support/fronted-lab.ts';
 
 const theLab = useFrontedLab();
 const ONE_AT_A_TIME = { timeout: 240_000 };

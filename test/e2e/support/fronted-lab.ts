@@ -1,15 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect } from 'vitest';
-import { parseDocument } from 'yaml';
 import { type Lab, querySocket, until, useLab } from '../../harness/lab.ts';
+import { type Front, putInFront } from './front.ts';
 import { type Row, Writer } from './writer.ts';
-
-const PASSWORD = 'of the console';
-const ENDPOINTS = 'front/endpoints.env';
 
 /** A lab with two standbys and a real PgBouncer, through which a client writes all the time. */
 export interface FrontedLab {
@@ -19,21 +11,15 @@ export interface FrontedLab {
 
 export function useFrontedLab(): () => FrontedLab {
   const theLab = useLab({ nodes: 3, s3: false });
-  let bouncer: ChildProcess | undefined;
+  let front: Front | undefined;
   let writer: Writer | undefined;
 
   beforeAll(async () => {
     const lab = theLab();
-    const place = await lab.makeDirectory(dirname(ENDPOINTS));
-    const port = await freePort();
-    await configure(lab, place, port);
-    await lab.json('setup', 'pgbouncer', '--apply');
-    const { uid, gid } = lab.owner;
-    bouncer = spawn('pgbouncer', [join(place, 'pgbouncer.ini')], { uid, gid, stdio: 'ignore' });
+    front = await putInFront(lab);
     await querySocket(lab.primary, 'CREATE TABLE acknowledged (n bigint PRIMARY KEY)');
     await lab.backup('full');
-    const password = (await readFile(join(dirname(lab.description.passwordFile), 'postgres-password'), 'utf8')).trim();
-    writer = new Writer(`postgresql://postgres:${encodeURIComponent(password)}@127.0.0.1:${port}/app`);
+    writer = new Writer(`postgresql://postgres:${encodeURIComponent(front.password)}@127.0.0.1:${front.port}/app`);
     writer.start();
     await writer.more(20);
   }, 240_000);
@@ -41,8 +27,7 @@ export function useFrontedLab(): () => FrontedLab {
   afterAll(async () => {
     const written = writer?.stop();
     // At once: a client may be waiting for a server that a test has left stopped.
-    bouncer?.kill('SIGTERM');
-    if (bouncer?.exitCode === null) await once(bouncer, 'exit');
+    await front?.bouncer.stop();
     await written;
   }, 60_000);
 
@@ -52,46 +37,9 @@ export function useFrontedLab(): () => FrontedLab {
   };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
-async function configure(lab: Lab, place: string, port: number): Promise<void> {
-  const { config, passwordFile } = lab.description;
-  const document = parseDocument(await readFile(config, 'utf8'));
-  await writeFile(join(place, 'console-password'), PASSWORD, { mode: 0o600 });
-  document.setIn(['clusters', 'lab', 'replication'], {
-    role: 'replicator',
-    password: `\${file:${join(dirname(passwordFile), 'replicator-password')}}`,
-  });
-  document.setIn(['clusters', 'lab', 'endpoints'], { file: join(lab.directory, ENDPOINTS) });
-  document.setIn(
-    ['clusters', 'lab', 'pgbouncer'],
-    [
-      {
-        name: 'front',
-        adminUrl: `postgresql://bouncer_admin:\${file:${join(place, 'console-password')}}@127.0.0.1:${port}/pgbouncer`,
-        configFile: join(place, 'pgbouncer.ini'),
-        userListFile: join(place, 'userlist.txt'),
-        settings: { listen_addr: '127.0.0.1', unix_socket_dir: '' },
-        databases: { app: { to: 'primary', database: 'postgres' }, reads: { to: 'standbys', database: 'postgres' } },
-      },
-    ],
-  );
-  await writeFile(config, document.toString());
-}
-
 /** Of every node, the primary of the lab's beginning first. */
 export function nodesOf(lab: Lab): readonly string[] {
   return [lab.primary, ...lab.description.standbys].map(({ name }) => name);
-}
-
-export async function readEndpoints(lab: Lab): Promise<string> {
-  return readFile(join(lab.directory, ENDPOINTS), 'utf8');
 }
 
 export async function acknowledgedIn(lab: Lab, node: string): Promise<ReadonlySet<number>> {
