@@ -1,5 +1,7 @@
+import { resolve } from 'node:path';
 import type { InstanceControl } from '../../ports/instance.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
+import { awaitUnwritten } from './await-unwritten.ts';
 import { copyFiles } from './copy-files.ts';
 import { createDirectory, removeFileDurably, writeFileDurably } from './durable-files.ts';
 import { removeDirectory } from './remove-directory.ts';
@@ -12,7 +14,10 @@ export function createInstanceControl({ runner }: { readonly runner: ProcessRunn
   return {
     startServer: (start, context) => startServer(start, runner, context),
     stopServer: (server, context) => stopServer(server, runner, context),
-    createDirectory,
+    createDirectory: async (path, owner) => {
+      await awaitUnwritten(resolve(path));
+      await createDirectory(path, owner);
+    },
     writeFileDurably,
     removeFileDurably,
     renameDirectory: (from, to, identity) => renameDirectory(from, to, identity, runner),

@@ -3,6 +3,7 @@ import { constants, type Dirent } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
+import { awaitUnwritten } from './await-unwritten.ts';
 import { openDirectory, syncDirectory } from './durable-files.ts';
 import { ifPresent } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
@@ -24,6 +25,7 @@ export async function removeDirectory(path: string, identity: string, runner: Pr
     throw staleDirectory(target, identity, found.kind === 'directory' ? found.identity : found.kind);
   await requireRemovable(target);
   await requireNotRunning(target, identity, runner);
+  await awaitUnwritten(target);
   await translating(`remove ${target}`, async () => {
     await emptyTree(target, identity);
     await rmdir(target);

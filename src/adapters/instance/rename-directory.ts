@@ -2,6 +2,7 @@ import { rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { SpokeError } from '../../errors.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
+import { awaitUnwritten } from './await-unwritten.ts';
 import { syncDirectory } from './durable-files.ts';
 import { errnoOf } from '../common/file-error.ts';
 import { translating } from './file-error.ts';
@@ -21,6 +22,7 @@ export async function renameDirectory(from: string, to: string, identity: string
     if (found.kind !== 'directory' || found.identity !== identity)
       throw staleDirectory(source, identity, found.kind === 'directory' ? found.identity : found.kind);
     await requireNotRunning(source, identity, runner);
+    await awaitUnwritten(source);
     await translating(`rename ${source} to ${destination}`, () => renameOver(source, destination));
   }
   await translating(`make the rename of ${source} durable`, async () => {

@@ -5,6 +5,7 @@ import type { FileOwner } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { ProcessRunner } from '../../ports/process-runner.ts';
 import type { StandbySeeding } from '../../ports/standby-seeding.ts';
+import { awaitUnwritten } from './await-unwritten.ts';
 import { closeVersion } from './close-version.ts';
 
 const DEFAULT_TIMEOUT_MS = 48 * 3_600_000;
@@ -19,7 +20,8 @@ export function createStandbySeeding({ runner }: { readonly runner: ProcessRunne
       // Its restore_command counts on running in the data directory, as a server's does.
       run(
         {
-          ...{ name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request), cwd: request.dataDirectory },
+          ...{ name: 'pg_rewind', binDirectory, owner, argv: rewindArguments(request), dataDirectory: request.dataDirectory },
+          cwd: request.dataDirectory,
           begins: /need to copy/,
           // It brings the primary's settings, and takes standby.signal away: half-way a postmaster would have a second, broken primary.
           onBegin: () => closeVersion(request.dataDirectory),
@@ -27,12 +29,16 @@ export function createStandbySeeding({ runner }: { readonly runner: ProcessRunne
         context,
       ),
     copyServer: ({ binDirectory, owner, ...request }, context) =>
-      run({ name: 'pg_basebackup', binDirectory, owner, argv: copyArguments(request), cwd: '/' }, context),
+      run(
+        { name: 'pg_basebackup', dataDirectory: request.dataDirectory, binDirectory, owner, argv: copyArguments(request), cwd: '/' },
+        context,
+      ),
   };
 }
 
 interface Program {
   readonly name: 'pg_rewind' | 'pg_basebackup';
+  readonly dataDirectory: string;
   readonly binDirectory: string;
   readonly owner: FileOwner;
   readonly argv: readonly string[];
@@ -44,10 +50,11 @@ interface Program {
 }
 
 async function runProgram(
-  { name, binDirectory, owner, argv, cwd, begins, onBegin }: Program,
+  { name, dataDirectory, binDirectory, owner, argv, cwd, begins, onBegin }: Program,
   runner: ProcessRunner,
   context: OperationContext,
 ): Promise<void> {
+  await awaitUnwritten(dataDirectory);
   let isUntouched = begins !== undefined;
   const stopping = new AbortController();
   const begin = () => {
