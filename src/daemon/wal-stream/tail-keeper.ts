@@ -27,8 +27,10 @@ export interface TailKeeperParts {
 }
 
 const RETRY_MS = [5_000, 15_000, 60_000] as const;
-/** Of its time it works a fifth at most: large segments and slow stores are copied less often. */
+/** After a turn it rests for so many times as long as that took: large segments and slow stores are copied less often. */
 const REST = 4;
+/** Not longer: what waits meanwhile would be lost with this machine and the primary. */
+const LONGEST_REST_MS = 15_000;
 /** What one repository may take to store one segment. */
 const PUT_TIMEOUT_MS = 10 * 60_000;
 
@@ -58,7 +60,7 @@ export class TailKeeper {
         if (this.#failures > 0) this.#parts.note('info', `streamed WAL reaches repository ${this.#parts.repository.name} again`);
         this.#failures = 0;
         const tookMs = clock.monotonicMs() - begunMs;
-        await this.#alarm.sleep(Math.max(everySeconds * 1000 - tookMs, REST * tookMs), signal);
+        await this.#alarm.sleep(Math.max(everySeconds * 1000 - tookMs, Math.min(REST * tookMs, LONGEST_REST_MS)), signal);
       } catch (thrown) {
         this.#forget();
         if (!isOver()) await this.#failed(thrown, signal);
