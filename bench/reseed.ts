@@ -14,6 +14,8 @@ interface Standby {
 
 type ReseedLab = Lab & { readonly standbys: readonly Standby[]; readonly passwordFile: string };
 
+/** Of pgbench, 3.75 GB: large enough that pg_wal, which pg_rewind copies whole, is the small share that it is of a cluster worth rewinding. */
+const SCALE = 250;
 const MEBIBYTE = 1024 * 1024;
 /** pgbench_accounts has 61 rows a page: one row of each hundredth page. */
 const ROWS_IN_A_HUNDRED_PAGES = 6100;
@@ -22,7 +24,7 @@ const COUNTERS = '/proc/net/dev';
 
 /** A lab of its own: the standby is a primary each time, and what it archives then stays in the repository. */
 export async function measureReseed(
-  { scale, repetitions }: { readonly scale: number; readonly repetitions: number },
+  repetitions: number,
   measure: (name: string, times: number, make: () => Promise<Comparison>) => Promise<void>,
 ): Promise<void> {
   const lab = JSON.parse((await run(cli, ['lab', 'up', '--nodes', '2', '--no-s3', '--json'])).stdout) as ReseedLab;
@@ -38,7 +40,7 @@ export async function measureReseed(
     ])
       await psql(lab, `ALTER SYSTEM SET ${name} = '${value}'`);
     await psql(lab, 'SELECT pg_reload_conf()');
-    await fill(lab, scale);
+    await fill(lab, SCALE);
     for (const signature of REPLICATION_RIGHTS.mayExecute) await psql(lab, `GRANT EXECUTE ON FUNCTION ${signature} TO ${REPLICATION_ROLE}`);
     await measure('reseed-bytes', repetitions, () => Promise.resolve(bytesComparison(lab, standby)));
   } finally {
@@ -74,7 +76,13 @@ async function diverge(lab: ReseedLab, standby: Standby): Promise<void> {
   const change = `UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % ${ROWS_IN_A_HUNDRED_PAGES} = 0`;
   await psql(onStandby, change);
   await psql(lab, change);
-  await asOwner(lab, join(lab.postgresqlBinDirectory, 'pg_ctl'), ['stop', '--silent', '--mode=fast', `--pgdata=${standby.dataDirectory}`]);
+  await asOwner(lab, join(lab.postgresqlBinDirectory, 'pg_ctl'), [
+    'stop',
+    '--silent',
+    '--mode=fast',
+    '--timeout=600',
+    `--pgdata=${standby.dataDirectory}`,
+  ]);
 }
 
 async function copy(lab: ReseedLab): Promise<void> {

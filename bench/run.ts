@@ -62,7 +62,7 @@ async function measureAll(lab: Lab, { only, scale, repetitions }: Options): Prom
   await measure('backup', 3 * repetitions, async () => backupComparison(lab));
   await measure('restore', repetitions, () => restoreComparison(lab));
   if (only.length === 0 || only.some((name) => name.startsWith('native'))) await measureNative({ scale, repetitions, measure });
-  if (only.length === 0 || only.some((name) => name.startsWith('reseed'))) await measureReseed({ scale, repetitions }, measure);
+  if (only.length === 0 || only.some((name) => name.startsWith('reseed'))) await measureReseed(repetitions, measure);
   return measured;
 }
 
