@@ -5,7 +5,7 @@ import { parseLsn } from '../../../src/domain/postgres/lsn.ts';
 import { type Lab, querySocket, type ServerAddress } from '../../harness/lab.ts';
 import { titleOf } from './processes.ts';
 
-const PATIENCE = { timeout: 60_000, interval: 100 };
+const PATIENCE = { timeout: 120_000, interval: 100 };
 
 /** What a tail says of itself, as far as tests look at it. */
 export interface TailNews {
