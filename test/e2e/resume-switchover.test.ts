@@ -58,9 +58,9 @@ test.each(MOMENTS)('a switchover that is killed in $step goes on to the same end
     ['switchover', '--to', to, '--confirm', 'lab', '--no-backup'],
     placed(moment, { from, third }),
   );
-  expect(exitCode).toBe(null);
   expect((await writableNodes(lab)).length).toBeLessThanOrEqual(1);
-  // One that was killed a moment after its last step has nothing left to do.
+  // A program that was quicker than a random moment has ended by itself; one that was killed a moment after its last step has nothing left to do.
+  if (moment.delayMs === undefined) expect(exitCode).toBe(null);
   if (!(await hasSucceeded(run))) expect(await lab.json('runs', 'resume')).toMatchObject({ run, primary: to, failures: [] });
   expect(await recoveryOf(lab)).toEqual({ [from]: true, [to]: false, [third]: true });
   await untilTheyStream(lab, to, [from, third]);
