@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+/** Tests with servers of their own; on two cores more of them cost others their patience. */
+const AT_ONCE = 3;
+
 /**
  * One project a kind of test, in the order in which they run. Unit tests and simulations touch nothing but memory and small
- * temporary files, so their files run side by side; the others start servers and take the machine for themselves.
+ * temporary files, so they are done first; the others start servers, and wait for them more than they work.
  */
 function project(name: string, order: number, options: { parallel: boolean; testTimeoutMs: number }) {
   return {
@@ -11,7 +14,7 @@ function project(name: string, order: number, options: { parallel: boolean; test
     test: {
       name,
       include: [`test/${name}/**/*.test.ts`],
-      maxWorkers: options.parallel ? availableParallelism() : 2,
+      maxWorkers: options.parallel ? availableParallelism() : AT_ONCE,
       testTimeout: options.testTimeoutMs,
       hookTimeout: Math.max(options.testTimeoutMs, 60_000),
       teardownTimeout: 30_000,
@@ -35,10 +38,10 @@ export default defineConfig({
       project('unit', 1, { parallel: true, testTimeoutMs: 15_000 }),
       project('simulation', 2, { parallel: true, testTimeoutMs: 180_000 }),
       project('contract', 3, { parallel: false, testTimeoutMs: 120_000 }),
-      project('integration', 4, { parallel: false, testTimeoutMs: 180_000 }),
-      project('e2e', 5, { parallel: false, testTimeoutMs: 300_000 }),
+      project('integration', 3, { parallel: false, testTimeoutMs: 180_000 }),
+      project('e2e', 3, { parallel: false, testTimeoutMs: 300_000 }),
       // Only by npm run test:containers, which gives it a Docker engine.
-      ...(process.env['SPOKE_CONTAINERS'] === undefined ? [] : [project('containers', 6, { parallel: false, testTimeoutMs: 180_000 })]),
+      ...(process.env['SPOKE_CONTAINERS'] === undefined ? [] : [project('containers', 4, { parallel: false, testTimeoutMs: 180_000 })]),
     ],
   },
 });
