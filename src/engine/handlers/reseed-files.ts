@@ -78,8 +78,18 @@ async function configure(ports: HandlerPorts, step: StepOf<'configure-standby'>,
   const text = standbyAutoConf(await ports.instance.readFileTail(path, MOST_BYTES), all);
   await ports.instanceControl.writeFileDurably(path, text, owner, 0o600);
   await ports.instanceControl.writeFileDurably(`${place}/standby.signal`, '', owner, 0o600);
+  await requireStillStopped(ports, place, context);
   await advanceMark(ports, step, { phase: 'configured', dataIdentity: found.identity });
   return {};
+}
+
+/** A server that was started since the last look has read the settings of before, and would be taken for one that has these. */
+async function requireStillStopped({ instance }: HandlerPorts, place: string, context: OperationContext): Promise<void> {
+  const { running } = await instance.inspectDirectory(place, context);
+  if (running === undefined) return;
+  throw new SpokeError('REFUSED_SERVER_RUNNING', `a server was started in ${place} while its settings were written`, {
+    hint: 'The next attempt stops it: spoke-backup runs resume',
+  });
 }
 
 /** What PostgreSQL runs reads the engine's configuration of this host. */
