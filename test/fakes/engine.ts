@@ -183,6 +183,9 @@ function restoreBackup(world: FakeWorld, request: RestoreRequest, extent: 'whole
   const { dataDirectory, resume, tablespaceMap } = request;
   const occupied = [dataDirectory, ...tablespaceMap.map(({ location }) => location)].find((path) => fs.list(path).length > 0);
   if (occupied !== undefined && !resume) throw new SpokeError('REFUSED_UNSAFE_DIRECTORY', `${occupied} is not empty`);
+  const running = fs.directory(dataDirectory);
+  if (running !== undefined && world.serverOn(running.identity) !== undefined)
+    throw new SpokeError('REFUSED_SERVER_RUNNING', `a server runs in ${dataDirectory}`);
   const repository = repositoryNamed(world, request.repository);
   const taken = backupOf(repository, request.label);
   const owner = fs.directory(dataDirectory)?.owner ?? POSTGRES_USER;

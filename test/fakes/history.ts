@@ -75,6 +75,13 @@ export class FakeHistory {
     return history;
   }
 
+  /** A server that went back is the primary from here on: what came after `at` on the timelines before it leads nowhere. */
+  goBack(history: TimelineHistory, at: Lsn): void {
+    this.histories.push(history);
+    this.timeline = history.timeline;
+    this.insertLsn = at;
+  }
+
   historyOf(timeline: TimelineId): TimelineHistory {
     return this.histories.find((history) => history.timeline === timeline) ?? rootHistory(timeline);
   }

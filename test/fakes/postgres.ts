@@ -19,13 +19,17 @@ export function fakePostgresReader(process: FakeProcess): PostgresReader {
     observeSeedSource: (address) =>
       process.read(() => {
         serverAt(process.world, address);
-        return { databaseBytes: 1n << 30n, freeSenders: 8 };
+        return { databaseBytes: process.world.databaseBytes, freeSenders: 8 };
       }),
     observeWal: (address) => process.read(() => serverAt(process.world, address).observeWal()),
     observeTablespaces: (address) =>
       process.read(() => tablespacesOf(serverAt(process.world, address).directory).map((one) => ({ ...one, name: `t${one.oid}` }))),
     observeSummaries: () => Promise.reject(new SpokeError('POSTGRES_FAILED', 'the fake server summarizes no WAL')),
-    readTimelineHistory: () => Promise.reject(new SpokeError('POSTGRES_FAILED', 'the fake server speaks no replication protocol')),
+    readTimelineHistory: (address, timeline) =>
+      process.read(() => {
+        serverAt(process.world, address);
+        return process.world.history.historyOf(timeline);
+      }),
   };
 }
 
@@ -52,7 +56,7 @@ export function fakePostgresWriter(process: FakeProcess): PostgresWriter {
         () => alterSystem(serverAt(world, address), Object.entries(settings).slice(0, 1)),
       ),
     reloadConfiguration: (address) => process.change('reload configuration', () => serverAt(world, address).reload()),
-    checkpoint: () => process.change('checkpoint', () => undefined),
+    checkpoint: (address) => process.change('checkpoint', () => serverAt(world, address).checkpoint()),
     createSlot: (address, slot) => process.change('create slot', () => void serverAt(process.world, address).slots.add(slot)),
     dropSlot: (address, slot) =>
       process.change('drop slot', () => {

@@ -53,6 +53,8 @@ export class FakeServer {
       throw failed(start, 'could not access the server configuration file');
     const unknown = Object.keys(start.settings).find((name) => name.startsWith('no_such'));
     if (unknown !== undefined) throw failed(start, `unrecognized configuration parameter "${unknown}"`);
+    const closed = whyClosed(directory);
+    if (closed !== undefined) throw failed(start, closed);
     if (!isComplete(world.fs, directory))
       world.violations.push(`a server was started on an incomplete data directory: ${start.dataDirectory}`);
     this.settings = this.#readSettings();
@@ -74,7 +76,18 @@ export class FakeServer {
     const port = Number(/\bport=(\d+)/.exec(conninfo)?.[1]);
     const found = [...this.#world.servers].find((server) => server.start.port === port && server.isWritable && server !== this);
     const isOurs = found !== undefined && readControl(found.directory)?.systemIdentifier === readControl(this.directory)?.systemIdentifier;
-    return isOurs && found.slots.has(slot) && !this.#world.lostSlots.has(slot) ? found : undefined;
+    const isToBeHad = isOurs && found.slots.has(slot) && !this.#world.lostSlots.has(slot);
+    return isToBeHad && this.#isOnTheWayOf(found) ? found : undefined;
+  }
+
+  /** One that has come further than where the histories part cannot follow: "new timeline forked off current database system timeline before …". */
+  #isOnTheWayOf(source: FakeServer): boolean {
+    const content = readContent(this.directory);
+    if (content === undefined) return false;
+    const { timeline, ancestors } = this.#world.history.historyOf(this.#world.history.timeline);
+    const fork = ancestors.find((one) => one.timeline === content.timeline);
+    const end = content.timeline === timeline ? source.lsn() : fork?.switchLsn;
+    return !source.isOrigin || (end !== undefined && parseLsn(content.lsn) <= end);
   }
 
   get isOrigin(): boolean {
@@ -126,6 +139,11 @@ export class FakeServer {
     if (this.isOrigin) writeContent(this.directory, this.#world.history.insertLsn, this.#world.history.timeline);
     this.phase = 'dead';
     this.#world.servers.delete(this);
+  }
+
+  /** pg_control has the timeline of a server that was promoted only from then on. */
+  checkpoint(): void {
+    if (this.isOrigin) updateControl(this.directory, { timeline: this.#world.history.timeline });
   }
 
   promote(): void {
@@ -275,6 +293,7 @@ export class FakeServer {
     this.phase = 'production';
     updateControl(this.directory, { state: 'in production' });
     this.log('LOG:  database system is ready to accept connections');
+    if (this.start.listenAddresses !== '') this.#world.onPrimary(this);
     if (this.archives && !this.isOrigin) this.#world.archivedBy.push(this.#world.fs.pathOf(this.directory.identity) ?? '');
   }
 
@@ -290,6 +309,16 @@ export class FakeServer {
       updateControl(this.directory, { state: 'shut down in recovery', ...position });
     }
   }
+}
+
+/** What a postmaster says of a directory that was closed for pg_rewind (ValidatePgVersion, PostmasterMain); undefined where it would start. */
+function whyClosed(directory: FakeDirectory): string | undefined {
+  const version = fileIn(directory, 'PG_VERSION')?.content ?? '';
+  if (!/^\d/.test(version)) return 'File "PG_VERSION" does not contain valid data';
+  const { superuser_reserved_connections: reserved = '3', max_connections: connections = '100' } = parseSettings(
+    fileIn(directory, 'postgresql.auto.conf')?.content ?? '',
+  );
+  return Number(reserved) < Number(connections) ? undefined : 'superuser_reserved_connections must be less than max_connections';
 }
 
 function failed(start: ServerStart, why: string): SpokeError {

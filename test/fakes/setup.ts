@@ -4,6 +4,9 @@ import type { BouncerObservation, PgBouncerControl, PgBouncerReader } from '../.
 import type { SettingFacts } from '../../src/ports/server-setup.ts';
 import type { FakeProcess } from './process.ts';
 
+/** Of every password. */
+const VERIFIER = 'SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy';
+
 /** A PgBouncer whose files name databases. Transactions are open for as long as a test says. */
 export class FakeBouncer {
   /** What its configuration on disk says; it has read it at its start and with each RELOAD. */
@@ -83,7 +86,7 @@ export function fakeSetupReadPorts(process: FakeProcess): SetupReadPorts {
       backupPassword: () => Promise.resolve(undefined),
       bouncerAdminUrl: (name) => Promise.resolve(`postgresql://admin:secret@127.0.0.1:6432/${name}`),
     },
-    verifiers: { create: () => Promise.reject(new Error('no verifier')), matches: () => Promise.resolve(false) },
+    verifiers: { create: () => Promise.resolve(VERIFIER), matches: (verifier) => Promise.resolve(verifier === VERIFIER) },
   };
 }
 

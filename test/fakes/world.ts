@@ -68,6 +68,8 @@ export class FakeWorld {
   readonly mountPoints = new Set(['/']);
   readonly forbidden = new Set(['/', '/home', '/etc', '/usr']);
   freeBytes = 1_000_000_000_000n;
+  /** Of all databases of the cluster. */
+  databaseBytes = 1n << 30n;
   /** Of the engine's processes that outlived whoever started them. */
   readonly orphanedBackups: BackupRequest[] = [];
   /** Whether the engine's configuration on disk is the right one. */
@@ -82,6 +84,8 @@ export class FakeWorld {
   replicationPassword: string | undefined;
   /** Roles of the primary, by name. */
   readonly roles = new Map<string, RoleFacts>();
+  /** Runs when a server that others can reach begins to take writes. */
+  onPrimary: (server: FakeServer) => void = () => undefined;
   /** Runs after every change. */
   onChange: () => void = () => undefined;
   /** What must never happen and did. */

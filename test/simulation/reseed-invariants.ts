@@ -1,12 +1,13 @@
 import { intentAsItStands, type ReseedIntent, worksInPlace } from '../../src/workflows/reseed/intent.ts';
 import { parseSeedMark } from '../../src/domain/topology/seed-mark.ts';
 import { DATA_DIRECTORY } from '../fakes/cluster.ts';
-import { isComplete, isStartable } from '../fakes/data-directory.ts';
+import { isComplete, isStartable, readContent, readControl } from '../fakes/data-directory.ts';
 import type { FakeWorld } from '../fakes/world.ts';
-import { ENDPOINTS_FILE, PASSWORD, type ReseedStory, SLOT, STANDBY_PORT } from './reseed-scenario.ts';
+import { ENDPOINTS_FILE, PASSWORD, type ReseedScenario, type ReseedStory, SLOT, STANDBY_PORT, wouldBePrimary } from './reseed-scenario.ts';
 
 /** Looks after every change of the world at what no reseed may ever break; what it breaks is noted in `world.violations`. */
-export function watchReseed({ world, intent: decided }: ReseedStory): void {
+export function watchReseed({ world, intent: decided }: ReseedStory, scenario: ReseedScenario): void {
+  const before = dataOf(world, decided);
   const slots = [...(world.origin()?.slots ?? [])];
   let hadGoodSlot = slots.includes(SLOT);
   world.onChange = () => {
@@ -18,7 +19,8 @@ export function watchReseed({ world, intent: decided }: ReseedStory): void {
     const broken = [
       ...lostData(world, intent, hasStreamed),
       ...halfDirectories(world, decided),
-      ...secondPrimary(world),
+      ...secondPrimary(world, (path) => path === decided.dataDirectory && wouldBePrimary(scenario) && dataOf(world, decided) === before),
+      ...emptiedServers(world),
       ...wrongSlots(world, slots, hadGoodSlot),
       ...sentToNobody(world, intent, hasStreamed),
       ...leakedPassword(world, intent),
@@ -50,9 +52,24 @@ function halfDirectories({ fs }: FakeWorld, { dataDirectory, oldDataDirectory, i
     .map(([path]) => `${path} has a pg_control and is not complete`);
 }
 
-/** I3 */
-function secondPrimary(world: FakeWorld): readonly string[] {
-  return [...world.servers].some((server) => server.isWritable && !server.isOrigin) ? ['there were two writable primaries'] : [];
+/** The data of the standby, as far as an old primary that somebody starts may be started: it is as it was before the run. */
+function dataOf({ fs }: FakeWorld, { dataDirectory }: ReseedIntent): string {
+  const directory = fs.directory(dataDirectory);
+  if (directory === undefined) return 'none';
+  return JSON.stringify([directory.identity, readContent(directory), readControl(directory)?.timeline]);
+}
+
+/** I3. `isOfOthers`: whether what runs there somebody may have started before this program had anything to do with its data. */
+function secondPrimary(world: FakeWorld, isOfOthers: (path: string) => boolean): readonly string[] {
+  const found = [...world.servers].filter((server) => server.isWritable && !server.isOrigin);
+  return found.every(({ start }) => isOfOthers(start.dataDirectory)) ? [] : ['there were two writable primaries'];
+}
+
+/** What a server runs on is not worked on. */
+function emptiedServers({ fs, servers }: FakeWorld): readonly string[] {
+  return [...servers]
+    .filter(({ directory }) => !isComplete(fs, directory))
+    .map(({ start }) => `the files of the server on ${start.dataDirectory} were taken away`);
 }
 
 /** A slot that holds WAL for a standby stays, and none is made that nobody will read. */
