@@ -15,6 +15,8 @@ export interface AfterPromotion {
   readonly from?: HeldServer;
   /** Databases that the plan itself pauses before. */
   readonly pausedByPlan: boolean;
+  /** It was shut down on its timeline before: pg_control has that already. */
+  readonly hasCheckpoint?: boolean;
 }
 
 /**
@@ -35,7 +37,7 @@ export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryF
     ...old,
     ...standbys.filter((one) => !followsNow(one, to)).map(({ node }) => streamingStep(node, to)),
     ...(from === undefined ? [] : orphanedSlotSteps(from.node, facts.topology)),
-    ...checkpointSteps(to, facts.topology),
+    ...(after.hasCheckpoint === true ? [] : checkpointSteps(to, facts.topology)),
     ...(from === undefined ? [] : facts.bouncers.flatMap((one) => repointWith(one, to))),
     ...(from === undefined ? [] : endpointSteps(facts, to, 'with')),
   ];

@@ -34,7 +34,8 @@ function planPrimary(intent: RestoreIntent, { restore, front, standbys }: Restor
   const isToGo = goes >= 0 && isServing;
   const pauses = isToGo && front !== undefined ? pauseSteps(front) : [];
   const stops = isToGo ? stopSteps(intent, standbys) : [];
-  const after = front === undefined ? [] : stepsAfterPromotion({ to: intent.inPlaceNode ?? '', pausedByPlan: isToGo }, front);
+  const served = { to: intent.inPlaceNode ?? '', pausedByPlan: isToGo, hasCheckpoint: true };
+  const after = front === undefined ? [] : stepsAfterPromotion(served, front);
   const until = goes < 0 ? 0 : goes;
   return {
     steps: [...steps.slice(0, until), ...pauses, ...stops, ...steps.slice(until, back), ...after, ...steps.slice(back)],
