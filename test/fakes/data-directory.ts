@@ -115,7 +115,17 @@ export function tablespacesOf(directory: FakeDirectory): readonly { oid: number;
 
 /** Whether a server could be started in here at all, complete or not. */
 export function isStartable(directory: FakeDirectory): boolean {
-  return isDataDirectory(directory) && hasFile(directory, CONTROL);
+  return isDataDirectory(directory) && hasFile(directory, CONTROL) && whyClosed(directory) === undefined;
+}
+
+/** What a postmaster says of a directory that was closed for pg_rewind (ValidatePgVersion, PostmasterMain); undefined where it would start. */
+export function whyClosed(directory: FakeDirectory): string | undefined {
+  const version = fileIn(directory, 'PG_VERSION')?.content;
+  if (version !== undefined && !/^\d/.test(version)) return 'File "PG_VERSION" does not contain valid data';
+  const { superuser_reserved_connections: reserved = '3', max_connections: connections = '100' } = parseSettings(
+    fileIn(directory, 'postgresql.auto.conf')?.content ?? '',
+  );
+  return Number(reserved) < Number(connections) ? undefined : 'superuser_reserved_connections must be less than max_connections';
 }
 
 /** Whether every file is there, those in tablespaces too. */

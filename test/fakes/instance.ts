@@ -20,7 +20,8 @@ export function fakeInstanceReader(process: FakeProcess): InstanceReader {
         world.installedMajors.has(major) ? { major, version: `${major}.14`, binDirectory: `/usr/lib/postgresql/${major}/bin` } : undefined,
       ),
     findUser: (name) => process.read(() => [POSTGRES_USER, ROOT_USER].find((user) => user.name === name)),
-    ownerOf: (path) => process.read(() => world.fs.directory(path)?.owner),
+    ownerOf: (path) =>
+      process.read(() => world.fs.directory(path)?.owner ?? (world.fs.readFile(path) === undefined ? undefined : POSTGRES_USER)),
     currentUser: () => world.currentUser,
     readServerLog: () => Promise.resolve(''),
     readFileTail: (path, maxBytes) => process.read(() => (world.fs.readFile(path) ?? '').slice(-maxBytes)),

@@ -1,4 +1,10 @@
 import { formatLsn, type Lsn, parseLsn } from '../../src/domain/postgres/lsn.ts';
+import {
+  parseTimelineHistory,
+  rootHistory,
+  type TimelineHistory,
+  timelineHistoryFileName,
+} from '../../src/domain/postgres/timeline-history.ts';
 import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
 import type { ReplicationFacts, ReplicationSlot } from '../../src/domain/topology/replication-facts.ts';
 import { SpokeError } from '../../src/errors.ts';
@@ -19,6 +25,7 @@ import {
   readControl,
   SEGMENT_SIZE_BYTES,
   updateControl,
+  whyClosed,
   writeContent,
 } from './data-directory.ts';
 import { type FakeDirectory, fileIn } from './file-system.ts';
@@ -48,13 +55,13 @@ export class FakeServer {
     this.pid = pid;
     this.directory = directory;
     this.start = start;
+    const closed = whyClosed(directory);
+    if (closed !== undefined) throw failed(start, closed);
     if (!isStartable(directory)) throw failed(start, 'no data directory with a pg_control');
     if (fileIn(directory, 'postgresql.conf') === undefined && start.configFile === undefined)
       throw failed(start, 'could not access the server configuration file');
     const unknown = Object.keys(start.settings).find((name) => name.startsWith('no_such'));
     if (unknown !== undefined) throw failed(start, `unrecognized configuration parameter "${unknown}"`);
-    const closed = whyClosed(directory);
-    if (closed !== undefined) throw failed(start, closed);
     if (!isComplete(world.fs, directory))
       world.violations.push(`a server was started on an incomplete data directory: ${start.dataDirectory}`);
     this.settings = this.#readSettings();
@@ -83,11 +90,11 @@ export class FakeServer {
   /** One that has come further than where the histories part cannot follow: "new timeline forked off current database system timeline before …". */
   #isOnTheWayOf(source: FakeServer): boolean {
     const content = readContent(this.directory);
-    if (content === undefined) return false;
+    if (content === undefined || !source.isOrigin) return content !== undefined;
     const { timeline, ancestors } = this.#world.history.historyOf(this.#world.history.timeline);
     const fork = ancestors.find((one) => one.timeline === content.timeline);
     const end = content.timeline === timeline ? source.lsn() : fork?.switchLsn;
-    return !source.isOrigin || (end !== undefined && parseLsn(content.lsn) <= end);
+    return end !== undefined && parseLsn(content.lsn) <= end;
   }
 
   get isOrigin(): boolean {
@@ -226,6 +233,13 @@ export class FakeServer {
     return this.#world.lostSlots.has(name) ? { ...base, walStatus: 'lost' } : { ...base, walStatus: 'reserved', restartLsn: this.lsn() };
   }
 
+  /** Of the timeline that pg_control says, by the file in pg_wal. */
+  timelineHistory(): TimelineHistory {
+    const timeline = timelineIdOf(readControl(this.directory)?.timeline ?? 1);
+    const file = fileIn(this.directory, `pg_wal/${timelineHistoryFileName(timeline)}`);
+    return file === undefined ? rootHistory(timeline) : parseTimelineHistory(file.content, timeline);
+  }
+
   observeWal(): WalObservation {
     const { history, repositories } = this.#world;
     const closed = this.isOrigin && this.settings['archive_mode'] === 'on' ? history.closedSegments() : [];
@@ -309,16 +323,6 @@ export class FakeServer {
       updateControl(this.directory, { state: 'shut down in recovery', ...position });
     }
   }
-}
-
-/** What a postmaster says of a directory that was closed for pg_rewind (ValidatePgVersion, PostmasterMain); undefined where it would start. */
-function whyClosed(directory: FakeDirectory): string | undefined {
-  const version = fileIn(directory, 'PG_VERSION')?.content ?? '';
-  if (!/^\d/.test(version)) return 'File "PG_VERSION" does not contain valid data';
-  const { superuser_reserved_connections: reserved = '3', max_connections: connections = '100' } = parseSettings(
-    fileIn(directory, 'postgresql.auto.conf')?.content ?? '',
-  );
-  return Number(reserved) < Number(connections) ? undefined : 'superuser_reserved_connections must be less than max_connections';
 }
 
 function failed(start: ServerStart, why: string): SpokeError {

@@ -5,7 +5,8 @@ import type { SettingFacts } from '../../src/ports/server-setup.ts';
 import type { FakeProcess } from './process.ts';
 
 /** Of every password. */
-const VERIFIER = 'SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy';
+const VERIFIER =
+  'SCRAM-SHA-256$4096:c3Nzc3Nzc3Nzc3Nzc3Nzcw==$a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=:dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnZ2dnY=';
 
 /** A PgBouncer whose files name databases. Transactions are open for as long as a test says. */
 export class FakeBouncer {

@@ -3,54 +3,17 @@ import { SecretText } from '../../src/config/secrets.ts';
 import { timelineIdOf } from '../../src/domain/postgres/timeline.ts';
 import { SpokeError } from '../../src/errors.ts';
 import type { ReadPorts, WritePorts } from '../../src/ports/bundle.ts';
-import type { BouncerObservation } from '../../src/ports/pgbouncer.ts';
 import type { ServerAddress } from '../../src/ports/postgres-server.ts';
+import { RoutingBouncer } from '../fakes/bouncer.ts';
 import { buildCluster, PLAIN_CLUSTER } from '../fakes/cluster.ts';
 import { fakePorts } from '../fakes/ports.ts';
 import type { FakeProcess } from '../fakes/process.ts';
-import { FakeBouncer } from '../fakes/setup.ts';
-import { type FakeWorld, POSTGRES_USER } from '../fakes/world.ts';
+import type { FakeWorld } from '../fakes/world.ts';
 import { type Node, Nodes } from './change-nodes.ts';
 
 const BOUNCER_FILE = '/etc/pgbouncer.ini';
 const ENDPOINTS_FILE = '/srv/endpoints.env';
 const CONSOLE = 'postgresql://admin:secret@127.0.0.1:6432/front';
-
-/** What goes by its file, as it was when it last read it. */
-class RoutingBouncer extends FakeBouncer {
-  #text: string;
-  readonly #world: FakeWorld;
-
-  constructor(world: FakeWorld, text: string) {
-    super(['app']);
-    this.#world = world;
-    this.#text = text;
-  }
-
-  override reload(): void {
-    super.reload();
-    this.#text = this.#world.fs.readFile(BOUNCER_FILE) ?? '';
-  }
-
-  restart(): void {
-    this.paused.clear();
-    this.reload();
-  }
-
-  override observe(): BouncerObservation {
-    const { databases, ...others } = super.observe();
-    return { ...others, databases: databases.map((one) => (one.name === 'app' ? { ...one, port: this.#port } : one)) };
-  }
-
-  /** Where clients of `app` come to. */
-  get port(): number | undefined {
-    return this.paused.has('app') ? undefined : this.#port;
-  }
-
-  get #port(): number {
-    return Number(/^app = .*port=(\d+)/m.exec(this.#text)?.[1]);
-  }
-}
 
 /** A cluster with PgBouncer in front. Clients write all the time, through it and past it, wherever somebody lets them. */
 export class ChangeCluster {
@@ -67,7 +30,7 @@ export class ChangeCluster {
     this.nodes = new Nodes(names, world);
     this.config = configOf(cluster, this.nodes);
     world.fs.writeFile(BOUNCER_FILE, 'app = host=127.0.0.1 port=5001\n');
-    this.bouncer = new RoutingBouncer(world, 'app = host=127.0.0.1 port=5001\n');
+    this.bouncer = new RoutingBouncer(world, BOUNCER_FILE, ['app']);
     world.bouncers.set(CONSOLE, this.bouncer);
     world.onChange = () => this.#goOn();
     world.crashMachine = () => this.crashMachine();
@@ -169,9 +132,6 @@ export class ChangeCluster {
 
   #instance(process: FakeProcess, { instance }: ReadPorts): Partial<ReadPorts['instance']> {
     return {
-      async ownerOf(path) {
-        return process.read(() => POSTGRES_USER).then((user) => instance.ownerOf(path).then((owner) => owner ?? user));
-      },
       inspectDirectory: async (path, context) => {
         const found = await instance.inspectDirectory(path, context);
         return this.#in(path)?.isRunning === true ? { ...found, running: { evidence: 'postmaster.pid' } } : found;

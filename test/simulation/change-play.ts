@@ -76,7 +76,7 @@ export function expectSettled(cluster: ChangeCluster, primary: string): void {
   const { nodes, bouncer } = cluster;
   nodes.flow();
   expect(cluster.writable).toEqual([primary]);
-  expect(bouncer.port).toBe(nodes.named(primary).port);
+  expect(bouncer.portOf('app')).toBe(nodes.named(primary).port);
   const others = nodes.nodes.filter(({ name, isRunning }) => name !== primary && isRunning);
   expect(others.map((node) => node.upstream()?.name)).toEqual(others.map(() => primary));
 }

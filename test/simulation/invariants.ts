@@ -6,22 +6,29 @@ import type { FakeWorld } from '../fakes/world.ts';
 
 /** Looks after every change of the world at what no restore may ever break; what it breaks is noted in `world.violations`. */
 export function watchRestore(world: FakeWorld, intent: RestoreIntent): void {
-  const before = oldContent(world, intent);
-  const proven = new Set<string>();
-  world.onChange = () => {
-    const broken = [
-      ...halfDirectories(world),
-      ...lostOldDirectory(world, intent),
-      ...changedOldDirectory(world, intent, before),
-      ...unprovenDestination(world, intent, proven),
-      ...wrongServers(world, intent),
-    ];
-    for (const one of broken) if (!world.violations.includes(one)) world.violations.push(one);
-  };
+  const look = restoreWatch(world, intent);
+  world.onChange = () => noteBroken(world, look());
 }
 
-/** Nothing half-restored can start. */
-function halfDirectories({ fs }: FakeWorld): readonly string[] {
+export function noteBroken({ violations }: FakeWorld, broken: readonly string[]): void {
+  for (const one of broken) if (!violations.includes(one)) violations.push(one);
+}
+
+/** Gives what a restore has broken whenever it is asked; to be asked after every change. */
+export function restoreWatch(world: FakeWorld, intent: RestoreIntent): () => readonly string[] {
+  const before = oldContent(world, intent);
+  const proven = new Set<string>();
+  return () => [
+    ...halfDirectories(world),
+    ...lostOldDirectory(world, intent),
+    ...changedOldDirectory(world, intent, before),
+    ...unprovenDestination(world, intent, proven),
+    ...wrongServers(world, intent),
+  ];
+}
+
+/** Nothing half-restored or half-seeded can start. */
+export function halfDirectories({ fs }: FakeWorld): readonly string[] {
   return fs
     .dataDirectories()
     .filter(([, directory]) => isStartable(directory) && !isComplete(fs, directory))

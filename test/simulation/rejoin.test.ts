@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { anyBlow, playReseed } from './reseed-play.ts';
-import { rejoinScenario, tellReseed } from './reseed-scenario.ts';
+import { rejoinScenario } from './reseed-scenario.ts';
 import { simulation } from './seeds.ts';
 
 describe('an old primary that comes back and is interrupted', () => {

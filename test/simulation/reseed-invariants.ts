@@ -1,8 +1,9 @@
 import { intentAsItStands, type ReseedIntent, worksInPlace } from '../../src/workflows/reseed/intent.ts';
 import { parseSeedMark } from '../../src/domain/topology/seed-mark.ts';
 import { DATA_DIRECTORY } from '../fakes/cluster.ts';
-import { isComplete, isStartable, readContent, readControl } from '../fakes/data-directory.ts';
+import { isComplete, readContent, readControl } from '../fakes/data-directory.ts';
 import type { FakeWorld } from '../fakes/world.ts';
+import { halfDirectories } from './invariants.ts';
 import { ENDPOINTS_FILE, PASSWORD, type ReseedScenario, type ReseedStory, SLOT, STANDBY_PORT, wouldBePrimary } from './reseed-scenario.ts';
 
 /** Looks after every change of the world at what no reseed may ever break; what it breaks is noted in `world.violations`. */
@@ -18,7 +19,7 @@ export function watchReseed({ world, intent: decided }: ReseedStory, scenario: R
     );
     const broken = [
       ...lostData(world, intent, hasStreamed),
-      ...halfDirectories(world, decided),
+      ...halfDirectories(world),
       ...secondPrimary(world, (path) => path === decided.dataDirectory && wouldBePrimary(scenario) && dataOf(world, decided) === before),
       ...emptiedServers(world),
       ...wrongSlots(world, slots, hadGoodSlot),
@@ -41,15 +42,6 @@ function lostData({ fs, originIdentity }: FakeWorld, intent: ReseedIntent, hasSt
   const places = [dataDirectory, oldDataDirectory ?? ''].map((path) => fs.directory(path));
   const old = places.find((one) => one?.identity === destinationIdentity);
   return [...ofPrimary, ...(old !== undefined && isComplete(fs, old) ? [] : ['the old standby was lost before the new one streamed'])];
-}
-
-/** Nothing half-seeded can start, but what is worked on in its own place, and what is left of that. */
-function halfDirectories({ fs }: FakeWorld, { dataDirectory, oldDataDirectory, instead }: ReseedIntent): readonly string[] {
-  const ofOld = [dataDirectory, oldDataDirectory, instead?.oldDataDirectory];
-  return fs
-    .dataDirectories()
-    .filter(([path, directory]) => !ofOld.includes(path) && isStartable(directory) && !isComplete(fs, directory))
-    .map(([path]) => `${path} has a pg_control and is not complete`);
 }
 
 /** The data of the standby, as far as an old primary that somebody starts may be started: it is as it was before the run. */

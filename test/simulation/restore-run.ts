@@ -1,19 +1,17 @@
 import { executeRun } from '../../src/engine/execute-run.ts';
 import { createStepHandlers } from '../../src/engine/handlers/index.ts';
-import { restoreWorkflow } from '../../src/engine/restore-workflow.ts';
+import { workflowOfRestore } from '../../src/engine/restore-cluster-workflow.ts';
 import { asSpokeError, type SpokeError } from '../../src/errors.ts';
 import type { Step } from '../../src/plan/step.ts';
 import type { ReadPorts, WritePorts } from '../../src/ports/bundle.ts';
 import type { RunHeader, RunId } from '../../src/ports/run-store.ts';
 import type { RunEvent } from '../../src/telemetry/events.ts';
-import { observeRestore } from '../../src/workflows/restore/facts.ts';
 import type { RestoreIntent } from '../../src/workflows/restore/intent.ts';
-import { planRestore } from '../../src/workflows/restore/plan.ts';
-import { fakePorts, fakeReadPorts } from '../fakes/ports.ts';
+import { fakePorts } from '../fakes/ports.ts';
 import { type Disturbance, FakeProcess } from '../fakes/process.ts';
 import type { RestoreStory } from './restore-scenario.ts';
 
-const RUN_ID = '20261122T211628Z-restore-k3f9' as RunId;
+export const RUN_ID = '20261122T211628Z-restore-k3f9' as RunId;
 
 /** How one attempt ended, and what it went through. */
 export interface Attempt {
@@ -41,7 +39,7 @@ export async function attemptRestore(
   const ports = options.checkTails === true ? withTailCheck(real, story, () => steps, strayPlans) : real;
   const context = { ports, handlers: createStepHandlers(ports), emit, signal: process.signal, pid: process.pid };
   try {
-    await executeRun(restoreWorkflow(ports), headerOf(story.intent), context);
+    await executeRun(workflowOfRestore(story.intent, story.cluster, ports), headerOf(story.intent), context);
     return { end: { kind: 'done' }, process, events, strayPlans };
   } catch (thrown) {
     const end = process.isAlive ? ({ kind: 'failed', error: asSpokeError(thrown) } as const) : ({ kind: 'died' } as const);
@@ -71,27 +69,28 @@ function withTailCheck(
   steps: () => readonly Step[],
   stray: string[],
 ): ReadPorts & WritePorts {
-  const observer = fakeReadPorts(new FakeProcess(story.world), story.cluster);
+  const observer = fakePorts(new FakeProcess(story.world), story.cluster);
+  const workflow = workflowOfRestore(story.intent, story.cluster, observer);
   const append: WritePorts['runWriter']['append'] = async (runId, entry) => {
     await ports.runWriter.append(runId, entry);
     if (entry.kind !== 'step-finished') return;
     const before = steps();
     const index = before.findIndex((step) => step.id === entry.step);
-    const facts = await observeRestore(story.intent, await observer.runs.read(runId), observer, { signal: new AbortController().signal });
-    const after = planRestore(story.intent, facts, runId).steps;
+    const facts = await workflow.observe(story.intent, await observer.runs.read(runId), { signal: new AbortController().signal });
+    const after = workflow.plan(story.intent, facts, runId).steps;
     const difference = differenceOf(before.slice(index + 1), after);
     if (difference !== undefined) stray.push(`after ${entry.step}: ${difference}`);
   };
   return { ...ports, runWriter: { ...ports.runWriter, append } };
 }
 
-/** What only reads may be done once more, and may not be left out. */
+/** What only reads may be done once more, and may not be left out; and PgBouncer is told each time, which shows not what it has read. */
 export function differenceOf(expected: readonly Step[], actual: readonly Step[]): string | undefined {
-  const ids = (all: readonly Step[], effect: 'read' | 'other') =>
-    all.filter((step) => (step.effect === 'read') === (effect === 'read')).map((step) => step.id);
-  const sameChanges = ids(expected, 'other').join() === ids(actual, 'other').join();
-  const readsKept = ids(expected, 'read').every((id) => ids(actual, 'read').includes(id));
-  return sameChanges && readsKept
+  const isRepeatable = ({ effect, kind }: Step) => effect === 'read' || kind === 'write-pgbouncer' || kind === 'reload-pgbouncer';
+  const ids = (all: readonly Step[], wanted: boolean) => all.filter((step) => isRepeatable(step) === wanted).map((step) => step.id);
+  const sameChanges = ids(expected, false).join() === ids(actual, false).join();
+  const repeatableKept = ids(expected, true).every((id) => ids(actual, true).includes(id));
+  return sameChanges && repeatableKept
     ? undefined
     : `expected ${expected.map((step) => step.id).join()}, planned ${actual.map((step) => step.id).join()}`;
 }

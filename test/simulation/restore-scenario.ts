@@ -94,13 +94,21 @@ export interface RestoreStory extends FakeCluster {
 
 /** Builds the world, decides, and only then breaks what is to be broken. Undefined where the restore is refused. */
 export async function tellRestore(scenario: RestoreScenario, options = { reusesInodes: true }): Promise<RestoreStory | undefined> {
-  const built = buildWorld(scenario, options);
+  return tellRestoreIn(buildWorld(scenario, options), scenario, (intent) => Promise.resolve(intent));
+}
+
+/** The same in a world that was built already; `further`: what is decided beyond the restore of the one node. */
+export async function tellRestoreIn(
+  built: FakeCluster,
+  scenario: RestoreScenario,
+  further: (intent: RestoreIntent) => Promise<RestoreIntent>,
+): Promise<RestoreStory | undefined> {
   const target = targetOf(scenario, built.world.history);
   const ports = readOnlyPorts(new FakeProcess(built.world), built.cluster);
   const request = requestOf(scenario, built, target);
   try {
     const context = { signal: new AbortController().signal };
-    const intent = decideRestore(request, await observeForRestore(request, ports, context));
+    const intent = await further(decideRestore(request, await observeForRestore(request, ports, context)));
     breakCandidates(scenario, built, intent);
     return { ...built, intent: JSON.parse(JSON.stringify(intent)) as RestoreIntent, target };
   } catch (thrown) {
@@ -109,7 +117,7 @@ export async function tellRestore(scenario: RestoreScenario, options = { reusesI
   }
 }
 
-function buildWorld(scenario: RestoreScenario, { reusesInodes }: { readonly reusesInodes: boolean }): FakeCluster {
+export function buildWorld(scenario: RestoreScenario, { reusesInodes }: { readonly reusesInodes: boolean }): FakeCluster {
   const { primary, repositories, tablespaces, unarchivedEvents } = scenario;
   const events = [...FIRST_EVENTS, ...scenario.events];
   // Without a service manager nothing tells the server of a configuration in /etc.

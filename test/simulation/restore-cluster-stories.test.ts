@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { commits } from '../fakes/cluster.ts';
+import {
+  type CalmCluster,
+  type ClusterBlow,
+  beginWithCluster,
+  expectAsBefore,
+  giveUp,
+  serversOf,
+  strikeCluster,
+  tellClusterCalmly,
+} from './restore-cluster-play.ts';
+import type { ClusterScenario } from './restore-cluster-scenario.ts';
+import { attemptRestore } from './restore-run.ts';
+
+const running = { isRunning: true, reached: 0, service: 'pg_ctl' } as const;
+
+/** Two standbys, and clients that go through PgBouncer or by the endpoints. */
+const cluster: ClusterScenario = {
+  restore: {
+    ...{ events: [{ kind: 'restore point', name: 'there' }, ...commits(4)], repositories: 1, primary: 'running', service: 'pg_ctl' },
+    ...{ tablespaces: 0, configurationInDataDirectory: true, unarchivedEvents: 0, destination: 'in place', timeline: 'latest' },
+    ...{ target: { kind: 'name', position: 0, inclusive: true }, targetAction: 'promote', start: true, discardOld: false, faults: [] },
+  },
+  ...{ standbys: [running, running], bouncer: 'ours', hasEndpoints: true, databaseMib: 1, mayRewind: false },
+};
+
+async function tell(scenario: ClusterScenario): Promise<CalmCluster> {
+  const calm = await tellClusterCalmly(scenario);
+  if (calm === undefined) throw new Error('the restore was refused');
+  return calm;
+}
+
+/** Right before that point. */
+function blowAt({ attempt }: CalmCluster, point: string, kind: ClusterBlow['kind']): ClusterBlow {
+  const { passed } = attempt.process;
+  const index = passed.findIndex((name) => name === point);
+  expect(index).toBeGreaterThan(0);
+  return { kind, moment: 'before', place: { share: (index + 0.5) / passed.length, among: 'all' } };
+}
+
+const STOP_OF_THE_PRIMARY = 'stop server /var/lib/postgresql/15/main';
+
+describe('the restore of a cluster', () => {
+  it('has everybody follow the restored primary at the end', async () => {
+    expect((await tell(cluster)).attempt.end).toEqual({ kind: 'done' });
+  });
+});
