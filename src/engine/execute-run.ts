@@ -3,7 +3,7 @@ import { asSpokeError, SpokeError } from '../errors.ts';
 import type { Plan } from '../plan/step.ts';
 import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
-import type { RunHeader, RunOutcome, StoredRun } from '../ports/run-store.ts';
+import type { RunHeader, RunId, RunOutcome, StoredRun } from '../ports/run-store.ts';
 import type { EventSink } from '../telemetry/events.ts';
 import { endOf } from '../workflows/runs/judge.ts';
 import { acquireLeases, type HeldLeases } from './leases.ts';
@@ -28,7 +28,7 @@ export interface Workflow<Intent, Facts> {
   /** What a run is called that went through its whole plan; left out, it has succeeded. Any other can be resumed. */
   outcomeOf?(facts: Facts, outcome: PlanOutcome): RunOutcome;
   /** After the last failure, or a cancellation: ends what still runs, removes what can never be resumed. */
-  cleanUp?(intent: Intent, error: SpokeError, context: OperationContext): Promise<void>;
+  cleanUp?(intent: Intent, error: SpokeError, context: OperationContext, runId: RunId): Promise<void>;
   /** Why the run may only be resumed and not be given up; undefined where it may. */
   reasonAgainstAbandoning?(intent: Intent, run: StoredRun, context: OperationContext): Promise<SpokeError | undefined>;
   /** Removes what a run that is given up has left, where nothing else needs it, and puts back what it has taken away. */
@@ -120,7 +120,7 @@ async function executeLocked<Intent, Facts>(
     const error = errorOfRun(thrown, runId, context.signal);
     // A signal of its own: the cancelled one would end it at once.
     const limits = { signal: AbortSignal.timeout(CLEAN_UP_LIMIT_MS), timeoutMs: CLEAN_UP_LIMIT_MS };
-    await noting('cleaning up failed', header, context, async () => workflow.cleanUp?.(header.intent as Intent, error, limits));
+    await noting('cleaning up failed', header, context, async () => workflow.cleanUp?.(header.intent as Intent, error, limits, runId));
     const outcome = wasStopped(error) ? 'cancelled' : 'failed';
     const result = { code: error.code, message: error.message };
     await noting('the journal cannot be written', header, context, () => finish(header, outcome, result, context));

@@ -5,7 +5,7 @@ import { decideRejoin } from '../workflows/rejoin/decide.ts';
 import { observeForReseed } from '../workflows/reseed/observe.ts';
 import { observeFrontAlone, observeRestoreCluster, type RestoreClusterFacts } from '../workflows/restore-cluster/facts.ts';
 import { planRestoreCluster } from '../workflows/restore-cluster/plan.ts';
-import { PRIMARY_IS_BACK, STANDBY_DECIDED, STANDBY_IS_BACK, stagesOf } from '../workflows/restore-cluster/stages.ts';
+import { idFor, PRIMARY_IS_BACK, STANDBY_DECIDED, STANDBY_IS_BACK, stagesOf } from '../workflows/restore-cluster/stages.ts';
 import type { RestoreIntent, StandbyOfRestore } from '../workflows/restore/intent.ts';
 import { instanceOf } from '../workflows/hosts.ts';
 import type { Step } from '../plan/step.ts';
@@ -33,15 +33,18 @@ export function restoreClusterWorkflow(cluster: ClusterConfig, ports: Ports): Wo
     plan: planRestoreCluster,
     whatFollows: (intent, run, context) => whatFollows(cluster, intent, run, ports, context),
     otherWay: (intent, { stages, restore }, error) => (stages.primaryIsBack ? undefined : ofNode.otherWay?.(intent, restore, error)),
-    async cleanUp(intent, error, context) {
-      await ofNode.cleanUp?.(intent, error, context);
-      // Whoever has the lease now decides what becomes of it.
-      if (error.code !== 'LEASE_LOST') await serveAsBefore(cluster, intent, ports, context);
+    async cleanUp(intent, error, context, runId) {
+      try {
+        // Whoever has the lease now decides what becomes of it.
+        if (error.code !== 'LEASE_LOST') await serveAsBefore(cluster, intent, await ports.runs.read(runId), ports, context);
+      } finally {
+        await ofNode.cleanUp?.(intent, error, context, runId);
+      }
     },
     reasonAgainstAbandoning: async (intent, run, context) => ofNode.reasonAgainstAbandoning?.(intent, run, context),
     async abandon(intent, run, context) {
+      await serveAsBefore(cluster, intent, run, ports, context);
       await ofNode.abandon?.(intent, run, context);
-      await serveAsBefore(cluster, intent, ports, context);
     },
   };
 }
@@ -81,20 +84,32 @@ async function decideStandby(
   return { node, reseed: rejoin.kind === 'reseed' ? rejoin.intent : null };
 }
 
-/** Where the old primary still serves, clients go on and the standbys are started again: nothing was replaced. */
-async function serveAsBefore(cluster: ClusterConfig, intent: RestoreIntent, ports: Ports, context: OperationContext): Promise<void> {
+/** Where the old primary serves, clients go on and the standbys are started again, as far as this run has stopped them: nothing was replaced. */
+async function serveAsBefore(
+  cluster: ClusterConfig,
+  intent: RestoreIntent,
+  run: StoredRun,
+  ports: Ports,
+  context: OperationContext,
+): Promise<void> {
   const found = await (await instanceOf(intent.inPlaceNode, ports, context)).inspectDirectory(intent.dataDirectory, context);
   if (found.running === undefined || found.identity !== intent.destinationIdentity) return;
   const handlers = withHosts(createStepHandlers(ports), ports);
   const { bouncers } = await observeFrontAlone(cluster, intent, ports, context);
   for (const { name, databases, paused } of bouncers) {
     const waiting = databases.filter((database) => paused.includes(database));
-    if (waiting.length > 0) await runWhereItBelongs(resumeStep(name, waiting), handlers, context);
+    if (waiting.length > 0 && hasBegun(run, `pause-pgbouncer ${name}`))
+      await runWhereItBelongs(resumeStep(name, waiting), handlers, context);
   }
   for (const { server } of intent.standbys ?? []) {
+    if (!hasBegun(run, idFor(server.node, 'stop-standby'))) continue;
     const there = await (await instanceOf(server.node, ports, context)).inspectDirectory(server.dataDirectory, context);
     if (there.running === undefined && there.identity === server.identity) await runWhereItBelongs(startAgain(server), handlers, context);
   }
+}
+
+function hasBegun({ entries }: StoredRun, step: string): boolean {
+  return entries.some((entry) => entry.kind === 'step-started' && entry.step === step);
 }
 
 function startAgain(server: StandbyOfRestore['server']): Step {

@@ -45,4 +45,11 @@ describe('the restore of a cluster', () => {
   it('has everybody follow the restored primary at the end', async () => {
     expect((await tell(cluster)).attempt.end).toEqual({ kind: 'done' });
   });
+
+  it('that fails leaves a standby stopped that somebody else had stopped', async () => {
+    const restore = { ...cluster.restore, target: { kind: 'xid', position: 0, inclusive: false } as const };
+    const { story, attempt } = await tell({ ...cluster, restore, standbys: [{ ...running, isRunning: false }, running] });
+    expect(attempt.end.kind).toBe('failed');
+    expect(serversOf(story).map((server) => server !== undefined)).toEqual([true, false, true]);
+  });
 });
