@@ -1,8 +1,13 @@
 import type { ClusterConfig } from '../config/model.ts';
+import type { SystemIdentifier } from '../domain/postgres/system-identifier.ts';
+import { nodeOf, type Topology } from '../domain/topology/topology.ts';
 import { changeStep } from '../workflows/change-primary/step.ts';
 import { resumeStep } from '../workflows/change-primary/steps.ts';
+import { observeTopology } from '../workflows/observe-topology.ts';
 import { decideRejoin } from '../workflows/rejoin/decide.ts';
 import { observeForReseed } from '../workflows/reseed/observe.ts';
+import { confirmStep, startRestoredStep } from '../workflows/restore/steps.ts';
+import { isStandby } from '../workflows/restore-cluster/decide.ts';
 import { observeFrontAlone, observeRestoreCluster, type RestoreClusterFacts } from '../workflows/restore-cluster/facts.ts';
 import { planRestoreCluster } from '../workflows/restore-cluster/plan.ts';
 import { idFor, PRIMARY_IS_BACK, STANDBY_DECIDED, STANDBY_IS_BACK, stagesOf } from '../workflows/restore-cluster/stages.ts';
@@ -43,6 +48,7 @@ export function restoreClusterWorkflow(cluster: ClusterConfig, ports: Ports): Wo
     },
     reasonAgainstAbandoning: async (intent, run, context) => ofNode.reasonAgainstAbandoning?.(intent, run, context),
     async abandon(intent, run, context) {
+      await startPrimaryAgain(cluster, intent, run, ports, context);
       await serveAsBefore(cluster, intent, run, ports, context);
       await ofNode.abandon?.(intent, run, context);
     },
@@ -82,6 +88,29 @@ async function decideStandby(
   const request = { cluster, node, wish: {}, keepOld: false, suffix };
   const rejoin = decideRejoin(request, await observeForReseed(request, ports, context), { preferRewind: false });
   return { node, reseed: rejoin.kind === 'reseed' ? rejoin.intent : null };
+}
+
+/** Where the run has stopped the old primary and nobody has taken its place: clients would wait for it for ever. */
+async function startPrimaryAgain(
+  cluster: ClusterConfig,
+  intent: RestoreIntent,
+  run: StoredRun,
+  ports: Ports,
+  context: OperationContext,
+): Promise<void> {
+  const found = await (await instanceOf(intent.inPlaceNode, ports, context)).inspectDirectory(intent.dataDirectory, context);
+  const isItsOwn = found.identity === intent.destinationIdentity && !found.hasStandbySignal;
+  if (!isItsOwn || !hasBegun(run, 'stop-server')) return;
+  const { topology } = await observeTopology(cluster, ports, context, BigInt(intent.systemIdentifier) as SystemIdentifier);
+  if (found.running === undefined && !mayServeAgain(intent, topology)) return;
+  const handlers = withHosts(createStepHandlers(ports), ports);
+  for (const step of [startRestoredStep(intent), confirmStep(intent)])
+    await runWhereItBelongs({ ...step, on: String(intent.inPlaceNode) }, handlers, context);
+}
+
+/** Each of its standbys is seen to be one: nobody was promoted meanwhile. */
+function mayServeAgain({ standbys = [] }: RestoreIntent, topology: Topology): boolean {
+  return topology.primaries.length === 0 && standbys.every(({ server }) => isStandby(nodeOf(topology, server.node)));
 }
 
 /** Where the old primary serves, clients go on and the standbys are started again, as far as this run has stopped them: nothing was replaced. */

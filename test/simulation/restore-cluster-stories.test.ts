@@ -52,4 +52,17 @@ describe('the restore of a cluster', () => {
     expect(attempt.end.kind).toBe('failed');
     expect(serversOf(story).map((server) => server !== undefined)).toEqual([true, false, true]);
   });
+
+  it('that is given up when its primary was stopped has it serve again', async () => {
+    const calm = await tell(cluster);
+    const story = await beginWithCluster(cluster);
+    if (story === undefined) throw new Error('the restore was refused');
+    const before = serversOf(story);
+    const point = 1 + calm.attempt.process.passed.indexOf(STOP_OF_THE_PRIMARY);
+    await attemptRestore(story, { disturbances: new Map([[point, { kind: 'crash', moment: 'after' }]]) });
+    expect(story.world.origin()).toBeUndefined();
+    expect((await giveUp(story)).error).toBeUndefined();
+    expect(serversOf(story)).toEqual(before);
+    expectAsBefore(story);
+  });
 });

@@ -56,8 +56,9 @@ function requireNoOtherPrimary(inPlaceNode: string, { topology }: TopologyObserv
   });
 }
 
-function isStandby(node: ClusterNode): boolean {
-  return node.role === 'standby' || (node.role === 'stopped' && node.wouldBe === 'standby');
+/** Whether it is one, or would be once it is started. */
+export function isStandby(node: ClusterNode | undefined): boolean {
+  return node?.role === 'standby' || (node?.role === 'stopped' && node.wouldBe === 'standby');
 }
 
 function standbyOf({ node, facts }: ClusterNode, nodes: readonly NodeObservation[]): readonly StandbyOfRestore[] {
