@@ -6,6 +6,7 @@ import { resumeStep } from '../workflows/change-primary/steps.ts';
 import { observeTopology } from '../workflows/observe-topology.ts';
 import { decideRejoin } from '../workflows/rejoin/decide.ts';
 import { observeForReseed } from '../workflows/reseed/observe.ts';
+import { failedCandidates } from '../workflows/restore/facts.ts';
 import { confirmStep, startRestoredStep } from '../workflows/restore/steps.ts';
 import { isStandby } from '../workflows/restore-cluster/decide.ts';
 import { observeFrontAlone, observeRestoreCluster, type RestoreClusterFacts } from '../workflows/restore-cluster/facts.ts';
@@ -73,19 +74,20 @@ async function whatFollows(
   const next = (intent.standbys ?? []).find(({ server }) => !decided.some(({ node }) => node === server.node));
   const notes = [...(primaryIsBack ? [] : [{ message: PRIMARY_IS_BACK, detail: { node: intent.inPlaceNode } }]), ...through];
   if (next === undefined) return notes.length === 0 ? undefined : notes;
-  return [...notes, { message: STANDBY_DECIDED, detail: await decideStandby(cluster, intent, next, ports, context) }];
+  return [...notes, { message: STANDBY_DECIDED, detail: await decideStandby(cluster, intent, next, run, ports, context) }];
 }
 
 async function decideStandby(
   cluster: ClusterConfig,
   { standbys = [], area }: RestoreIntent,
   standby: StandbyOfRestore,
+  run: StoredRun,
   ports: Ports,
   context: OperationContext,
 ) {
   const { node } = standby.server;
   const suffix = `${area.root.split('-').at(-1) ?? ''}-${standbys.indexOf(standby) + 1}`;
-  const request = { cluster, node, wish: {}, keepOld: false, suffix };
+  const request = { cluster, node, wish: {}, without: failedCandidates(run), keepOld: false, suffix };
   const rejoin = decideRejoin(request, await observeForReseed(request, ports, context), { preferRewind: false });
   return { node, reseed: rejoin.kind === 'reseed' ? rejoin.intent : null };
 }

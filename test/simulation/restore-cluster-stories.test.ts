@@ -65,4 +65,17 @@ describe('the restore of a cluster', () => {
     expect(serversOf(story)).toEqual(before);
     expectAsBefore(story);
   });
+
+  it('seeds no standby from a backup that was found damaged before', async () => {
+    const events = [{ kind: 'backup', repository: 0, type: 'full' } as const, ...commits(4)];
+    const restore = {
+      ...cluster.restore,
+      events,
+      faults: ['damaged backup'] as const,
+      target: { kind: 'latest', position: 0, inclusive: true } as const,
+    };
+    const { story, attempt } = await tell({ ...cluster, restore, databaseMib: 4096 });
+    expect(attempt.end).toEqual({ kind: 'done' });
+    expect(story.world.repositories.map(({ damagedBackups }) => damagedBackups.size)).toEqual([1]);
+  });
 });

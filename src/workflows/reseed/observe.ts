@@ -1,9 +1,11 @@
 import type { ClusterConfig, NodeConfig } from '../../config/model.ts';
+import type { BaseBackup } from '../../domain/catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
 import type { SystemIdentifier } from '../../domain/postgres/system-identifier.ts';
 import { chooseReseed } from '../../domain/topology/reseed-method.ts';
 import { nodeOf, type PrimaryNode, type Topology } from '../../domain/topology/topology.ts';
 import { SpokeError } from '../../errors.ts';
+import type { PinnedBackup } from '../../plan/step.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { DirectoryFacts, FileOwner, InstanceReader } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
@@ -19,7 +21,8 @@ import { seedFacts } from './seed-facts.ts';
 export async function observeForReseed(request: ReseedRequest, ports: ReadPorts, context: OperationContext): Promise<ReseedWorld> {
   const { cluster } = request;
   requireNode(cluster, request.node);
-  const repositories = await observeRepositories(cluster, undefined, { walArchive: true }, ports, context);
+  const found = await observeRepositories(cluster, undefined, { walArchive: true }, ports, context);
+  const repositories = { ...found, snapshots: found.snapshots.map((one) => withoutBackups(one, request.without ?? [])) };
   const observation = await observeTopology(cluster, ports, context, identifierOf(repositories.snapshots));
   const target = observation.nodes.find(({ node }) => node.name === request.node);
   const role = nodeOf(observation.topology, request.node);
@@ -36,6 +39,13 @@ function requireNode({ name, nodes }: ClusterConfig, wanted: string): void {
   throw new SpokeError('USAGE', `the configuration of ${name} has no node "${wanted}"`, {
     hint: `Known are: ${nodes.map((node) => node.name).join(', ')}`,
   });
+}
+
+/** And without what is relative to one of them. */
+function withoutBackups(snapshot: RepositorySnapshot, without: readonly PinnedBackup[]): RepositorySnapshot {
+  const labels = without.filter(({ repository }) => repository === snapshot.repository).map(({ label }) => label);
+  const isGood = ({ label, references }: BaseBackup) => [label, ...references].every((one) => !labels.includes(one));
+  return { ...snapshot, backups: snapshot.backups.filter(isGood) };
 }
 
 /** What the repositories are of, where they agree: that is the cluster that is meant. */

@@ -2,6 +2,7 @@ import type { ClusterConfig } from '../../config/model.ts';
 import type { ReseedFacts } from '../../domain/topology/reseed-facts.ts';
 import type { ReseedChoice, ReseedWish } from '../../domain/topology/reseed-method.ts';
 import type { ClusterNode } from '../../domain/topology/topology.ts';
+import type { PinnedBackup } from '../../plan/step.ts';
 import type { DirectoryFacts, FileOwner, PostgresInstallation } from '../../ports/instance.ts';
 import type { NodeObservation, RepositoryObservations } from '../observe-cluster.ts';
 import type { TopologyObservation } from '../observe-topology.ts';
@@ -14,6 +15,8 @@ export interface ReseedRequest {
   readonly node: string;
   readonly wish: ReseedWish;
   readonly keepOld: boolean;
+  /** Backups that were found to be of no use meanwhile. */
+  readonly without?: readonly PinnedBackup[];
   /** Unique, for the names of what lies beside. */
   readonly suffix: string;
 }

@@ -177,7 +177,8 @@ function isWalClosed({ closeWalMayFail }: RestoreIntent, run: StoredRun): boolea
 /** The note that the workflow leaves when it gives a candidate up. */
 export const CANDIDATE_FAILED = 'candidate failed';
 
-function failedCandidates(run: StoredRun): readonly PinnedBackup[] {
+/** Those that this run has given up. */
+export function failedCandidates(run: StoredRun): readonly PinnedBackup[] {
   return run.entries.flatMap((entry) =>
     entry.kind === 'note' && entry.message === CANDIDATE_FAILED ? [entry.detail as PinnedBackup] : [],
   );
