@@ -113,12 +113,15 @@ async function historyOfPrimary(
   }
 }
 
+/** One that runs on another timeline has another history, however near it is. */
 function standbysOf({ topology, target, primary }: Seen): readonly SeedStandby[] {
   const lags = lagsOf(topology);
   return topology.standbys.flatMap(({ node, server }) => {
     const [lag, replayedLsn] = [lags.get(node), server.replication?.replayedLsn];
-    const isOther = node !== target.node.name && server.postgresMajor === primary.server.postgresMajor;
-    return isOther && lag !== undefined && replayedLsn !== undefined ? [{ node, replayedLsn, lagBytes: lag.bytes }] : [];
+    const isSame = server.postgresMajor === primary.server.postgresMajor && server.timeline === primary.server.timeline;
+    return node !== target.node.name && isSame && lag !== undefined && replayedLsn !== undefined
+      ? [{ node, replayedLsn, lagBytes: lag.bytes }]
+      : [];
   });
 }
 
