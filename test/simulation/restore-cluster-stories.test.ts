@@ -78,4 +78,9 @@ describe('the restore of a cluster', () => {
     expect(attempt.end).toEqual({ kind: 'done' });
     expect(story.world.repositories.map(({ damagedBackups }) => damagedBackups.size)).toEqual([1]);
   });
+
+  it('neither copies from a standby that somebody has started again with its old data, nor sends anybody there', async () => {
+    const calm = await tell(cluster);
+    await strikeCluster(calm, [blowAt(calm, STOP_OF_THE_PRIMARY, 'starts everything')]);
+  });
 });

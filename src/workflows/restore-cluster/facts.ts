@@ -47,8 +47,22 @@ export async function observeRestoreCluster(
   const seeding = [];
   for (const { node, reseed } of stages.decided)
     if (reseed !== null && !stages.back.includes(node))
-      seeding.push({ intent: reseed, progress: await observeReseed(cluster, reseed, runOfStandby(node, run), ports, context) });
+      seeding.push({
+        intent: reseed,
+        progress: await observeReseed(withoutThoseAway(cluster, intent, stages, node), reseed, runOfStandby(node, run), ports, context),
+      });
   return { restore, stages, standbys: new Map(), seeding };
+}
+
+/** Standbys whose turn has not come have what never was: where somebody has started one, nobody is sent to it all the same. */
+function withoutThoseAway(
+  cluster: ClusterConfig,
+  { standbys = [] }: RestoreIntent,
+  { back }: ClusterStages,
+  seeded: string,
+): ClusterConfig {
+  const away = standbys.map(({ server }) => server.node).filter((node) => node !== seeded && !back.includes(node));
+  return { ...cluster, nodes: cluster.nodes.filter(({ name }) => !away.includes(name)) };
 }
 
 /** As it is to be when the restored primary is all that there is. */
