@@ -1,10 +1,12 @@
 import type { ClusterConfig } from '../config/model.ts';
 import type { SystemIdentifier } from '../domain/postgres/system-identifier.ts';
 import { nodeOf, type Topology } from '../domain/topology/topology.ts';
+import { SpokeError } from '../errors.ts';
 import { changeStep } from '../workflows/change-primary/step.ts';
 import { resumeStep } from '../workflows/change-primary/steps.ts';
 import { observeTopology } from '../workflows/observe-topology.ts';
 import { decideRejoin } from '../workflows/rejoin/decide.ts';
+import type { ReseedIntent } from '../workflows/reseed/intent.ts';
 import { observeForReseed } from '../workflows/reseed/observe.ts';
 import { failedCandidates } from '../workflows/restore/facts.ts';
 import { confirmStep, startRestoredStep } from '../workflows/restore/steps.ts';
@@ -89,7 +91,18 @@ async function decideStandby(
   const suffix = `${area.root.split('-').at(-1) ?? ''}-${standbys.indexOf(standby) + 1}`;
   const request = { cluster, node, wish: {}, without: failedCandidates(run), keepOld: false, suffix };
   const rejoin = decideRejoin(request, await observeForReseed(request, ports, context), { preferRewind: false });
-  return { node, reseed: rejoin.kind === 'reseed' ? rejoin.intent : null };
+  if (rejoin.kind !== 'reseed') return { node, reseed: null };
+  requireConfirmed(standby, rejoin.intent);
+  return { node, reseed: rejoin.intent };
+}
+
+/** It is decided late, of a directory that was confirmed early. Throws PLAN_STALE. */
+function requireConfirmed({ server: { node, dataDirectory, identity } }: StandbyOfRestore, { destinationIdentity }: ReseedIntent): void {
+  if (destinationIdentity === identity) return;
+  const what = destinationIdentity === null ? 'is gone' : 'is not the directory that was confirmed';
+  throw new SpokeError('PLAN_STALE', `${dataDirectory} ${what}: ${node} is left as it is`, {
+    hint: `Seed it by itself: spoke-backup reseed ${node}; then: spoke-backup runs resume`,
+  });
 }
 
 /** Where the run has stopped the old primary and nobody has taken its place: clients would wait for it for ever. */

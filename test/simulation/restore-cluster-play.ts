@@ -48,8 +48,8 @@ export interface CalmCluster {
   readonly attempt: Attempt;
 }
 
-export async function beginWithCluster(scenario: ClusterScenario): Promise<ClusterStory | undefined> {
-  const story = await tellRestoreOfCluster(scenario);
+export async function beginWithCluster(scenario: ClusterScenario, options = { reusesInodes: true }): Promise<ClusterStory | undefined> {
+  const story = await tellRestoreOfCluster(scenario, options);
   if (story !== undefined) watchRestoreOfCluster(story);
   return story;
 }

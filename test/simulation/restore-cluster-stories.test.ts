@@ -83,4 +83,18 @@ describe('the restore of a cluster', () => {
     const calm = await tell(cluster);
     await strikeCluster(calm, [blowAt(calm, STOP_OF_THE_PRIMARY, 'starts everything')]);
   });
+
+  it('leaves a standby alone whose directory is not the one that was confirmed', async () => {
+    const story = await beginWithCluster(cluster, { reusesInodes: false });
+    const [first] = story?.standbys ?? [];
+    if (story === undefined || first === undefined) throw new Error('the restore was refused');
+    const { fs } = story.world;
+    const act = () => {
+      story.world.serverAt(first)?.kill();
+      fs.rename(first.dataDirectory, '/srv/moved-away');
+    };
+    const { end } = await attemptRestore(story, { disturbances: new Map([[1, { kind: 'act', moment: 'before', act }]]) });
+    expect(end).toMatchObject({ kind: 'failed', error: { code: 'PLAN_STALE', hint: expect.stringContaining('reseed standby-1') } });
+    expect(fs.directory(first.dataDirectory)).toBeUndefined();
+  });
 });
