@@ -93,7 +93,16 @@ export function fakePatroniPorts(
     async observeMember(name) {
       look();
       const { state, startedAt } = patroni.member(name);
-      return { name, state, paused: patroni.paused, timeline: patroni.timeline as TimelineId, startedAt: `start ${startedAt}` };
+      const standbys = patroni.members.filter((member) => member.name !== patroni.leader && member.state === 'running');
+      return {
+        name,
+        state,
+        paused: patroni.paused,
+        timeline: patroni.timeline as TimelineId,
+        startedAt: `start ${startedAt}`,
+        lsn: 0x5000000n as Lsn,
+        streamedBy: name === patroni.leader ? standbys.map((standby) => standby.name) : [],
+      };
     },
     async readConfiguration() {
       look();

@@ -55,12 +55,18 @@ function memberOf(member: Json): PatroniMember {
 export function memberStateOf(name: string, text: string, url: string): PatroniMemberState {
   const answer = objectOf(text, url);
   const { state, timeline, postmaster_start_time: startedAt } = answer;
+  const { location, replayed_location: replayed } = recordOf(answer['xlog']);
+  const lsn = location ?? replayed;
   return {
     name,
     state: typeof state === 'string' ? state : 'unknown',
     paused: answer['pause'] === true,
     ...(isCount(timeline) && timeline > 0 ? { timeline: timeline as TimelineId } : {}),
     ...(typeof startedAt === 'string' ? { startedAt } : {}),
+    ...(isCount(lsn) ? { lsn: BigInt(lsn) as Lsn } : {}),
+    streamedBy: listOf(answer['replication']).flatMap((standby) =>
+      standby['state'] === 'streaming' && typeof standby['application_name'] === 'string' ? [standby['application_name']] : [],
+    ),
   };
 }
 
@@ -101,6 +107,10 @@ function parsed(text: string, url: string): unknown {
   } catch {
     throw notPatroni(url);
   }
+}
+
+function listOf(value: unknown): readonly Json[] {
+  return Array.isArray(value) ? value.map(recordOf) : [];
 }
 
 function recordOf(value: unknown): Json {

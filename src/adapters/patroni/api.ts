@@ -17,6 +17,8 @@ type Question = Pick<ApiRequest, 'method' | 'path' | 'body'>;
 type AnswerOf = ApiAnswer & { readonly url: string };
 
 const DEFAULT_TIMEOUT_MS = 5_000;
+/** So long one URL alone is waited for. */
+const HESITATION_MS = 1_000;
 
 /** Questions to a Patroni, whichever of its members has an answer. */
 export class PatroniApi {
@@ -30,17 +32,26 @@ export class PatroniApi {
     return this.#access.scope;
   }
 
-  /** Asks all URLs side by side; the first good answer counts. Throws what the first of them met, with every reason, where there is none. */
+  /**
+   * Asks one URL, and the next one where that fails or hesitates; the first good answer counts. Not all at once: Patroni's log has a page for
+   * each question that nobody waits for any more. Throws with every reason where none has an answer.
+   */
   async read(path: string, context: OperationContext): Promise<AnswerOf> {
-    const { urls } = this.#access;
-    const others = new AbortController();
-    const own = { ...context, signal: AbortSignal.any([context.signal, others.signal]) };
+    const over = new AbortController();
+    const own = { ...context, signal: AbortSignal.any([context.signal, over.signal]) };
+    const answers: Promise<AnswerOf>[] = [];
     try {
-      return await Promise.any(urls.map((url) => this.readAt(url, path, own)));
+      for (const url of this.#access.urls) {
+        const answer = this.readAt(url, path, own);
+        answers.push(answer);
+        const found = await firstWithin(answers, answer, HESITATION_MS);
+        if (found !== undefined) return found;
+      }
+      return await Promise.any(answers);
     } catch (thrown) {
       throw noneAnswered(thrown, context);
     } finally {
-      others.abort();
+      over.abort();
     }
   }
 
@@ -87,6 +98,20 @@ export class PatroniApi {
     } catch (thrown) {
       throw new SpokeError('PATRONI_DENIED', `${caFile} cannot be read, and Patroni's certificate not be checked`, { cause: thrown });
     }
+  }
+}
+
+/** The first good one of those that were asked; undefined once the newest has failed or has taken that long. */
+async function firstWithin<T>(all: readonly Promise<T>[], newest: Promise<T>, ms: number): Promise<T | undefined> {
+  let limit: NodeJS.Timeout | undefined;
+  const nothing = new Promise<undefined>((resolve) => {
+    limit = setTimeout(() => resolve(undefined), ms);
+    newest.catch(() => resolve(undefined));
+  });
+  try {
+    return await Promise.race([Promise.any(all).catch(() => nothing), nothing]);
+  } finally {
+    clearTimeout(limit);
   }
 }
 

@@ -56,6 +56,10 @@ export interface PatroniMemberState {
   readonly timeline?: TimelineId;
   /** When its PostgreSQL was started, as it writes it; absent while none runs. It tells a server that was made anew from the one before. */
   readonly startedAt?: string;
+  /** Where a leader writes, or how far a standby has replayed. */
+  readonly lsn?: Lsn;
+  /** Names of those that stream from it, as they call themselves. */
+  readonly streamedBy: readonly string[];
 }
 
 /** The member that leads; undefined where none does. */
