@@ -5,9 +5,9 @@ import type { FileOwner } from '../ports/instance.ts';
 import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
 import type { ChangePrimaryStep } from './change-primary-steps.ts';
+import type { PatroniStep } from './patroni-steps.ts';
 import type { ReseedStep } from './reseed-steps.ts';
 import type { PinnedBackup, RestoreArea, TablespaceMapping } from './restore-area.ts';
-import type { PatroniStep } from './patroni-steps.ts';
 import type { SetupStep } from './setup-steps.ts';
 
 export type { PinnedBackup, RestoreArea, TablespaceMapping };

@@ -137,6 +137,30 @@ describe('a cluster that Patroni manages', () => {
     expect(await status()).toMatchObject({ patroni: { paused: false } });
   });
 
+  test('is restored in place under maintenance mode, and looked after again with the restored leader', async () => {
+    await lab.sql('node-2', 'CREATE TABLE kept (n int)');
+    await lab.sql('node-2', 'INSERT INTO kept VALUES (1), (2)');
+    const [{ before } = { before: '' }] = await lab.sql<{ before: string }>('node-2', 'SELECT clock_timestamp()::text AS before');
+    await lab.sql('node-2', 'DELETE FROM kept');
+    expect(await lab.error('restore', '--to', before, '--in-place', 'node-3', '--confirm', 'lab')).toMatchObject({
+      code: 'REFUSED_PRECONDITION',
+    });
+    const restored = await lab.json<{ run: string }>('restore', '--to', before, '--in-place', 'node-2', '--confirm', 'lab');
+    expect(await lab.sql('node-2', 'SELECT n FROM kept ORDER BY n')).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(await status()).toMatchObject({ primary: 'node-2', patroni: { leader: 'node-2', paused: false } });
+    const { journal } = await lab.json<{ journal: readonly { kind: string; step?: string }[] }>('runs', 'show', restored.run);
+    const finished = journal.filter(({ kind }) => kind === 'step-finished').map(({ step }) => step);
+    const order = ['pause-patroni', 'stop-server', 'swap-data-directory', 'confirm-restored', 'resume-patroni'];
+    expect(finished.filter((step) => order.includes(step ?? ''))).toEqual(order);
+    // A backup of what was replaced must not be what its standbys are made of.
+    await lab.json('backup', '--type', 'full');
+    for (const standby of ['node-1', 'node-3']) {
+      const { config, facts } = await look();
+      await lab.carryOut(planByPatroni(decideReseedByPatroni(config, standby, facts), facts));
+    }
+    for (const { name } of lab.cluster.nodes) expect(await lab.sql(name, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 2 }]);
+  });
+
   test('is told apart from one whose configuration store is away', async () => {
     await lab.cluster.stopEtcd();
     expect(await codes()).toContain('patroni-store-away');

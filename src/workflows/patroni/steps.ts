@@ -1,6 +1,9 @@
 import type { PatroniStep } from '../../plan/patroni-steps.ts';
 import type { Step, StepBase } from '../../plan/step.ts';
 
+/** The id of the step that begins maintenance mode. */
+export const PAUSE_PATRONI = 'pause-patroni';
+
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
@@ -12,7 +15,7 @@ function patroniStep(words: Words, step: PatroniStep): Step {
 
 /** Maintenance mode on: right before something is stopped that Patroni would start again, or replace by another. */
 export function pauseStep(reason: string): Step {
-  const words = { id: 'pause-patroni', title: 'Pause Patroni (maintenance mode)', reason, probe: 'every member says that it is paused' };
+  const words = { id: PAUSE_PATRONI, title: 'Pause Patroni (maintenance mode)', reason, probe: 'every member says that it is paused' };
   return patroniStep({ ...words, retry: 'transient' }, { kind: 'pause-patroni' });
 }
 

@@ -10,6 +10,7 @@ import { segmentNumberBefore, segmentNumberOf, segmentStartLsn, walSegmentName }
 import type { ServiceManager } from '../../ports/service-control.ts';
 import type { NodeObservation } from '../observe-cluster.ts';
 import { type PinnedCandidate, type PinnedTail, type RestoreIntent, restoreAreaFor, targetToJson } from './intent.ts';
+import { patroniOfRestore } from './patroni.ts';
 import { ownerOf, reasonToRefuse } from './refuse.ts';
 import type { RestoreRequest, RestoreWorld } from './request.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
@@ -47,6 +48,7 @@ export function decideRestore(request: RestoreRequest, world: RestoreWorld): Res
     closeWalMayFail: reachesWithoutLiveEnd(request, world, first),
     salvageFrom: world.server.salvageDirectory ?? null,
     outdated: world.outdated,
+    patroni: node === undefined ? null : patroniOfRestore(node.node, world.patroni),
     warnings: warningsOf(request, world, first, node),
   };
 }
