@@ -14,7 +14,10 @@ export interface PatroniReader {
   readConfiguration(context: OperationContext): Promise<Readonly<Record<string, unknown>>>;
 }
 
-/** What is asked of Patroni. Each method throws as the reader's do, and PATRONI_FAILED with its words where it refuses. */
+/**
+ * What is asked of Patroni. Each method throws as the reader's do, and PATRONI_FAILED with its words where it refuses, or where it has
+ * stopped waiting for what it goes on with (details.isUnderWay).
+ */
 export interface PatroniControl {
   /** Hands over from one member to another; resolves when Patroni says so. Throws PATRONI_FAILED also where it took another one instead. */
   switchover(change: { readonly leader: string; readonly candidate: string }, context: OperationContext): Promise<void>;

@@ -21,6 +21,8 @@ export class FakePatroni {
   paused = false;
   timeline = 1;
   storeIsAway = false;
+  /** It stops waiting before the new leader has the lock, and somebody calls `lead` later. */
+  isSlow = false;
   history: PatroniView['history'] = [];
   #starts = 0;
 
@@ -57,6 +59,12 @@ export class FakePatroni {
     ];
     this.leader = candidate;
     this.timeline += 1;
+  }
+
+  /** As somebody has asked for. */
+  change(candidate: string): void {
+    if (this.isSlow) throw new SpokeError('PATRONI_FAILED', 'Switchover status unknown', { details: { isUnderWay: true } });
+    this.lead(candidate);
   }
 
   makeAnew(name: string): void {
@@ -111,9 +119,9 @@ export function fakePatroniPorts(
     switchover: ({ leader, candidate }) =>
       changing(`hand over to ${candidate}`, () => {
         if (leader !== patroni.leader) throw new SpokeError('PATRONI_FAILED', 'leader name does not match');
-        patroni.lead(patroni.member(candidate).name);
+        patroni.change(patroni.member(candidate).name);
       }),
-    failover: (candidate) => changing(`fail over to ${candidate}`, () => patroni.lead(patroni.member(candidate).name)),
+    failover: (candidate) => changing(`fail over to ${candidate}`, () => patroni.change(patroni.member(candidate).name)),
     reinitialize: (name) =>
       changing(`reinitialize ${name}`, () => {
         if (name === patroni.leader) throw new SpokeError('PATRONI_FAILED', 'I am the leader, can not reinitialize');

@@ -141,7 +141,7 @@ function patient(context: OperationContext): OperationContext {
 function requireDone(answer: ApiAnswer, what: string): void {
   if (answer.status === 200 || answer.status === 202) return;
   throw new SpokeError('PATRONI_FAILED', `Patroni does not ${what}: ${wordsOf(answer)} (status ${answer.status})`, {
-    details: { status: answer.status },
+    details: { status: answer.status, ...(/status unknown/.test(answer.text) ? { isUnderWay: true } : {}) },
   });
 }
 

@@ -69,11 +69,16 @@ async function switchLeader(step: StepOf<'switch-leader'>, ports: HandlerPorts, 
         hint: 'See: spoke-backup status',
       });
     const patroni = patroniOf(ports);
-    await (verb === 'failover' || from === null
-      ? patroni.failover(to, context)
-      : patroni.switchover({ leader: from, candidate: to }, context));
+    const asking =
+      verb === 'failover' || from === null ? patroni.failover(to, context) : patroni.switchover({ leader: from, candidate: to }, context);
+    await asking.catch(unlessUnderWay);
   }
   return untilItAcceptsWrites(step, ports, context);
+}
+
+/** Patroni waits for some seconds only, and for the lock of a leader that died longer: what came of it the server itself tells. */
+function unlessUnderWay(thrown: unknown): void {
+  if (!(thrown instanceof SpokeError) || thrown.details['isUnderWay'] !== true) throw thrown;
 }
 
 /** Patroni says that it leads once it holds the lock, which is a little before PostgreSQL is promoted. */

@@ -62,6 +62,13 @@ describe('handing over by Patroni', () => {
     expect(asked).toEqual(['fail over to c']);
   });
 
+  it('waits where Patroni has stopped waiting, and tells by the server what came of it', async () => {
+    const { run, fake, onSleep } = place();
+    fake.isSlow = true;
+    onSleep.push(() => fake.lead('b'));
+    expect(await run(SWITCH)).toEqual({ leader: 'b', timeline: 2 });
+  });
+
   it('is not asked of a Patroni that has lost its configuration store', async () => {
     const { run, fake } = place();
     fake.storeIsAway = true;
