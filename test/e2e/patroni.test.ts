@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PatroniSettings } from '../../src/workflows/patroni/setup.ts';
-import { decideReseedByPatroni, decideSwitchoverByPatroni } from '../../src/workflows/patroni/decide.ts';
+import { decideReseedByPatroni } from '../../src/workflows/patroni/decide.ts';
 import { observeForPatroni } from '../../src/workflows/patroni/facts.ts';
 import { planByPatroni } from '../../src/workflows/patroni/plan.ts';
 import { pauseStep, resumeStep } from '../../src/workflows/patroni/steps.ts';
@@ -93,10 +93,9 @@ describe('a cluster that Patroni manages', () => {
 
   test('hands over by Patroni, and backups follow the leader', async () => {
     await lab.sql('node-1', 'CREATE TABLE written (n bigserial PRIMARY KEY)');
-    const { config, facts } = await look();
-    const intent = decideSwitchoverByPatroni(config, { to: 'node-2', thenBackup: false }, facts);
+    expect(await lab.error('switchover', '--to', 'node-2')).toMatchObject({ code: 'CONFIRMATION_REQUIRED' });
     const urls = lab.cluster.nodes.map((node) => lab.cluster.postgresUrl(node));
-    const outage = await writeOutageDuring(urls, () => lab.carryOut(planByPatroni(intent, facts)));
+    const outage = await writeOutageDuring(urls, () => lab.json('switchover', '--to', 'node-2', '--confirm', 'lab', '--no-backup'));
     console.log(`write outage of a switchover by Patroni: ${outage.seconds.toFixed(2)} s`);
     // A takeover by failure takes as long as the lock lasts (ttl); a hand-over waits for nothing to expire.
     expect(outage.seconds).toBeLessThan(20);
@@ -107,20 +106,18 @@ describe('a cluster that Patroni manages', () => {
     expect(await lab.json('setup', 'archiving')).toMatchObject({ isProven: true });
     const { backups } = await lab.json<{ backups: readonly { label: string }[] }>('backup', '--type', 'full');
     expect(backups).toHaveLength(1);
-    // A resumed run finds it done and waits for nobody.
-    const again = planByPatroni(intent, (await look()).facts);
-    expect(again.steps.map(({ kind }) => kind)).toEqual(['await-member']);
-    await lab.carryOut(again);
+    expect(await lab.error('switchover', '--to', 'node-2', '--confirm', 'lab')).toMatchObject({ code: 'REFUSED_PRECONDITION' });
   });
 
   test('has a standby made anew by Patroni, of a backup, and never the leader', async () => {
+    expect(await lab.error('reseed', 'node-2', '--confirm', 'lab')).toMatchObject({ code: 'REFUSED_PRECONDITION' });
+    expect(await lab.error('reseed', 'node-3', '--method', 'rewind', '--confirm', 'lab')).toMatchObject({ code: 'USAGE' });
     const { config, facts } = await look();
-    expect(() => decideReseedByPatroni(config, 'node-2', facts)).toThrow(/node-2 is the leader/);
     const intent = decideReseedByPatroni(config, 'node-3', facts);
-    const plan = planByPatroni(intent, facts);
-    expect(plan.steps.map(({ kind }) => kind)).toEqual(['reinitialize-member', 'await-member']);
-    const results = await lab.carryOut(plan);
-    expect(results.get('await-member node-3')).toMatchObject({ leader: 'node-2', timeline: 2 });
+    expect(await lab.json('reseed', 'node-3', '--confirm', 'lab')).toMatchObject({
+      node: 'node-3',
+      streaming: { leader: 'node-2', timeline: 2 },
+    });
     expect(lab.cluster.logOf('node-3')).toContain('replica has been created using pgbackrest');
     expect(
       await lab.sql('node-3', `SELECT setting LIKE '%archive-get%' AS archive FROM pg_settings WHERE name = 'restore_command'`),
@@ -154,11 +151,20 @@ describe('a cluster that Patroni manages', () => {
     expect(finished.filter((step) => order.includes(step ?? ''))).toEqual(order);
     // A backup of what was replaced must not be what its standbys are made of.
     await lab.json('backup', '--type', 'full');
-    for (const standby of ['node-1', 'node-3']) {
-      const { config, facts } = await look();
-      await lab.carryOut(planByPatroni(decideReseedByPatroni(config, standby, facts), facts));
-    }
+    for (const standby of ['node-1', 'node-3']) await lab.json('reseed', standby, '--confirm', 'lab');
     for (const { name } of lab.cluster.nodes) expect(await lab.sql(name, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 2 }]);
+  });
+
+  test('fails over by Patroni, which waits for the lock of the leader that died, and takes the backup of its timeline', async () => {
+    expect(await lab.error('failover', '--confirm', 'lab')).toMatchObject({ code: 'REFUSED_PRECONDITION' });
+    await lab.cluster.killMember('node-2');
+    const failed = await lab.json<{ primary: string; timeline: number; backup: { labels: readonly string[] } | null }>(
+      ...['failover', '--to', 'node-3', '--confirm', 'lab'],
+    );
+    expect(failed).toMatchObject({ primary: 'node-3', timeline: 4, backup: { labels: [expect.any(String)] } });
+    expect(await lab.sql('node-3', 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 2 }]);
+    await lab.cluster.startMember('node-2');
+    await lab.cluster.untilAllStream();
   });
 
   test('is told apart from one whose configuration store is away', async () => {
