@@ -11,6 +11,7 @@ interface FakeMember {
   startedAt: number;
   pendingRestart: boolean;
   lagBytes: bigint;
+  streams: boolean;
 }
 
 /** A cluster that Patroni manages: whoever is asked to lead does, and whoever is made anew streams at once. */
@@ -29,7 +30,15 @@ export class FakePatroni {
   constructor(scope: string, names: readonly string[]) {
     this.scope = scope;
     this.members = names.map((name, index) => {
-      return { name, port: 5432 + index, state: 'running', startedAt: (this.#starts += 1), pendingRestart: false, lagBytes: 0n };
+      return {
+        name,
+        port: 5432 + index,
+        state: 'running',
+        startedAt: (this.#starts += 1),
+        pendingRestart: false,
+        lagBytes: 0n,
+        streams: true,
+      };
     });
     this.leader = names[0];
   }
@@ -101,7 +110,7 @@ export function fakePatroniPorts(
     async observeMember(name) {
       look();
       const { state, startedAt } = patroni.member(name);
-      const standbys = patroni.members.filter((member) => member.name !== patroni.leader && member.state === 'running');
+      const standbys = patroni.members.filter((member) => member.name !== patroni.leader && member.state === 'running' && member.streams);
       return {
         name,
         state,

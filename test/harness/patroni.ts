@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { stringify } from 'yaml';
 import { createProcessRunner } from '../../src/adapters/process/index.ts';
 import { makeCertificate } from '../../src/lab/s3-server/certificate.ts';
@@ -162,27 +163,48 @@ export class PatroniCluster {
     await this.untilAllStream();
   }
 
+  /** By patronictl, without this program. */
+  async switchover(candidate: string): Promise<void> {
+    const configuration = join(this.directory, `${this.nodes[0]?.name ?? ''}.yml`);
+    const leader = (await this.list()).find((one) => one['Role'] === 'Leader')?.['Member'];
+    const argv = ['-c', configuration, 'switchover', this.scope, '--master', String(leader), '--candidate', candidate, '--force'];
+    const said = await outputOf('patronictl', argv, { account: this.owner });
+    if (!said.includes('Successfully')) throw new Error(said);
+  }
+
+  /** One statement as superuser. */
+  async sql<Row extends object>(name: string, statement: string): Promise<Row[]> {
+    const client = new Client({ connectionString: this.postgresUrl(this.node(name)) });
+    await client.connect();
+    try {
+      return (await client.query<Row>(statement)).rows;
+    } finally {
+      await client.end();
+    }
+  }
+
   untilLeader(name: string): Promise<void> {
     return this.until(`${name} leads`, (members) => members.some((one) => one['Member'] === name && one['Role'] === 'Leader'));
   }
 
   untilAllStream(): Promise<void> {
-    return this.until('everybody streams', (members) => {
-      const leader = members.find((one) => one['Role'] === 'Leader');
-      const standbys = members.filter((one) => one['Role'] !== 'Leader');
+    // By the leader's word: `running` Patroni calls also who waits for his slot.
+    return this.until('everybody streams', async (members) => {
+      const leader = members.find((one) => one['Role'] === 'Leader')?.['Member'];
+      const streaming = "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'";
       return (
-        standbys.length === this.nodes.length - 1 &&
-        standbys.every(({ State, TL }) => /running|streaming/.test(String(State)) && TL === leader?.['TL'])
+        leader !== undefined &&
+        new Set((await this.sql(String(leader), streaming)).map(Object.values).flat()).size === this.nodes.length - 1
       );
     });
   }
 
   /** Until the members are so, as patronictl lists them. */
-  async until(what: string, holds: (members: readonly Readonly<Record<string, unknown>>[]) => boolean): Promise<void> {
+  async until(what: string, holds: (members: Members) => boolean | Promise<boolean>): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       const members = await this.list().catch(() => []);
-      if (holds(members)) return;
+      if (await Promise.resolve(holds(members)).catch(() => false)) return;
       if (performance.now() > deadline)
         throw new Error(`waited in vain until ${what}: ${JSON.stringify(members)}\n${this.logOf(this.nodes[0]?.name ?? '')}`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
@@ -214,6 +236,8 @@ export class PatroniCluster {
     return found;
   }
 }
+
+type Members = readonly Readonly<Record<string, unknown>>[];
 
 /** A program that stays, as the account of the servers, with its output in a file. */
 class Daemon {

@@ -69,6 +69,10 @@ async function switchLeader(step: StepOf<'switch-leader'>, ports: HandlerPorts, 
         hint: 'See: spoke-backup status',
       });
     const patroni = patroniOf(ports);
+    if (verb === 'switchover' && from !== null && !(await patroni.observeMember(from, context)).streamedBy.includes(to))
+      throw new SpokeError('PLAN_STALE', `${to} does not stream from ${from} any more: what it lacks would be lost`, {
+        hint: 'See: spoke-backup status',
+      });
     const asking =
       verb === 'failover' || from === null ? patroni.failover(to, context) : patroni.switchover({ leader: from, candidate: to }, context);
     await asking.catch(unlessUnderWay);

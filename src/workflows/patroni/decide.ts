@@ -30,6 +30,7 @@ export function decideSwitchoverByPatroni(
   if (lagBytes === undefined) throw refused(`Patroni does not know how far ${member.name} is behind`);
   if (lagBytes > mostBytes)
     throw refused(`${member.name} is ${formatBytes(lagBytes)} behind, more than failover.maxLagMib`, 'Wait: spoke-backup status --watch');
+  requireStreaming(member, leader, facts);
   return {
     ...switchOf(cluster, view, thenBackup),
     verb: 'switchover',
@@ -120,6 +121,17 @@ function requireStandby(name: string, view: PatroniView, topology: Topology): Me
   if (isLeader(member)) throw refused(`${name} is the leader, says Patroni`);
   if (node.role === 'primary') throw refused(`${name} accepts writes`);
   return { node, member };
+}
+
+/**
+ * Patroni hands over to whoever is less than maximum_lag_on_failover behind, also where that does not stream (waits for its slot, say): then nobody
+ * waits at the shutdown for what it lacks, and that is lost.
+ */
+function requireStreaming({ name }: PatroniMember, leader: PatroniMember, { states }: PatroniFacts): void {
+  const state = states.get(leader.name);
+  if (state === undefined) throw new SpokeError('PATRONI_UNAVAILABLE', `the Patroni of ${leader.name} does not say who streams from it`);
+  if (!state.streamedBy.includes(name))
+    throw refused(`${name} does not stream from ${leader.name}: Patroni would hand over all the same, and lose what it lacks`);
 }
 
 function warningsOf({ paused }: PatroniView): readonly string[] {

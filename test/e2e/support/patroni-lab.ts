@@ -1,7 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Client } from 'pg';
 import { stringify } from 'yaml';
 import { composeCluster, type ComposedCluster } from '../../../src/composition.ts';
 import { loadConfiguration } from '../../../src/config/load.ts';
@@ -64,14 +63,8 @@ export class PatroniLab {
   }
 
   /** One statement as superuser. */
-  async sql<Row extends object>(node: string, statement: string): Promise<Row[]> {
-    const client = new Client({ connectionString: this.cluster.postgresUrl(this.cluster.node(node)) });
-    await client.connect();
-    try {
-      return (await client.query<Row>(statement)).rows;
-    } finally {
-      await client.end();
-    }
+  sql<Row extends object>(node: string, statement: string): Promise<Row[]> {
+    return this.cluster.sql(node, statement);
   }
 }
 

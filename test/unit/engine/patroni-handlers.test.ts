@@ -48,6 +48,13 @@ describe('handing over by Patroni', () => {
     expect(asked).toEqual(['hand over to b']);
   });
 
+  it('is given up where the candidate has ceased to stream, since it lacks what nobody would send it', async () => {
+    const { run, fake, asked } = place();
+    fake.member('b').streams = false;
+    await expect(run(SWITCH)).rejects.toMatchObject({ code: 'PLAN_STALE' });
+    expect(asked).toEqual([]);
+  });
+
   it('is given up where another one leads meanwhile', async () => {
     const { run, fake, asked } = place();
     fake.lead('c');

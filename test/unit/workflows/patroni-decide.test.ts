@@ -46,7 +46,7 @@ function facts(
 ): PatroniFacts {
   const members = [LEADER, member('b'), member('c')];
   const view = { url: 'http://a', version: '3.0.2', scope: 'main', paused: false, members, history: [], ...more.view };
-  const states = more.states ?? [state('a'), state('b'), state('c')];
+  const states = more.states ?? [state('a', { streamedBy: ['b', 'c'] }), state('b'), state('c')];
   return {
     topology: topologyOf(more.nodes ?? NODES, OURS),
     sighting: more.sighting ?? { scope: 'main', view },
@@ -68,7 +68,7 @@ const to = (node: string) => ({ to: node, thenBackup: true });
 describe('a switchover by Patroni', () => {
   it('names leader and candidate as Patroni does, whatever the nodes are called', () => {
     const members = [{ ...LEADER, name: 'pg-a', host: 'a' }, member('pg-b', { host: 'b' })];
-    const given = facts({ view: { members }, states: [state('pg-a'), state('pg-b')] });
+    const given = facts({ view: { members }, states: [state('pg-a', { streamedBy: ['pg-b'] }), state('pg-b')] });
     expect(decideSwitchoverByPatroni(cluster, to('b'), given)).toMatchObject({
       from: 'pg-a',
       fromStartedAt: 'start of pg-a',
@@ -100,6 +100,13 @@ describe('a switchover by Patroni', () => {
       facts({ view: { members: [LEADER, member('b', { lagBytes: 17n * MIB })] } }),
       /^REFUSED_PRECONDITION b is 17 MiB behind/,
     ],
+    [
+      'to a member that does not stream, whatever Patroni would do',
+      'b',
+      facts({ states: [state('a', { streamedBy: ['c'] })] }),
+      /^REFUSED_PRECONDITION b does not stream from a/,
+    ],
+    ['where the leader does not say who streams from it', 'b', facts({ states: [state('b')] }), /^PATRONI_UNAVAILABLE the Patroni of a/],
     ['where nobody leads', 'b', facts({ view: { members: [member('a'), member('b')] } }), /^REFUSED_PRECONDITION Patroni has no leader/],
     [
       'where another accepts writes than Patroni thinks',
