@@ -14,11 +14,25 @@ import { requireConfirmation } from '../confirm.ts';
 import { execute } from '../execute.ts';
 import { planToJson, renderPlan } from '../render/plan.ts';
 import { newRunHeader, recompose, type Session } from '../session.ts';
-import type { ChangePrimaryOptions, FailoverOptions } from './change-primary.ts';
-import type { ReseedOptions } from './reseed.ts';
+
+/** Of the commands that hand on to these. */
+interface SwitchOptions extends ChangingOptions {
+  readonly to?: string;
+  readonly backup: boolean;
+}
+
+interface FailoverOptions extends SwitchOptions {
+  readonly iFencedIt: readonly string[];
+}
+
+interface ReseedOptions extends ChangingOptions {
+  readonly method: string;
+  readonly from?: string;
+  readonly keepOld?: boolean;
+}
 
 /** `switchover`, where Patroni manages the cluster. */
-export async function switchoverByPatroni(session: Session, options: ChangePrimaryOptions, context: CommandContext): Promise<void> {
+export async function switchoverByPatroni(session: Session, options: SwitchOptions, context: CommandContext): Promise<void> {
   const facts = await observeForPatroni(session.cluster, session.ports, { signal: context.signal });
   const intent = decideSwitchoverByPatroni(session.cluster, { to: options.to ?? '', thenBackup: options.backup }, facts);
   await askPatroni(intent, `Having Patroni make ${intent.to} the leader`, session, options, context);
