@@ -110,9 +110,11 @@ missing() {
   is_there pgrep || echo procps
   is_there pgbouncer || [ -x /usr/sbin/pgbouncer ] || echo pgbouncer
   [ "$(uname -s)" = Linux ] || return 0
-  for tool in strace faketime patroni; do
+  for tool in strace faketime; do
     is_there "$tool" || echo "$tool"
   done
+  # Debian 13 only recommends what Patroni speaks to etcd with.
+  is_there patroni || { is_there apt-get && echo python3-etcd; echo patroni; }
   is_there etcd || echo etcd-server
   [ -x /usr/sbin/sshd ] || echo openssh-server
   [ "$mode" = matrix ] || return 0

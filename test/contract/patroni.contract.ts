@@ -28,11 +28,12 @@ export interface PatroniSubject {
 export function patroniContract(title: string, open: () => Promise<PatroniSubject>): void {
   describe(`the Patroni of ${title}`, () => {
     let subject: PatroniSubject;
+    let opened: PatroniSubject | undefined;
     const context: OperationContext = { signal: new AbortController().signal, timeoutMs: 60_000 };
     beforeAll(async () => {
-      subject = await open();
+      subject = opened = await open();
     }, 120_000);
-    afterAll(() => subject.dispose());
+    afterAll(() => opened?.dispose());
 
     const view = () => subject.patroni.observe(context);
     const leader = async () => leaderOf(await view())?.name ?? '';

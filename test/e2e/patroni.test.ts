@@ -38,10 +38,11 @@ const context = { signal: new AbortController().signal };
 
 describe('a cluster that Patroni manages', () => {
   let lab: PatroniLab;
+  let opened: PatroniLab | undefined;
   beforeAll(async () => {
-    lab = await PatroniLab.start();
+    lab = opened = await PatroniLab.start();
   }, 120_000);
-  afterAll(() => lab.stop());
+  afterAll(() => opened?.stop());
 
   const status = async () => (await lab.run('status')).document as Status;
   const codes = async () => ((await lab.run('doctor')).document as Diagnosis).findings.map(({ code }) => code);
