@@ -1,13 +1,12 @@
 import { formatDuration } from '../../domain/time/duration.ts';
 import type { Plan } from '../../plan/step.ts';
 import { patroniWorkflow } from '../../engine/patroni-workflow.ts';
-import { setupWorkflow } from '../../engine/simple-workflows.ts';
-import { asSpokeError, SpokeError } from '../../errors.ts';
+import { SpokeError } from '../../errors.ts';
 import type { RunHeader } from '../../ports/run-store.ts';
+import { writeOutageSeconds } from '../../workflows/change-primary/journal.ts';
 import { decideFailoverByPatroni, decideReseedByPatroni, decideSwitchoverByPatroni } from '../../workflows/patroni/decide.ts';
 import { observeForPatroni } from '../../workflows/patroni/facts.ts';
 import type { PatroniIntent, SwitchLeaderIntent } from '../../workflows/patroni/intent.ts';
-import type { SetupIntent } from '../../workflows/setup-cluster/intent.ts';
 import { backUpAfterChange } from '../backup-after-change.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { requireConfirmation } from '../confirm.ts';
@@ -34,7 +33,8 @@ interface ReseedOptions extends ChangingOptions {
 /** `switchover`, where Patroni manages the cluster. */
 export async function switchoverByPatroni(session: Session, options: SwitchOptions, context: CommandContext): Promise<void> {
   const facts = await observeForPatroni(session.cluster, session.ports, { signal: context.signal });
-  const intent = decideSwitchoverByPatroni(session.cluster, { to: options.to ?? '', thenBackup: options.backup }, facts);
+  const wish = { to: options.to ?? '', thenBackup: options.backup, run: session.newRunId('switchover') };
+  const intent = decideSwitchoverByPatroni(session.cluster, wish, facts);
   await askPatroni(intent, `Having Patroni make ${intent.to} the leader`, session, options, context);
 }
 
@@ -42,7 +42,7 @@ export async function switchoverByPatroni(session: Session, options: SwitchOptio
 export async function failoverByPatroni(session: Session, options: FailoverOptions, context: CommandContext): Promise<void> {
   if (options.iFencedIt.length > 0) throw new SpokeError('USAGE', '--i-fenced-it: Patroni fences by its lock, and asks nobody for a word');
   const facts = await observeForPatroni(session.cluster, session.ports, { signal: context.signal });
-  const wish = { thenBackup: options.backup, ...(options.to === undefined ? {} : { to: options.to }) };
+  const wish = { thenBackup: options.backup, run: session.newRunId('failover'), ...(options.to === undefined ? {} : { to: options.to }) };
   const intent = decideFailoverByPatroni(session.cluster, wish, facts);
   await askPatroni(intent, `Having Patroni make ${intent.to} the leader`, session, options, context);
 }
@@ -65,7 +65,7 @@ async function askPatroni(
   options: ChangingOptions,
   context: CommandContext,
 ): Promise<void> {
-  const runId = session.newRunId(intent.verb);
+  const runId = intent.verb === 'reseed' ? session.newRunId('reseed') : (intent.run as RunHeader['runId']);
   const header = newRunHeader(session, intent.verb, intent, context.version, runId);
   const workflow = patroniWorkflow(session.cluster, intent.verb, session.ports);
   const plan: Plan = workflow.plan(intent, await workflow.observe(intent, { header, entries: [] }, { signal: context.signal }), runId);
@@ -95,63 +95,37 @@ export async function runByPatroni(header: RunHeader, session: Session, context:
     return;
   }
   const { runId } = header;
-  const { timeline, seconds } = await changeOf(runId, session);
+  const stored = await session.ports.runs.read(runId);
   const after = await recompose(session, context);
-  await repointFront(after, context);
   const backup = intent.thenBackup ? await backUpAfterChange(after, context) : undefined;
   const result = {
     run: runId,
     primary: intent.node,
     oldPrimary: intent.from,
-    timeline,
-    atMostOutageSeconds: seconds,
+    timeline: await timelineOf(intent.node, session, context),
+    writeOutageSeconds: writeOutageSeconds(stored) ?? null,
     failures,
     backup: backup ?? null,
   };
   context.output.result(result, () => [...linesOf(intent, result), ...notDone].join('\n'));
 }
 
-/** As the journal has it: who resumes it has not seen it happen. */
-async function changeOf(runId: RunHeader['runId'], { ports }: Session) {
-  const { entries } = await ports.runs.read(runId);
-  const step = entries.findLast((entry) => entry.kind === 'step-finished' && entry.step === 'switch-leader');
-  if (step?.kind !== 'step-finished') return { timeline: null, seconds: null };
-  const timeline = (step.result as { readonly timeline?: unknown }).timeline;
-  return { timeline: typeof timeline === 'number' ? timeline : null, seconds: step.seconds };
+async function timelineOf(node: string, { ports }: Session, { signal }: CommandContext): Promise<number | null> {
+  const address = await ports.access.addressOf(node);
+  return address === undefined ? null : (await ports.postgres.observeRecovery(address, { signal })).timeline;
 }
 
 function linesOf(
   { node }: SwitchLeaderIntent,
   {
     timeline,
-    atMostOutageSeconds,
+    writeOutageSeconds: seconds,
     backup,
-  }: { timeline: number | null; atMostOutageSeconds: number | null; backup: { labels: readonly string[] } | null },
+  }: { timeline: number | null; writeOutageSeconds: number | null; backup: { labels: readonly string[] } | null },
 ): readonly string[] {
   return [
     `${node} is the primary${timeline === null ? '' : ` on timeline ${timeline}`}, by Patroni`,
-    ...(atMostOutageSeconds === null ? [] : [`nobody could write for at most ${formatDuration(atMostOutageSeconds)}`]),
+    ...(seconds === null ? [] : [`nobody could write for ${formatDuration(seconds)}`]),
     ...(backup === null ? [] : [`backup     ${backup.labels.join(', ')}`]),
   ];
-}
-
-/** PgBouncers and endpoints are ours also where Patroni decides who leads: runs of their own, and the leader has changed whatever becomes of them. */
-async function repointFront(session: Session, context: CommandContext): Promise<void> {
-  const { cluster } = session;
-  const parts: readonly SetupIntent[] = [
-    ...(cluster.pgbouncer.length === 0 ? [] : [{ cluster: cluster.name, what: 'pgbouncer' } as const]),
-    ...(cluster.endpoints === undefined ? [] : [{ cluster: cluster.name, what: 'endpoints' } as const]),
-  ];
-  for (const intent of parts) {
-    try {
-      const header = newRunHeader(session, 'setup', intent, context.version, session.newRunId('setup'));
-      await execute(setupWorkflow(cluster, session.ports), header, session, context);
-    } catch (thrown) {
-      if (context.signal.aborted) throw thrown;
-      context.output.exitCode = 3;
-      context.output.warn(
-        `the leader has changed, and ${intent.what} does not know: ${asSpokeError(thrown).message}; then: spoke-backup setup ${intent.what} --apply`,
-      );
-    }
-  }
 }

@@ -1,4 +1,4 @@
-import { leaderOf, type PatroniMemberState, type PatroniView, runs } from '../../domain/patroni/view.ts';
+import { leaderOf, type PatroniMember, type PatroniMemberState, type PatroniView, runs } from '../../domain/patroni/view.ts';
 import { SpokeError } from '../../errors.ts';
 import type { StepOf } from '../../plan/step.ts';
 import type { OperationContext } from '../../ports/operation.ts';
@@ -62,12 +62,10 @@ async function observe(ports: HandlerPorts, context: OperationContext): Promise<
 
 async function switchLeader(step: StepOf<'switch-leader'>, ports: HandlerPorts, context: OperationContext): Promise<StepResult> {
   const { verb, from, to } = step;
-  const leader = leaderOf(await observe(ports, context))?.name ?? null;
-  if (leader !== to) {
-    if (leader !== null && leader !== from)
-      throw new SpokeError('PLAN_STALE', `${leader} leads now, not ${from ?? 'nobody'}: nothing is done`, {
-        hint: 'See: spoke-backup status',
-      });
+  const seen = leaderOf(await observe(ports, context)) ?? null;
+  const leader = seen === null && verb === 'switchover' ? await untilSomebodyLeads(ports, context) : seen;
+  if (leader?.name !== to) {
+    requireAsPlanned(step, leader);
     const patroni = patroniOf(ports);
     if (verb === 'switchover' && from !== null && !(await patroni.observeMember(from, context)).streamedBy.includes(to))
       throw new SpokeError('PLAN_STALE', `${to} does not stream from ${from} any more: what it lacks would be lost`, {
@@ -78,6 +76,20 @@ async function switchLeader(step: StepOf<'switch-leader'>, ports: HandlerPorts, 
     await asking.catch(unlessUnderWay);
   }
   return untilItAcceptsWrites(step, ports, context);
+}
+
+/** In the middle of a change that somebody has asked for before there is nobody, for a moment. */
+function untilSomebodyLeads(ports: HandlerPorts, context: OperationContext): Promise<PatroniMember> {
+  return until('somebody leads', ports, context, async () => leaderOf(await observe(ports, context)));
+}
+
+/** Of another leader, and of one that was replaced and has come back, nothing is asked. */
+function requireAsPlanned({ from, timeline }: StepOf<'switch-leader'>, leader: PatroniMember | null): void {
+  if (leader === null || (leader.name === from && (leader.timeline ?? timeline) <= timeline)) return;
+  const now = leader.name === from ? `${from} leads on timeline ${leader.timeline ?? '?'} now` : `${leader.name} leads now`;
+  throw new SpokeError('PLAN_STALE', `${now}, not ${from ?? 'nobody'} on timeline ${timeline}: nothing is done`, {
+    hint: 'See: spoke-backup status',
+  });
 }
 
 /** Patroni waits for some seconds only, and for the lock of a leader that died longer: what came of it the server itself tells. */

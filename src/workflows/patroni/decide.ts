@@ -18,7 +18,7 @@ interface Member {
 /** A switchover by Patroni. Throws the reason where it may not be asked for. Pure. */
 export function decideSwitchoverByPatroni(
   cluster: ClusterConfig,
-  { to, thenBackup }: Pick<SwitchLeaderIntent, 'to' | 'thenBackup'>,
+  { to, thenBackup, run }: Pick<SwitchLeaderIntent, 'to' | 'thenBackup' | 'run'>,
   facts: PatroniFacts,
 ): SwitchLeaderIntent {
   const view = requireView(facts.sighting);
@@ -32,41 +32,42 @@ export function decideSwitchoverByPatroni(
     throw refused(`${member.name} is ${formatBytes(lagBytes)} behind, more than failover.maxLagMib`, 'Wait: spoke-backup status --watch');
   requireStreaming(member, leader, facts);
   return {
-    ...switchOf(cluster, view, thenBackup),
+    ...switchOf(cluster, view, { run, thenBackup }),
     verb: 'switchover',
     from: leader.name,
+    fromNode: nodeThatIs(leader, view, facts.topology)?.node ?? null,
     fromStartedAt: facts.states.get(leader.name)?.startedAt ?? null,
     to: member.name,
     node: node.node,
-    timeline: leader.timeline ?? 0,
+    timeline: timelineOf(leader, nodeThatIs(leader, view, facts.topology)),
   };
 }
 
 /** A failover by Patroni, which fences by its lock: to whoever was asked for, else to who has most. Throws the reason where it may not be asked for. Pure. */
 export function decideFailoverByPatroni(
   cluster: ClusterConfig,
-  { to, thenBackup }: { readonly to?: string; readonly thenBackup: boolean },
+  { to, thenBackup, run }: { readonly to?: string; readonly thenBackup: boolean; readonly run: string },
   facts: PatroniFacts,
 ): SwitchLeaderIntent {
   const { topology, sighting } = facts;
   const view = requireView(sighting);
   const leader = leaderOf(view);
-  const serving = topology.primaries.find(({ facts: named }) => leader !== undefined && memberOfNode(named, view)?.name === leader.name);
-  if (serving !== undefined)
-    throw refused(`${serving.node} leads and accepts writes`, `Hand over: spoke-backup switchover --to ${to ?? '<node>'}`);
-  const lost = topology.nodes.find(({ facts: named }) => leader !== undefined && memberOfNode(named, view)?.name === leader.name)?.node;
+  const old = leader === undefined ? undefined : nodeThatIs(leader, view, topology);
+  if (old?.role === 'primary')
+    throw refused(`${old.node} leads and accepts writes`, `Hand over: spoke-backup switchover --to ${to ?? '<node>'}`);
   const request = {
     maxLagBytes: BigInt(cluster.failover.maxLagMib) * MEBIBYTE,
     ...(to === undefined ? {} : { to }),
-    ...(lost === undefined ? {} : { lost }),
+    ...(old === undefined ? {} : { lost: old.node }),
   };
   const choice = chooseFailover(topology, request);
   if (choice.chosen === undefined) throw refused(`nobody can take over: ${whyNobody(topology, choice, request)}`);
   const { node, member } = requireStandby(choice.chosen.node, view, topology);
   return {
-    ...switchOf(cluster, view, thenBackup),
+    ...switchOf(cluster, view, { run, thenBackup }),
     verb: 'failover',
     from: leader?.name ?? null,
+    fromNode: old?.node ?? null,
     fromStartedAt: null,
     to: member.name,
     node: node.node,
@@ -74,8 +75,23 @@ export function decideFailoverByPatroni(
   };
 }
 
-function switchOf({ name, failover }: ClusterConfig, view: PatroniView, thenBackup: boolean) {
-  return { by: 'patroni', cluster: name, thenBackup, limitMs: failover.timeoutSeconds * 1000, warnings: warningsOf(view) } as const;
+/** Of the server itself where it answers: what Patroni shows may be some seconds old. */
+function timelineOf({ name, timeline: shown }: PatroniMember, node: ClusterNode | undefined): number {
+  const timeline = node?.role === 'primary' ? node.server.timeline : shown;
+  if (timeline !== undefined) return timeline;
+  throw new SpokeError('PATRONI_UNAVAILABLE', `Patroni does not say yet which timeline ${name} is on`, { hint: 'Again in some seconds.' });
+}
+
+function nodeThatIs({ name }: PatroniMember, view: PatroniView, { nodes }: Topology): ClusterNode | undefined {
+  return nodes.find(({ facts }) => memberOfNode(facts, view)?.name === name);
+}
+
+function switchOf(
+  { name, failover }: ClusterConfig,
+  view: PatroniView,
+  { run, thenBackup }: Pick<SwitchLeaderIntent, 'run' | 'thenBackup'>,
+) {
+  return { by: 'patroni', cluster: name, run, thenBackup, limitMs: failover.timeoutSeconds * 1000, warnings: warningsOf(view) } as const;
 }
 
 /** Making a member anew by Patroni. Throws the reason where it may not be asked for: never the leader. Pure. */

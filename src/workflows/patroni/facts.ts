@@ -3,6 +3,8 @@ import { isLeader, type PatroniMember, type PatroniMemberState, type PatroniSigh
 import { asSpokeError } from '../../errors.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
+import type { FrontFacts } from '../change-primary/facts.ts';
+import { observeFront, type WantedRoles } from '../change-primary/observe.ts';
 import { observeTopology, type TopologyObservation } from '../observe-topology.ts';
 import { observePatroni } from './observe.ts';
 
@@ -11,12 +13,24 @@ export interface PatroniFacts extends Pick<TopologyObservation, 'topology'> {
   readonly sighting: PatroniSighting | undefined;
   /** What members say of themselves, by name; who does not answer is not in it. */
   readonly states: ReadonlyMap<string, PatroniMemberState>;
+  /** What clients come by; empty where nobody changes roles. */
+  readonly front: FrontFacts;
 }
 
-export async function observeForPatroni(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<PatroniFacts> {
+const NO_FRONT: FrontFacts = { bouncers: [] };
+
+/** `roles`: the nodes whose roles change, where clients have to be told. */
+export async function observeForPatroni(
+  cluster: ClusterConfig,
+  ports: ReadPorts,
+  context: OperationContext,
+  roles?: WantedRoles,
+): Promise<PatroniFacts> {
   const [{ topology }, sighting] = await Promise.all([observeTopology(cluster, ports, context), observePatroni(cluster, ports, context)]);
   const states = await Promise.all((sighting?.view?.members ?? []).map(({ name }) => stateOf(name, ports, context)));
-  return { topology, sighting, states: new Map(states.flatMap((state) => (state === undefined ? [] : [[state.name, state]]))) };
+  const hasFront = cluster.pgbouncer.length > 0 || cluster.endpoints !== undefined;
+  const front = roles === undefined || !hasFront ? NO_FRONT : await observeFront(cluster, roles, topology, ports, context);
+  return { topology, sighting, states: new Map(states.flatMap((state) => (state === undefined ? [] : [[state.name, state]]))), front };
 }
 
 async function stateOf(name: string, { patroni }: ReadPorts, context: OperationContext): Promise<PatroniMemberState | undefined> {

@@ -5,8 +5,12 @@ export interface SwitchLeaderIntent {
   readonly by: 'patroni';
   readonly verb: 'switchover' | 'failover';
   readonly cluster: string;
+  /** Its own run: whether it has made clients wait is in the journal. */
+  readonly run: string;
   /** Null: nobody leads. */
   readonly from: string | null;
+  /** The node that `from` is; null where the configuration has none. */
+  readonly fromNode: string | null;
   /** The server of `from` as it was: it is another one once it has become a standby. Null where it does not say. */
   readonly fromStartedAt: string | null;
   readonly to: string;

@@ -1,5 +1,8 @@
-import { leaderOf, type PatroniMemberState, runs } from '../../domain/patroni/view.ts';
+import { leaderOf, type PatroniMember, type PatroniMemberState, runs } from '../../domain/patroni/view.ts';
+import { SpokeError } from '../../errors.ts';
 import type { Plan } from '../../plan/step.ts';
+import { clientSteps, endpointSteps, pauseSteps, requireBouncers, returnSteps } from '../change-primary/front.ts';
+import { checkpointBefore } from '../change-primary/steps.ts';
 import type { PatroniFacts } from './facts.ts';
 import { requireView } from './guard.ts';
 import type { PatroniIntent, ReinitializeIntent, SwitchLeaderIntent } from './intent.ts';
@@ -16,18 +19,41 @@ export function planByPatroni(intent: PatroniIntent, facts: PatroniFacts): Plan 
   return intent.verb === 'reseed' ? planReseed(intent, facts) : planSwitchLeader(intent, facts);
 }
 
-/** The old leader follows by Patroni's doing; where it does not come back nobody else has to wait for it. */
-function planSwitchLeader(intent: SwitchLeaderIntent, { sighting }: PatroniFacts): Plan {
-  const { verb, from, fromStartedAt, to, node, timeline, limitMs, warnings } = intent;
-  const isDone = leaderOf(requireView(sighting))?.name === to;
-  const mayComeBack = verb === 'switchover' && from !== null;
+/** Clients first, since they wait; the old leader follows by Patroni's doing, and where it does not come back nobody else has to wait for it. */
+function planSwitchLeader(intent: SwitchLeaderIntent, { sighting, topology, front }: PatroniFacts): Plan {
+  const { verb, from, fromNode, fromStartedAt, to, node, timeline, limitMs, warnings } = intent;
+  const leader = leaderOf(requireView(sighting));
+  requireAsDecided(intent, leader);
+  const isDone = leader?.name === to;
+  const isHandOver = verb === 'switchover' && !isDone;
+  if (isHandOver) requireBouncers(front);
+  const isServing = topology.primary !== undefined && topology.primary.node === fromNode;
   return {
     steps: [
+      ...(isHandOver && isServing && pauseSteps(front).length > 0 ? [checkpointBefore(topology.primary.node)] : []),
+      ...(isHandOver ? pauseSteps(front) : []),
       ...(isDone ? [] : [switchLeaderStep({ verb, from, to, node, timeline }, limitMs)]),
-      ...(mayComeBack ? [awaitMemberStep(from, fromStartedAt, FOLLOWS_BYTES, { timeoutMs: 5 * MINUTE_MS, onFailure: 'continue' })] : []),
+      ...clientSteps(node, isHandOver, front),
+      ...endpointSteps(front, node, 'without'),
+      ...(verb === 'switchover' && from !== null
+        ? [awaitMemberStep(from, fromStartedAt, FOLLOWS_BYTES, { timeoutMs: 5 * MINUTE_MS, onFailure: 'continue' })]
+        : []),
+      ...(verb === 'switchover' && fromNode !== null ? [...returnSteps(node, front), ...endpointSteps(front, node, 'with')] : []),
     ],
     warnings,
   };
+}
+
+/** Who leads by now is whoever led then, on the same timeline, or whom it was decided for; or nobody just now. */
+function requireAsDecided({ from, to, timeline }: SwitchLeaderIntent, leader: PatroniMember | undefined): void {
+  if (leader === undefined || leader.name === to) return;
+  if (leader.name !== from) throw stale(`${leader.name} leads now, not ${from ?? 'nobody'}`);
+  if (leader.timeline !== undefined && leader.timeline > timeline)
+    throw stale(`${from} leads on timeline ${leader.timeline} now, not ${timeline}: it was replaced, and has come back`);
+}
+
+function stale(why: string): SpokeError {
+  return new SpokeError('PLAN_STALE', `${why}: nothing is asked of Patroni`, { hint: 'See: spoke-backup status' });
 }
 
 function planReseed({ member, leader, startedAt, maxLagBytes, limitMs, warnings }: ReinitializeIntent, { states }: PatroniFacts): Plan {

@@ -1,5 +1,6 @@
 import type { PatroniStep } from '../../plan/patroni-steps.ts';
 import type { Step, StepBase } from '../../plan/step.ts';
+import { SWITCH_LEADER } from '../change-primary/journal.ts';
 
 /** The id of the step that begins maintenance mode. */
 export const PAUSE_PATRONI = 'pause-patroni';
@@ -36,7 +37,7 @@ export function resumeStep(leader: string | null): Step {
 export function switchLeaderStep(step: Omit<Extract<PatroniStep, { kind: 'switch-leader' }>, 'kind'>, limitMs: number): Step {
   const { verb, from, to } = step;
   const words = {
-    id: 'switch-leader',
+    id: SWITCH_LEADER,
     effect: 'destructive' as const,
     title:
       from === null

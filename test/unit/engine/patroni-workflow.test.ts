@@ -38,7 +38,7 @@ describe('a run that Patroni is asked for', () => {
     const { cluster, ports, fake } = place();
     const workflow = patroniWorkflow(cluster, 'switchover', ports);
     const look = () => workflow.observe({} as never, {} as never, context);
-    const intent = decideSwitchoverByPatroni(cluster, { to: 'replica-9', thenBackup: false }, await look());
+    const intent = decideSwitchoverByPatroni(cluster, { to: 'replica-9', thenBackup: false, run: 'run' }, await look());
     expect(isPatroniIntent(JSON.parse(JSON.stringify(intent)))).toBe(true);
     expect(isPatroniIntent({ verb: 'switchover' })).toBe(false);
     fake.lead('replica-9');

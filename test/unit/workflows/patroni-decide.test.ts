@@ -4,11 +4,13 @@ import type { PatroniMember, PatroniMemberState, PatroniSighting, PatroniView } 
 import { type NodeFacts, topologyOf } from '../../../src/domain/topology/topology.ts';
 import { SpokeError } from '../../../src/errors.ts';
 import { decideFailoverByPatroni, decideReseedByPatroni, decideSwitchoverByPatroni } from '../../../src/workflows/patroni/decide.ts';
+import type { BouncerToChange } from '../../../src/workflows/change-primary/facts.ts';
 import type { PatroniFacts } from '../../../src/workflows/patroni/facts.ts';
 import { planByPatroni } from '../../../src/workflows/patroni/plan.ts';
 import { buildCluster } from '../../fakes/cluster.ts';
 import { files, MIB, OTHERS, OURS, primary, standby } from '../domain/topology/facts.ts';
 
+const RUN = 'run';
 const cluster: ClusterConfig = { ...buildCluster().cluster, patroni: { urls: ['http://a'], scope: 'main' } };
 
 const member = (name: string, more: Partial<PatroniMember> = {}): PatroniMember =>
@@ -33,6 +35,15 @@ const state = (name: string, more: Partial<PatroniMemberState> = {}): PatroniMem
   ...more,
 });
 
+const BOUNCER: BouncerToChange = {
+  name: 'front',
+  configFile: '/etc/pgbouncer.ini',
+  pauseTimeoutMs: 1000,
+  databases: ['app'],
+  paused: [],
+  present: 'a',
+  wanted: { without: 'b', with: 'b and a' },
+};
 const AT = { received: 10n * MIB, replayed: 10n * MIB, of: 'a' };
 const NODES = [primary('a', 10n * MIB), standby('b', AT), standby('c', AT)];
 
@@ -51,6 +62,7 @@ function facts(
     topology: topologyOf(more.nodes ?? NODES, OURS),
     sighting: more.sighting ?? { scope: 'main', view },
     states: new Map(states.map((one) => [one.name, one])),
+    front: { bouncers: [] },
   };
 }
 
@@ -63,7 +75,7 @@ function refusal(decide: () => unknown): string {
   }
 }
 
-const to = (node: string) => ({ to: node, thenBackup: true });
+const to = (node: string) => ({ to: node, thenBackup: true, run: RUN });
 
 describe('a switchover by Patroni', () => {
   it('names leader and candidate as Patroni does, whatever the nodes are called', () => {
@@ -132,6 +144,29 @@ describe('a switchover by Patroni', () => {
     expect(planByPatroni(intent, facts({ view: { members } })).steps.map(({ id }) => id)).toEqual(['await-member a']);
   });
 
+  it('is not asked for a second time where another one leads, or the leader was replaced and has come back', () => {
+    const intent = decideSwitchoverByPatroni(cluster, to('b'), facts());
+    const planned = (leader: PatroniMember) => refusal(() => planByPatroni(intent, facts({ view: { members: [leader, member('b')] } })));
+    expect(planned({ ...LEADER, name: 'c', host: 'c' })).toMatch(/^PLAN_STALE c leads now, not a/);
+    expect(planned({ ...LEADER, timeline: 3 as never })).toMatch(/^PLAN_STALE a leads on timeline 3 now, not 1/);
+  });
+
+  it('has clients wait while Patroni is asked, and go on with the new leader before the old one is back', () => {
+    const intent = decideSwitchoverByPatroni(cluster, to('b'), facts());
+    const given = { ...facts(), front: { bouncers: [BOUNCER] } };
+    expect(planByPatroni(intent, given).steps.map(({ id }) => id)).toEqual([
+      'checkpoint',
+      'pause-pgbouncer front',
+      'switch-leader',
+      'repoint-pgbouncer front',
+      'resume-pgbouncer front',
+      'await-member a',
+      'repoint-pgbouncer front and all standbys',
+    ]);
+    const silent = { ...given, front: { bouncers: [{ ...BOUNCER, unreachable: 'refused' }] } };
+    expect(refusal(() => planByPatroni(intent, silent))).toMatch(/^REFUSED_PRECONDITION PgBouncer front does not answer/);
+  });
+
   it('says that a paused Patroni stays so', () => {
     expect(decideSwitchoverByPatroni(cluster, to('b'), facts({ view: { paused: true } })).warnings).toHaveLength(1);
   });
@@ -143,7 +178,7 @@ describe('a failover by Patroni', () => {
     facts({ nodes: [DEAD, NODES[1]!, NODES[2]!], view: { members: [member('b'), member('c')], ...more } });
 
   it('is refused while the leader accepts writes', () => {
-    expect(refusal(() => decideFailoverByPatroni(cluster, { thenBackup: true }, facts()))).toMatch(
+    expect(refusal(() => decideFailoverByPatroni(cluster, { thenBackup: true, run: RUN }, facts()))).toMatch(
       /^REFUSED_PRECONDITION a leads and accepts/,
     );
   });
@@ -151,20 +186,20 @@ describe('a failover by Patroni', () => {
   it('goes to whoever has most, or was asked for', () => {
     const behind = standby('b', { ...AT, received: 9n * MIB, replayed: 9n * MIB });
     const given = { ...without(), topology: topologyOf([DEAD, behind, NODES[2]!], OURS) };
-    expect(decideFailoverByPatroni(cluster, { thenBackup: true }, given)).toMatchObject({ from: null, to: 'c', node: 'c' });
-    expect(decideFailoverByPatroni(cluster, { to: 'b', thenBackup: true }, given)).toMatchObject({ to: 'b' });
+    expect(decideFailoverByPatroni(cluster, { thenBackup: true, run: RUN }, given)).toMatchObject({ from: null, to: 'c', node: 'c' });
+    expect(decideFailoverByPatroni(cluster, { to: 'b', thenBackup: true, run: RUN }, given)).toMatchObject({ to: 'b' });
   });
 
   it('has its say also where the lock of the dead leader has not run out yet', () => {
     const given = without({ members: [LEADER, member('b'), member('c')] });
-    expect(decideFailoverByPatroni(cluster, { thenBackup: true }, given)).toMatchObject({ from: 'a', to: 'b' });
-    expect(refusal(() => decideFailoverByPatroni(cluster, { to: 'a', thenBackup: true }, given))).toMatch(
+    expect(decideFailoverByPatroni(cluster, { thenBackup: true, run: RUN }, given)).toMatchObject({ from: 'a', to: 'b' });
+    expect(refusal(() => decideFailoverByPatroni(cluster, { to: 'a', thenBackup: true, run: RUN }, given))).toMatch(
       /^REFUSED_PRECONDITION nobody can/,
     );
   });
 
   it('waits for nobody to come back', () => {
-    const intent = decideFailoverByPatroni(cluster, { thenBackup: true }, without());
+    const intent = decideFailoverByPatroni(cluster, { thenBackup: true, run: RUN }, without());
     expect(planByPatroni(intent, without()).steps.map(({ id }) => id)).toEqual(['switch-leader']);
   });
 });
