@@ -25,6 +25,8 @@ export interface PatroniControl {
   failover(candidate: string, context: OperationContext): Promise<void>;
   /** Has a member thrown away and made anew by its replica creation methods; resolves when that has begun, or was under way. */
   reinitialize(member: string, context: OperationContext): Promise<void>;
+  /** Has it stop and start the server of a member, or start it where it is stopped; resolves once that accepts connections. */
+  restart(member: string, context: OperationContext): Promise<void>;
   /** Maintenance mode on or off; resolves once every member has seen it. Idempotent. Throws TIMED_OUT, naming who has not. */
   setPaused(paused: boolean, context: OperationContext): Promise<void>;
 }

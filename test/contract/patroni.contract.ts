@@ -40,6 +40,13 @@ export function patroniContract(title: string, open: () => Promise<PatroniSubjec
     const standby = async () => (await view()).members.find(({ role }) => role === 'replica')?.name ?? '';
     const hasSettled = ({ members }: PatroniView) =>
       leaderOf({ members }) !== undefined && members.every(({ timeline }) => timeline === leaderOf({ members })?.timeline);
+    /** Another server than the one that was started then. */
+    const untilStartedAfter = (before: string | undefined, member: string) =>
+      eventually(async () => {
+        const { startedAt } = await subject.patroni.observeMember(member, context);
+        expect(startedAt).toBeDefined();
+        expect(startedAt).not.toBe(before);
+      });
     const settled = () => eventually(async () => expect(await view()).toSatisfy(hasSettled));
 
     it('says who is what, where its PostgreSQL is, and how far behind', async () => {
@@ -82,62 +89,67 @@ export function patroniContract(title: string, open: () => Promise<PatroniSubjec
         async () => subject.stranger.switchover({ leader: before, candidate: await standby() }, context),
         async () => subject.stranger.failover(await standby(), context),
         async () => subject.stranger.reinitialize(await standby(), context),
+        async () => subject.stranger.restart(await standby(), context),
       ])
         await expect(asking()).rejects.toMatchObject({ code: 'PATRONI_DENIED' });
       expect(await view()).toMatchObject({ paused: false });
       expect(await leader()).toBe(before);
     });
 
-    it('is paused until it is resumed, however often it is told so, and has told every member', async () => {
-      for (const paused of [true, true, false, false]) {
+    it('is paused until it is resumed, however often it is told so, has told every member, and starts servers meanwhile', async () => {
+      for (const paused of [true, false, false, true, true]) {
         await subject.patroni.setPaused(paused, context);
         expect((await view()).paused).toBe(paused);
         for (const member of subject.members) expect((await subject.patroni.observeMember(member, context)).paused).toBe(paused);
         expect((await subject.patroni.readConfiguration(context))['pause'] === true).toBe(paused);
       }
+      const member = await standby();
+      const before = (await subject.patroni.observeMember(member, context)).startedAt;
+      await subject.patroni.restart(member, context);
+      await untilStartedAfter(before, member);
+      await subject.patroni.setPaused(false, context);
     });
 
     it('hands over to nobody that it does not know, and from nobody that does not lead', async () => {
       const before = await leader();
-      const [one, other] = subject.members.filter((name) => name !== before);
+      const other = await standby();
       await expect(subject.patroni.switchover({ leader: before, candidate: 'nobody' }, context)).rejects.toMatchObject({
         code: 'PATRONI_FAILED',
       });
-      await expect(subject.patroni.switchover({ leader: one ?? '', candidate: other ?? '' }, context)).rejects.toMatchObject({
+      await expect(subject.patroni.switchover({ leader: other, candidate: before }, context)).rejects.toMatchObject({
         code: 'PATRONI_FAILED',
       });
       await expect(subject.patroni.failover('nobody', context)).rejects.toMatchObject({ code: 'PATRONI_FAILED' });
       expect(await leader()).toBe(before);
     });
 
-    it('hands over to the member that was asked for, on a new timeline that it remembers', async () => {
-      const candidate = await standby();
-      await subject.patroni.switchover({ leader: await leader(), candidate }, context);
-      expect(await leader()).toBe(candidate);
-      await settled();
-      await eventually(async () => expect((await view()).history.map(({ timeline }) => timeline)).toEqual([1]));
-      expect(leaderOf(await view())?.timeline).toBe(2);
-    });
-
     it('makes a standby anew, and never the leader', async () => {
       const member = await standby();
       const before = (await subject.patroni.observeMember(member, context)).startedAt;
       await subject.patroni.reinitialize(member, context);
-      await eventually(async () => {
-        const { startedAt } = await subject.patroni.observeMember(member, context);
-        expect(startedAt).toBeDefined();
-        expect(startedAt).not.toBe(before);
-      });
-      await settled();
+      await untilStartedAfter(before, member);
       await expect(subject.patroni.reinitialize(await leader(), context)).rejects.toMatchObject({ code: 'PATRONI_FAILED' });
+    });
+
+    it('hands over to the member that was asked for, on a new timeline that it remembers', async () => {
+      await settled();
+      const candidate = await standby();
+      await subject.patroni.switchover({ leader: await leader(), candidate }, context);
+      expect(await leader()).toBe(candidate);
+      await eventually(async () => {
+        const { history, members } = await view();
+        expect(history.map(({ timeline }) => timeline)).toEqual([1]);
+        expect(leaderOf({ members })?.timeline).toBe(2);
+      });
     });
 
     it('says so when its configuration store is away, and changes nothing then', async () => {
       await subject.stopStore();
-      const { storeFault, members, scope } = await view();
+      // Patroni itself has no answer before its retry_timeout is over.
+      const quick = { ...context, timeoutMs: 2_000 };
+      const { storeFault, members, scope } = await subject.patroni.observe(quick);
       expect(storeFault).toBeDefined();
       expect({ members, scope }).toEqual({ members: [], scope: subject.scope });
-      const quick = { ...context, timeoutMs: 5_000 };
       await expect(subject.patroni.reinitialize(subject.members[0] ?? '', quick)).rejects.toMatchObject({ code: 'PATRONI_UNAVAILABLE' });
     });
   });

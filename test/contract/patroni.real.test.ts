@@ -8,7 +8,7 @@ import { PATRONI_USER, PatroniCluster } from '../harness/patroni.ts';
 import { patroniContract } from './patroni.contract.ts';
 
 patroniContract('etcd and Patroni, over TLS', async () => {
-  const cluster = await PatroniCluster.start(join(tmpdir(), 'p'), { tls: true });
+  const cluster = await PatroniCluster.start(join(tmpdir(), 'p'), { tls: true, members: 2 });
   const nowhere = cluster.url(await freePort());
   const access = {
     urls: cluster.urls,

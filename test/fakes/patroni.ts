@@ -136,6 +136,7 @@ export function fakePatroniPorts(
         if (name === patroni.leader) throw new SpokeError('PATRONI_FAILED', 'I am the leader, can not reinitialize');
         patroni.makeAnew(name);
       }),
+    restart: (name) => changing(`restart ${name}`, () => patroni.makeAnew(name)),
     setPaused: (paused) => changing(paused ? 'pause Patroni' : 'resume Patroni', () => void (patroni.paused = paused)),
   };
 }

@@ -95,6 +95,7 @@ export class PatroniManaged {
       switchover: (change) => process.change('ask for a switchover', () => this.#switchover(change)),
       failover: notHere,
       reinitialize: notHere,
+      restart: notHere,
       setPaused: notHere,
     };
   }

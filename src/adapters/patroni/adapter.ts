@@ -37,6 +37,10 @@ export function createPatroni({ access, clock }: Parts): PatroniReader & Patroni
       const isUnderWay = answer.status === 503 && /^reinitialize already in progress/.test(answer.text);
       if (!isUnderWay) requireDone(answer, `reinitialize ${member}`);
     },
+    async restart(member, context) {
+      const url = await apiUrlOf(api, member, quick(context));
+      requireDone(await api.changeAt(url, { method: 'POST', path: '/restart', body: {} }, patient(context)), `restart ${member}`);
+    },
     async setPaused(paused, context) {
       const body = { pause: paused ? true : null };
       requireDone(await api.change({ method: 'PATCH', path: '/config', body }, quick(context)), paused ? 'pause' : 'resume');

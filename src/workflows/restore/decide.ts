@@ -69,8 +69,14 @@ function addressing(
   return {
     port: node.node.port ?? running?.port ?? 5432,
     socketDirectory: node.node.socketDirectory ?? running?.socketDirectory ?? '/tmp',
-    service: node.node.service,
+    service: serviceOf(node, world),
   };
+}
+
+/** Patroni may have another name for it. */
+function serviceOf({ node }: NodeObservation, { patroni }: RestoreWorld): ServiceManager {
+  const member = patroniOfRestore(node, patroni)?.member;
+  return node.service.manager !== 'patroni' || member === undefined ? node.service : { manager: 'patroni', member };
 }
 
 function pin(candidate: BackupCandidate, request: RestoreRequest, world: RestoreWorld): PinnedCandidate {

@@ -11,7 +11,7 @@ import {
   resumeAfterRestore,
 } from '../../../src/workflows/restore/patroni.ts';
 
-const node = (name: string): NodeConfig => ({ name, address: { host: name, port: 5432 }, service: { manager: 'pg_ctl' } });
+const node = (name: string): NodeConfig => ({ name, address: { host: name, port: 5432 }, service: { manager: 'patroni', member: name } });
 const member = (name: string, role: PatroniMember['role'], host = name): PatroniMember => ({
   name,
   role,
