@@ -30,6 +30,8 @@ export interface PatroniNode {
 export interface PatroniOptions {
   /** 3 where it is not given. */
   readonly members?: number;
+  /** Of PostgreSQL, in the dynamic configuration from the start on. */
+  readonly parameters?: Readonly<Record<string, string>>;
   /** Whether the REST API speaks TLS, by an authority of its own. */
   readonly tls?: boolean;
   /** Seconds, as `bootstrap.dcs` has them; Patroni's least where they are not given. */
@@ -111,10 +113,9 @@ export class PatroniCluster {
     return this.#daemon(name).stop('SIGTERM');
   }
 
-  /** Patroni and its PostgreSQL, as if the machine had died. */
-  async killMember(name: string): Promise<void> {
-    await this.#daemon(name).stop('SIGKILL');
-    await this.#stopPostgres(this.node(name), 'immediate');
+  /** PostgreSQL alone: its Patroni sees it. */
+  crashServer(name: string): Promise<void> {
+    return this.#stopPostgres(this.node(name), 'immediate');
   }
 
   stopEtcd(): Promise<void> {
@@ -155,14 +156,6 @@ export class PatroniCluster {
     if (!answer.ok) throw new Error(`PATCH /config: ${answer.status} ${await answer.text()}`);
   }
 
-  /** What waits for a restart is taken. */
-  async restartServers(): Promise<void> {
-    const configuration = join(this.directory, `${this.nodes[0]?.name ?? ''}.yml`);
-    const said = await outputOf('patronictl', ['-c', configuration, 'restart', this.scope, '--force'], { account: this.owner });
-    if (said.includes('Failed')) throw new Error(said);
-    await this.untilAllStream();
-  }
-
   /** By patronictl, without this program. */
   async switchover(candidate: string): Promise<void> {
     const configuration = join(this.directory, `${this.nodes[0]?.name ?? ''}.yml`);
@@ -191,11 +184,12 @@ export class PatroniCluster {
     // By the leader's word: `running` Patroni calls also who waits for his slot.
     return this.until('everybody streams', async (members) => {
       const leader = members.find((one) => one['Role'] === 'Leader')?.['Member'];
+      if (leader === undefined) return false;
       const streaming = "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'";
-      return (
-        leader !== undefined &&
-        new Set((await this.sql(String(leader), streaming)).map(Object.values).flat()).size === this.nodes.length - 1
-      );
+      const found = new Set((await this.sql(String(leader), streaming)).map(Object.values).flat());
+      // One may stream, and not let anybody in yet.
+      await Promise.all(this.nodes.map(({ name }) => this.sql(name, 'SELECT 1')));
+      return found.size === this.nodes.length - 1;
     });
   }
 
@@ -307,7 +301,11 @@ async function preparePlace(directory: string, options: PatroniOptions): Promise
   const certificate = options.tls === true ? await certificateIn(directory, owner) : undefined;
   const place = { directory, owner, binDirectory, nodes, etcdPorts: [client, peer] as const, caFile: certificate?.caFile };
   for (const node of nodes)
-    writeConfiguration(configurationOf(place, node.name), patroniConfiguration(place, node, certificate, options.pace ?? QUICK), owner);
+    writeConfiguration(
+      configurationOf(place, node.name),
+      patroniConfiguration(place, node, certificate, { pace: QUICK, ...options }),
+      owner,
+    );
   return place;
 }
 
@@ -354,7 +352,7 @@ function patroniConfiguration(
   { directory, binDirectory, etcdPorts }: Place,
   { name, dataDirectory, port, apiPort }: PatroniNode,
   certificate: Certificate | undefined,
-  pace: object,
+  { pace, parameters }: Pick<PatroniOptions, 'pace' | 'parameters'>,
 ): object {
   const account = (username: string) => ({ username, password: SUPERUSER_PASSWORD });
   const { user: username, password } = PATRONI_USER;
@@ -373,7 +371,7 @@ function patroniConfiguration(
       dcs: {
         ...pace,
         maximum_lag_on_failover: 1024 ** 2,
-        postgresql: { use_pg_rewind: true, use_slots: true, parameters: { wal_log_hints: 'on', fsync: 'off' } },
+        postgresql: { use_pg_rewind: true, use_slots: true, parameters: { wal_log_hints: 'on', fsync: 'off', ...parameters } },
       },
       initdb: [{ encoding: 'UTF8' }, { locale: 'C' }, 'no-sync'],
     },

@@ -62,30 +62,46 @@ async function observe(ports: HandlerPorts, context: OperationContext): Promise<
 
 async function switchLeader(step: StepOf<'switch-leader'>, ports: HandlerPorts, context: OperationContext): Promise<StepResult> {
   const { verb, from, to } = step;
-  const seen = leaderOf(await observe(ports, context)) ?? null;
-  const leader = seen === null && verb === 'switchover' ? await untilSomebodyLeads(ports, context) : seen;
-  if (leader?.name !== to) {
-    requireAsPlanned(step, leader);
+  const leader = leaderOf(await observe(ports, context)) ?? null;
+  const handsOver = verb === 'switchover' && from !== null;
+  const ready = handsOver ? await untilReadyToHandOver({ ...step, from }, ports, context) : requireAsPlanned(step, leader);
+  if (ready === 'to be asked') {
     const patroni = patroniOf(ports);
-    if (verb === 'switchover' && from !== null && !(await patroni.observeMember(from, context)).streamedBy.includes(to))
-      throw new SpokeError('PLAN_STALE', `${to} does not stream from ${from} any more: what it lacks would be lost`, {
-        hint: 'See: spoke-backup status',
-      });
-    const asking =
-      verb === 'failover' || from === null ? patroni.failover(to, context) : patroni.switchover({ leader: from, candidate: to }, context);
+    const asking = handsOver ? patroni.switchover({ leader: from, candidate: to }, context) : patroni.failover(to, context);
     await asking.catch(unlessUnderWay);
   }
   return untilItAcceptsWrites(step, ports, context);
 }
 
-/** In the middle of a change that somebody has asked for before there is nobody, for a moment. */
-function untilSomebodyLeads(ports: HandlerPorts, context: OperationContext): Promise<PatroniMember> {
-  return until('somebody leads', ports, context, async () => leaderOf(await observe(ports, context)));
+/**
+ * In the middle of a change that was asked for before, by a process that died, nobody leads for a moment, or the old leader is on its way
+ * down: what comes of it is waited for. Throws PLAN_STALE where the candidate has ceased to stream from a leader that runs: what it lacks would be lost.
+ */
+function untilReadyToHandOver(
+  step: StepOf<'switch-leader'> & { readonly from: string },
+  ports: HandlerPorts,
+  context: OperationContext,
+): Promise<Readiness> {
+  const { from, to } = step;
+  return until(`${to} leads, or ${from} can hand over`, ports, context, async () => {
+    const leader = leaderOf(await observe(ports, context));
+    if (leader === undefined) return undefined;
+    if (requireAsPlanned(step, leader) === 'done') return 'done';
+    const state = await patroniOf(ports).observeMember(from, context);
+    if (!runs(state)) return undefined;
+    if (state.streamedBy.includes(to)) return 'to be asked';
+    throw new SpokeError('PLAN_STALE', `${to} does not stream from ${from} any more: what it lacks would be lost`, {
+      hint: 'See: spoke-backup status',
+    });
+  });
 }
 
+type Readiness = 'done' | 'to be asked';
+
 /** Of another leader, and of one that was replaced and has come back, nothing is asked. */
-function requireAsPlanned({ from, timeline }: StepOf<'switch-leader'>, leader: PatroniMember | null): void {
-  if (leader === null || (leader.name === from && (leader.timeline ?? timeline) <= timeline)) return;
+function requireAsPlanned({ from, to, timeline }: StepOf<'switch-leader'>, leader: PatroniMember | null): Readiness {
+  if (leader?.name === to) return 'done';
+  if (leader === null || (leader.name === from && (leader.timeline ?? timeline) <= timeline)) return 'to be asked';
   const now = leader.name === from ? `${from} leads on timeline ${leader.timeline ?? '?'} now` : `${leader.name} leads now`;
   throw new SpokeError('PLAN_STALE', `${now}, not ${from ?? 'nobody'} on timeline ${timeline}: nothing is done`, {
     hint: 'See: spoke-backup status',

@@ -27,7 +27,8 @@ function planSwitchLeader(intent: SwitchLeaderIntent, { sighting, topology, fron
   const isDone = leader?.name === to;
   const isHandOver = verb === 'switchover' && !isDone;
   if (isHandOver) requireBouncers(front);
-  const isServing = topology.primary !== undefined && topology.primary.node === fromNode;
+  const hasBegun = front.bouncers.some(({ paused }) => paused.length > 0);
+  const isServing = topology.primary !== undefined && topology.primary.node === fromNode && !hasBegun;
   return {
     steps: [
       ...(isHandOver && isServing && pauseSteps(front).length > 0 ? [checkpointBefore(topology.primary.node)] : []),

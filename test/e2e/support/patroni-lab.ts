@@ -7,23 +7,44 @@ import { loadConfiguration } from '../../../src/config/load.ts';
 import type { ClusterConfig } from '../../../src/config/model.ts';
 import { runWhereItBelongs } from '../../../src/engine/on-hosts.ts';
 import type { Plan } from '../../../src/plan/step.ts';
-import { type CliError, ensureBuilt, type CliResult, spoke, spokeError, spokeJson } from '../../harness/cli.ts';
+import { type Account, type CliError, ensureBuilt, type CliResult, spoke, spokeError, spokeJson } from '../../harness/cli.ts';
 import { PATRONI_USER, PatroniCluster, type PatroniOptions, SUPERUSER_PASSWORD } from '../../harness/patroni.ts';
+import type { Fronted } from './front.ts';
+import type { Interruptible } from './kill.ts';
 
 /** A cluster that Patroni manages, with a configuration of this program for it, and a repository of its own. */
-export class PatroniLab {
+export class PatroniLab implements Fronted, Interruptible {
   readonly cluster: PatroniCluster;
-  readonly config: string;
+  readonly description: Interruptible['description'] & Fronted['description'];
 
-  private constructor(cluster: PatroniCluster, config: string) {
+  private constructor(cluster: PatroniCluster) {
     this.cluster = cluster;
-    this.config = config;
+    const path = (name: string) => join(cluster.directory, name);
+    this.description = { config: path('spoke.yaml'), stateDirectory: path('state'), passwordFile: path('postgres-password') };
+    configure(cluster, this.description);
   }
 
   static async start(options: PatroniOptions = {}): Promise<PatroniLab> {
     await ensureBuilt();
     const cluster = await PatroniCluster.start(join(tmpdir(), 'p'), options);
-    return new PatroniLab(cluster, configure(cluster));
+    return new PatroniLab(cluster);
+  }
+
+  get config(): string {
+    return this.description.config;
+  }
+
+  get directory(): string {
+    return this.cluster.directory;
+  }
+
+  get owner(): Account {
+    return this.cluster.owner;
+  }
+
+  /** Of the servers' account. */
+  async makeDirectory(name: string): Promise<string> {
+    return makeDirectory(join(this.directory, name), this.owner);
   }
 
   stop(): Promise<void> {
@@ -68,23 +89,27 @@ export class PatroniLab {
   }
 }
 
-function configure(cluster: PatroniCluster): string {
+function makeDirectory(path: string, { uid, gid }: Account): string {
+  mkdirSync(path, { mode: 0o700 });
+  chownSync(path, uid, gid);
+  return path;
+}
+
+function configure(cluster: PatroniCluster, { config, stateDirectory, passwordFile }: PatroniLab['description']): void {
   const path = (name: string) => join(cluster.directory, name);
   // The servers' account reads the configuration of pgBackRest below it.
-  mkdirSync(path('state'));
-  chmodSync(path('state'), 0o711);
-  for (const name of ['repository', 'pgbackrest']) {
-    mkdirSync(path(name), { mode: 0o700 });
-    chownSync(path(name), cluster.owner.uid, cluster.owner.gid);
-  }
-  for (const [name, secret] of [
-    ['api-password', PATRONI_USER.password],
-    ['superuser-password', SUPERUSER_PASSWORD],
+  mkdirSync(stateDirectory);
+  chmodSync(stateDirectory, 0o711);
+  for (const name of ['repository', 'pgbackrest']) makeDirectory(path(name), cluster.owner);
+  for (const [file, secret] of [
+    [path('api-password'), PATRONI_USER.password],
+    [passwordFile, SUPERUSER_PASSWORD],
+    [path('replicator-password'), SUPERUSER_PASSWORD],
   ] as const)
-    writeFileSync(path(name), secret, { mode: 0o600 });
+    writeFileSync(file, secret, { mode: 0o600 });
   const nodes = cluster.nodes.map((node) => ({
     name: node.name,
-    url: `postgresql://postgres:\${file:${path('superuser-password')}}@127.0.0.1:${node.port}/postgres`,
+    url: `postgresql://postgres:\${file:${passwordFile}}@127.0.0.1:${node.port}/postgres`,
     dataDirectory: node.dataDirectory,
     socketDirectory: cluster.socketDirectory(node),
     port: node.port,
@@ -96,6 +121,5 @@ function configure(cluster: PatroniCluster): string {
     patroni: { urls: cluster.urls, user: PATRONI_USER.user, password: `\${file:${path('api-password')}}` },
     repositories: [{ name: 'local', kind: 'local', path: path('repository') }],
   };
-  writeFileSync(path('spoke.yaml'), stringify({ stateDirectory: path('state'), clusters: { lab } }), { mode: 0o600 });
-  return path('spoke.yaml');
+  writeFileSync(config, stringify({ stateDirectory, clusters: { lab } }), { mode: 0o600 });
 }

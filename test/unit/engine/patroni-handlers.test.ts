@@ -62,6 +62,25 @@ describe('handing over by Patroni', () => {
     expect(asked).toEqual([]);
   });
 
+  it.each([
+    { what: 'is on its way down', under: (fake: FakePatroni) => void (fake.member('a').state = 'stopping') },
+    { what: 'is down, and nobody leads', under: (fake: FakePatroni) => void (fake.leader = undefined) },
+  ])('waits for what was asked before where the old leader $what, and asks nothing', async ({ under }) => {
+    const { run, fake, asked, onSleep } = place();
+    under(fake);
+    onSleep.push(() => fake.lead('b'));
+    expect(await run(SWITCH)).toEqual({ leader: 'b', timeline: 2 });
+    expect(asked).toEqual([]);
+  });
+
+  it('is given up where the leader was replaced, and leads again', async () => {
+    const { run, fake, asked } = place();
+    fake.lead('c');
+    fake.lead('a');
+    await expect(run(SWITCH)).rejects.toMatchObject({ code: 'PLAN_STALE' });
+    expect(asked).toEqual([]);
+  });
+
   it('asks for a failover where nobody leads', async () => {
     const { run, fake, asked } = place();
     fake.leader = undefined;
