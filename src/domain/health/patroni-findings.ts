@@ -1,4 +1,13 @@
-import { isLeader, leaderOf, memberOfNode, type PatroniMember, type PatroniSighting, type PatroniView, runs } from '../patroni/view.ts';
+import {
+  isLeader,
+  leaderOf,
+  memberOfNode,
+  nodeOfMember,
+  type PatroniMember,
+  type PatroniSighting,
+  type PatroniView,
+  runs,
+} from '../patroni/view.ts';
 import type { Topology } from '../topology/topology.ts';
 import type { HealthFinding } from './finding.ts';
 
@@ -14,7 +23,7 @@ export function patroniFindings(sighting: PatroniSighting | undefined, topology:
   return [
     ...leaderFindings(view, topology),
     ...paused,
-    ...view.members.flatMap((member) => memberFindings(member, view)),
+    ...view.members.flatMap((member) => memberFindings(member, view, topology)),
     ...strangers(view, topology),
   ];
 }
@@ -82,14 +91,20 @@ function leaderFindings(view: PatroniView, { primary, primaries }: Topology): re
   ];
 }
 
-function memberFindings(member: PatroniMember, view: PatroniView): readonly HealthFinding[] {
+function memberFindings(member: PatroniMember, view: PatroniView, { nodes }: Topology): readonly HealthFinding[] {
   const { name, state, timeline, pendingRestart } = member;
+  const node = nodeOfMember(
+    member,
+    view,
+    nodes.map(({ facts }) => facts),
+  )?.node;
+  const makeAnew = node === undefined ? `patronictl reinit ${view.scope} ${name}` : `spoke-backup reseed ${node} --dry-run`;
   const leader = leaderOf(view);
   const about = (
     code: HealthFinding['code'],
     severity: HealthFinding['severity'],
     words: Pick<HealthFinding, 'message' | 'cause' | 'nextCommand'>,
-  ): HealthFinding => ({ code, severity, node: name, evidence: [`GET /cluster: ${name} is ${state}`], ...words });
+  ): HealthFinding => ({ code, severity, node: node ?? name, evidence: [`GET /cluster: ${name} is ${state}`], ...words });
   return [
     ...(runs(member)
       ? []
@@ -97,7 +112,7 @@ function memberFindings(member: PatroniMember, view: PatroniView): readonly Heal
           about('patroni-member-down', 'warning', {
             message: `Patroni does not have ${name} running: ${state}`,
             cause: 'Its log says why; it may be on its way (creating replica, starting).',
-            nextCommand: isLeader(member) ? LIST : `spoke-backup reseed ${name} --dry-run`,
+            nextCommand: isLeader(member) ? LIST : makeAnew,
           }),
         ]),
     ...(pendingRestart
@@ -114,7 +129,7 @@ function memberFindings(member: PatroniMember, view: PatroniView): readonly Heal
           about('patroni-timeline', 'warning', {
             message: `${name} is on timeline ${timeline}, and the leader ${leader.name} on ${leader.timeline}`,
             cause: 'It does not follow yet, or cannot: it has WAL that the leader never had.',
-            nextCommand: `spoke-backup reseed ${name} --dry-run`,
+            nextCommand: makeAnew,
           }),
         ]
       : []),
@@ -124,7 +139,6 @@ function memberFindings(member: PatroniMember, view: PatroniView): readonly Heal
 /** Whom only one of both knows. */
 function strangers(view: PatroniView, { nodes }: Topology): readonly HealthFinding[] {
   const names = nodes.map(({ facts }) => facts);
-  const known = new Set(names.flatMap((node) => memberOfNode(node, view)?.name ?? []));
   const missing = names.filter((node) => memberOfNode(node, view) === undefined);
   return [
     ...missing.map(({ node }): HealthFinding => {
@@ -139,15 +153,16 @@ function strangers(view: PatroniView, { nodes }: Topology): readonly HealthFindi
       };
     }),
     ...view.members
-      .filter(({ name }) => !known.has(name))
-      .map(({ name, host, port }): HealthFinding => {
+      .filter((member) => nodeOfMember(member, view, names) === undefined)
+      .map((member): HealthFinding => {
+        const { name, host = '<host>', port = 5432, role, state } = member;
         return {
           code: 'patroni-node-unknown',
-          severity: 'warning',
-          message: `Patroni has a member ${name} that the configuration does not name`,
-          evidence: [`${name} is at ${host ?? '?'}:${port ?? '?'}`],
-          cause: 'It was added to the cluster: nothing of it is looked at, and no backup follows should it lead.',
-          nextCommand: 'Add it to nodes, then: spoke-backup config check --online',
+          severity: isLeader(member) ? 'critical' : 'warning',
+          message: `Patroni has a member ${name} that the configuration does not name${isLeader(member) ? ', and it leads' : ''}`,
+          evidence: [`GET /cluster: ${name} (${role}) is ${state}, at ${host}:${port}`],
+          cause: `It was added to the cluster: nothing of it is looked at, and ${isLeader(member) ? 'no backup is taken of it' : 'no backup follows should it lead'}.`,
+          nextCommand: `Add to nodes "- {name: ${name}, url: 'postgresql://<role>@${host}:${port}/postgres'}", then: spoke-backup config check --online`,
         };
       }),
   ];

@@ -89,6 +89,15 @@ export function memberOfNode({ node, address }: NodeName, { members }: Pick<Patr
   return members.find(({ host, port }) => host === address.host && port === address.port);
 }
 
+/** The node that a member is; undefined where the configuration has none of its name or address. */
+export function nodeOfMember<N extends NodeName>(
+  { name }: PatroniMember,
+  view: Pick<PatroniView, 'members'>,
+  nodes: readonly N[],
+): N | undefined {
+  return nodes.find((node) => memberOfNode(node, view)?.name === name);
+}
+
 /** A look at the Patroni of a cluster: what it says, or why it says nothing. */
 export type PatroniSighting = { readonly scope: string } & (
   | { readonly view: PatroniView; readonly fault?: undefined }

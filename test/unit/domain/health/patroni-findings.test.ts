@@ -60,6 +60,26 @@ describe('a cluster that Patroni manages', () => {
   it('is told of whom only the configuration knows, and whom only Patroni knows', () => {
     expect(found({ members: [LEADER, member('c')] })).toEqual(['patroni-member-missing b', 'patroni-node-unknown']);
   });
+
+  it('is told more urgently of one that only Patroni knows and that leads, and what to write for it', () => {
+    const members = [member('a'), member('b'), member('c', { role: 'leader', host: '10.0.0.3', port: 5433 })];
+    const [finding] = patroniFindings({ scope: 'main', view: view({ members }) }, TOPOLOGY).filter(
+      ({ code }) => code === 'patroni-node-unknown',
+    );
+    expect(finding).toMatchObject({ severity: 'critical', nextCommand: expect.stringContaining('name: c') });
+    expect(finding?.nextCommand).toContain('@10.0.0.3:5433/');
+  });
+
+  it('is told of a member by the name of its node, and what to do with one that is none by Patroni', () => {
+    const down = { state: 'start failed' };
+    const renamed = [LEADER, member('pg-b', { ...down, host: 'b' })];
+    const commands = (members: readonly PatroniMember[]) =>
+      patroniFindings({ scope: 'main', view: view({ members }) }, TOPOLOGY).flatMap(({ code, node, nextCommand }) =>
+        code === 'patroni-member-down' ? [[node, nextCommand]] : [],
+      );
+    expect(commands(renamed)).toEqual([['b', 'spoke-backup reseed b --dry-run']]);
+    expect(commands([LEADER, member('b'), member('c', down)])).toEqual([['c', 'patronictl reinit main c']]);
+  });
 });
 
 describe('the member that a node is', () => {
