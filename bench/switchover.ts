@@ -1,16 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { Client } from 'pg';
 import { parseDocument } from 'yaml';
+import { PatroniCluster } from '../test/harness/patroni.ts';
+import { writeOutageDuring } from '../test/harness/write-outage.ts';
 import { quantile } from './compare.ts';
 import { cli, type Lab, psql, run, say } from './lab.ts';
-
-const WRITERS = 4;
-const SETTLED_MS = 500;
 
 /** A lab with two standbys and PgBouncer in front, as the tool sets it up. */
 export interface SwitchoverLab {
@@ -32,7 +30,7 @@ export async function openSwitchoverLab(): Promise<SwitchoverLab> {
   configure(lab, place, port);
   await run(cli, ['setup', 'pgbouncer', '--apply']);
   const bouncer = spawn('pgbouncer', [join(place, 'pgbouncer.ini')], { uid, gid, stdio: 'ignore' });
-  await psql(lab, 'CREATE TABLE written (at timestamptz)');
+  await psql(lab, 'CREATE TABLE written (n bigserial PRIMARY KEY)');
   const password = readFileSync(join(dirname(lab.passwordFile), 'postgres-password'), 'utf8').trim();
   return {
     lab,
@@ -74,59 +72,52 @@ async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode === null) await once(child, 'exit');
 }
 
-/**
- * The longest time between two acknowledged commits of all writers together while `change` runs: what clients have seen of it, whatever
- * the one that changes says himself. `urls`: tried in turn where a connection breaks, as clients with several hosts do.
- */
-export async function writeOutageDuring(urls: readonly string[], change: () => Promise<unknown>): Promise<number> {
-  const commits: number[] = [];
-  const state = { isOver: false };
-  const writers = Array.from({ length: WRITERS }, () => write(urls, commits, () => state.isOver));
-  while (commits.length < 2 * WRITERS) await delay(10);
-  await change();
-  await delay(SETTLED_MS);
-  state.isOver = true;
-  await Promise.all(writers);
-  return Math.max(...commits.slice(1).map((at, index) => at - (commits[index] ?? at))) / 1000;
-}
-
-async function write(urls: readonly string[], commits: number[], isOver: () => boolean): Promise<void> {
-  for (let attempt = 0; !isOver(); attempt += 1) {
-    const client = new Client({ connectionString: urls[attempt % urls.length], connectionTimeoutMillis: 2000 });
-    client.on('error', () => undefined);
-    try {
-      await client.connect();
-      while (!isOver()) {
-        await client.query('INSERT INTO written VALUES (clock_timestamp())');
-        commits.push(performance.now());
-      }
-    } catch {
-      await delay(10);
-    } finally {
-      await client.end().catch(() => undefined);
-    }
-  }
-}
-
 /** Hands over to the next node in turn; the seconds in which no client could write. The backup afterwards is no part of it. */
 export async function switchoverOurs({ lab, url }: SwitchoverLab, repetition: number): Promise<number> {
   const nodes = ['primary-1', ...lab.standbys.map(({ name }) => name)];
   const to = nodes[(repetition + 1) % nodes.length] ?? '';
-  return writeOutageDuring([url], () => run(cli, ['switchover', '--to', to, '--confirm', 'lab', '--no-backup', '--quiet', '--json']));
+  const change = () => run(cli, ['switchover', '--to', to, '--confirm', 'lab', '--no-backup', '--quiet', '--json']);
+  return (await writeOutageDuring([url], change)).seconds;
 }
 
+/** Three nodes under Patroni with its own pace (loop_wait 10 s, ttl 30 s), whose clients know all of them. */
+export async function openPatroniLab(): Promise<PatroniCluster> {
+  const cluster = await PatroniCluster.start(join(tmpdir(), `patroni-${process.pid}`), {
+    pace: { ttl: 30, loop_wait: 10, retry_timeout: 10 },
+  });
+  await cluster.sql('node-1', 'CREATE TABLE written (n bigserial PRIMARY KEY)');
+  return cluster;
+}
+
+/** The same by patronictl, without us. */
+export async function switchoverByPatroni(cluster: PatroniCluster, repetition: number): Promise<number> {
+  const { nodes } = cluster;
+  const to = nodes[(repetition + 1) % nodes.length]?.name ?? '';
+  const urls = nodes.map((node) => cluster.postgresUrl(node));
+  const { seconds } = await writeOutageDuring(urls, () => cluster.switchover(to));
+  await cluster.untilAllStream();
+  return seconds;
+}
+
+/** One after the other in turn, so that whatever the machine does meanwhile meets both. */
 async function main(repetitions: number): Promise<void> {
-  const opened = await openSwitchoverLab();
+  const ours = await openSwitchoverLab();
+  const patroni = await openPatroniLab();
   try {
-    const seconds: number[] = [];
+    const seconds = { ours: [] as number[], patroni: [] as number[] };
     for (let repetition = 0; repetition < repetitions; repetition += 1) {
-      seconds.push(await switchoverOurs(opened, repetition));
-      say(`switchover ${repetition + 1}/${repetitions}: ${seconds.at(-1)?.toFixed(3)} s`);
+      seconds.ours.push(await switchoverOurs(ours, repetition));
+      seconds.patroni.push(await switchoverByPatroni(patroni, repetition));
+      const [one, other] = [seconds.ours.at(-1)?.toFixed(3), seconds.patroni.at(-1)?.toFixed(3)];
+      say(`switchover ${repetition + 1}/${repetitions}: ${one} s, by Patroni ${other} s`);
     }
-    const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(seconds, q).toFixed(3));
-    say(`write outage of a switchover: median ${median} s (quartiles ${low} … ${high})`);
+    for (const [who, all] of Object.entries(seconds)) {
+      const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(all, q).toFixed(3));
+      say(`write outage of a switchover (${who}): median ${median} s (quartiles ${low} … ${high})`);
+    }
   } finally {
-    await opened.close();
+    await patroni.stop();
+    await ours.close();
   }
 }
 

@@ -113,6 +113,9 @@ missing() {
   for tool in strace faketime; do
     is_there "$tool" || echo "$tool"
   done
+  # Debian 13 only recommends what Patroni speaks to etcd with.
+  is_there patroni || { is_there apt-get && echo python3-etcd; echo patroni; }
+  is_there etcd || echo etcd-server
   [ -x /usr/sbin/sshd ] || echo openssh-server
   [ "$mode" = matrix ] || return 0
   is_there debootstrap || echo debootstrap
@@ -133,7 +136,7 @@ apt_install() {
 
 # Debian's PostgreSQL makes a cluster `main` and starts it when it is installed. Nobody asked for that here.
 CREATE_NO_CLUSTER=/etc/postgresql-common/createcluster.d/spoke-backup-bootstrap.conf
-# The same with sshd and PgBouncer: the tests start their own, on loopback.
+# The same with sshd, PgBouncer, etcd and Patroni: the tests start their own, on loopback.
 START_NOTHING=/usr/sbin/policy-rc.d
 
 # What is there only while packages are installed.
@@ -167,8 +170,8 @@ apt_get_missing() {
       ;;
   esac
   case " $* " in
-    *" openssh-server "* | *" pgbouncer "*)
-      say "no sshd or PgBouncer of the system is started, now or at boot"
+    *" openssh-server "* | *" pgbouncer "* | *" patroni "* | *" etcd-server "*)
+      say "no sshd, PgBouncer, etcd or Patroni of the system is started, now or at boot"
       [ -e "$START_NOTHING" ] || place "$START_NOTHING" 0755 "$(printf '#!/bin/sh\nexit 101')"
       ;;
   esac
@@ -184,6 +187,7 @@ apt_get_missing() {
   if is_there systemctl; then
     case " $* " in *" openssh-server "*) as_root systemctl disable --quiet ssh.service ssh.socket >/dev/null 2>&1 || true ;; esac
     case " $* " in *" pgbouncer "*) as_root systemctl disable --quiet pgbouncer.service >/dev/null 2>&1 || true ;; esac
+    case " $* " in *" patroni "* | *" etcd-server "*) as_root systemctl disable --quiet patroni.service etcd.service >/dev/null 2>&1 || true ;; esac
   fi
   clean_up_apt
   trap - EXIT INT TERM
@@ -196,6 +200,7 @@ package_names() {
   for name in "$@"; do
     case $manager-$name in
       dnf-postgresql) echo postgresql-server ;;
+      dnf-etcd-server) echo etcd ;;
       brew-postgresql) echo postgresql@17 ;;
       brew-openssl) echo openssl@3 ;;
       *) echo "$name" ;;

@@ -8,10 +8,10 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/spoke-backup
 machine=$cache/matrix-trixie
-packages=(postgresql-17 pgbackrest pgbouncer openssl zstd lz4 age strace faketime procps openssh-server ca-certificates)
+packages=(postgresql-17 pgbackrest pgbouncer patroni python3-etcd etcd-server openssl zstd lz4 age strace faketime procps openssh-server ca-certificates)
 tests=(--project contract --project integration --project e2e)
 # What PostgreSQL and pgBackRest decide; what only this program decides is the same on every version.
-[ $# -gt 0 ] || set -- test/contract/backup-engine test/contract/native/incremental test/contract/native/by-hand test/contract/postgres test/contract/instance test/contract/hosts test/contract/pgbouncer test/e2e/ledger-targets test/e2e/ledger-promotion test/e2e/expire test/e2e/verify-and-history test/e2e/other-host test/e2e/doctor test/e2e/setup test/e2e/switchover test/e2e/failover test/e2e/reseed test/e2e/rejoin
+[ $# -gt 0 ] || set -- test/contract/backup-engine test/contract/native/incremental test/contract/native/by-hand test/contract/postgres test/contract/instance test/contract/hosts test/contract/pgbouncer test/contract/patroni test/e2e/ledger-targets test/e2e/ledger-promotion test/e2e/expire test/e2e/verify-and-history test/e2e/other-host test/e2e/doctor test/e2e/setup test/e2e/switchover test/e2e/failover test/e2e/reseed test/e2e/rejoin
 
 say() { echo "matrix: $*"; }
 

@@ -19,6 +19,7 @@ import { createRunStore } from './adapters/state/run-store.ts';
 import { createSecrets } from './composition-secrets.ts';
 import { composeEngines } from './composition-engines.ts';
 import { composeHosts } from './composition-hosts.ts';
+import { patroniPorts } from './composition-patroni.ts';
 import { leaseStores } from './composition-leases.ts';
 import { bucketsOf } from './composition-stores.ts';
 import { composeStreaming, type Streaming } from './composition-streaming.ts';
@@ -104,6 +105,7 @@ export async function composeCluster(
     bucketWriters: buckets,
     tailStager: streaming.tailStager,
     ...setupPorts(cluster, secrets, runner),
+    ...patroniPorts(cluster, secrets, clock),
   };
   return {
     ports,

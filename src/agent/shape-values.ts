@@ -26,6 +26,7 @@ export const service = z.discriminatedUnion('manager', [
   z.strictObject({ manager: z.literal('pg_ctl') }),
   z.strictObject({ manager: z.literal('pg_ctlcluster'), version: line, clusterName: name }),
   z.strictObject({ manager: z.literal('systemd'), unit: name }),
+  z.strictObject({ manager: z.literal('patroni'), member: line }),
 ]);
 
 /** A server by its data directory. */

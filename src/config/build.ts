@@ -1,5 +1,5 @@
 import type { RepositoryName } from '../domain/catalog/base-backup.ts';
-import type { ClusterConfig, EngineName, NodeConfig, NoticesConfig, PgBouncerConfig, RepositoryConfig } from './model.ts';
+import type { ClusterConfig, EngineName, NodeConfig, NoticesConfig, PgBouncerConfig, RepositoryConfig, ServiceConfig } from './model.ts';
 import type { ClusterValues, NodeValues, NoticesValues, PgBouncerValues, RepositoryValues } from './schema.ts';
 import { SecretReference } from './secrets.ts';
 
@@ -23,7 +23,7 @@ export function buildCluster(name: string, values: ClusterValues): ClusterConfig
     native: defined(rest.native),
     ...(encryption === undefined ? {} : { encryption: defined(encryption) }),
     wal: { ...rest.wal, slot: rest.wal.slot ?? slotOf(name) },
-    nodes: rest.nodes.map(buildNode),
+    nodes: rest.nodes.map((node) => buildNode(node, patroni !== undefined)),
     replication: defined(rest.replication),
     ...(backupRole === undefined ? {} : { backupRole: defined(backupRole) }),
     pgbouncer: rest.pgbouncer.map(buildPgBouncer),
@@ -45,10 +45,21 @@ export function buildNotices({ channels, ...rest }: NoticesValues): NoticesConfi
   return { ...rest, channels: channels.map((channel) => defined(channel)) };
 }
 
-function buildNode(values: NodeValues): NodeConfig {
-  const { passwordFile, passwordCommand, ssh, ...rest } = values;
+function buildNode(values: NodeValues, isPatronis: boolean): NodeConfig {
+  const { passwordFile, passwordCommand, ssh, service, ...rest } = values;
   const password = buildPassword(passwordFile, passwordCommand);
-  return defined({ ...rest, password, ssh: ssh === undefined ? undefined : defined(ssh) });
+  return defined({
+    ...rest,
+    service: buildService(service, values.name, isPatronis),
+    password,
+    ssh: ssh === undefined ? undefined : defined(ssh),
+  });
+}
+
+/** The rules of the file keep any other manager out where there is Patroni. */
+function buildService(service: NodeValues['service'], node: string, isPatronis: boolean): ServiceConfig {
+  if (isPatronis || service?.manager === 'patroni') return { manager: 'patroni', member: node };
+  return service ?? { manager: 'pg_ctl' };
 }
 
 function buildPgBouncer({ ssh, databases, ...rest }: PgBouncerValues): PgBouncerConfig {

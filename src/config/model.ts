@@ -264,7 +264,8 @@ export interface PatroniConfig {
 export type ServiceConfig =
   | { readonly manager: 'pg_ctl' }
   | { readonly manager: 'pg_ctlcluster'; readonly version: string; readonly clusterName: string }
-  | { readonly manager: 'systemd'; readonly unit: string };
+  | { readonly manager: 'systemd'; readonly unit: string }
+  | { readonly manager: 'patroni'; readonly member: string };
 
 export type RepositoryConfig = LocalRepositoryConfig | S3RepositoryConfig;
 

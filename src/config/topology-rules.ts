@@ -6,6 +6,7 @@ export function problemsOfTopology(cluster: unknown, path: ConfigPath): Problem[
   return [
     ...problemsOfSlots(cluster, path),
     ...itemsOf(cluster, 'nodes', path).flatMap(([node, at]) => problemsOfHost(node, at)),
+    ...itemsOf(cluster, 'nodes', path).flatMap(([node, at]) => problemsOfService(node, at, field(cluster, 'patroni') !== undefined)),
     ...itemsOf(cluster, 'pgbouncer', path).flatMap(([bouncer, at]) => problemsOfPlaces(bouncer, at, nodeNames(cluster, path))),
   ];
 }
@@ -31,6 +32,15 @@ function problemsOfHost(node: unknown, path: ConfigPath): Problem[] {
   if (field(node, 'dataDirectory') === undefined) problems.push({ path: [...path, 'dataDirectory'], message: 'is missing (ssh is given)' });
   if (field(node, 'url') === undefined) problems.push({ path: [...path, 'url'], message: 'is missing (ssh is given)' });
   return problems;
+}
+
+/** Two that start and stop one server would take turns. */
+function problemsOfService(node: unknown, path: ConfigPath, isPatronis: boolean): Problem[] {
+  const manager = field(field(node, 'service'), 'manager');
+  const at = [...path, 'service', 'manager'];
+  if (isPatronis && manager !== undefined && manager !== 'patroni')
+    return [{ path: at, message: 'must be patroni, or service be left out: Patroni manages the cluster' }];
+  return !isPatronis && manager === 'patroni' ? [{ path: at, message: 'needs patroni in the cluster' }] : [];
 }
 
 function problemsOfPlaces(bouncer: unknown, path: ConfigPath, nodes: ReadonlySet<string>): Problem[] {

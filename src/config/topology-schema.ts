@@ -47,8 +47,9 @@ const service = z.discriminatedUnion(
       manager: key('A unit of systemd.', z.literal('systemd')),
       unit: key('The unit that runs the server.', text(patterns.UNIT_PATTERN, UNIT_RULE)),
     }),
+    z.strictObject({ manager: key('Patroni, which is asked.', z.literal('patroni')) }),
   ],
-  { error: 'must be one of pg_ctl, pg_ctlcluster, systemd' },
+  { error: 'must be one of pg_ctl, pg_ctlcluster, systemd, patroni' },
 );
 
 /** One server of the cluster. */
@@ -62,7 +63,9 @@ export const node = z.strictObject({
   dataDirectory: z.optional(key('The data directory of the server.', absolutePath)),
   socketDirectory: z.optional(key('Where the unix socket of the server is.', absolutePath)),
   port: z.optional(key('Port of the server, also of its unix socket.', port)),
-  service: z.prefault(key('What starts and stops the server in normal operation.', service), { manager: 'pg_ctl' }),
+  service: z.optional(
+    key('What starts and stops the server in normal operation; Patroni where it manages the cluster, else pg_ctl.', service),
+  ),
 });
 
 /** A role of PostgreSQL and its password. */

@@ -7,6 +7,7 @@ import { instanceOf } from '../workflows/hosts.ts';
 import { CANDIDATE_FAILED, currentCandidate, observeRestore, type RestoreFacts } from '../workflows/restore/facts.ts';
 import type { PinnedCandidate, RestoreIntent } from '../workflows/restore/intent.ts';
 import { planRestore } from '../workflows/restore/plan.ts';
+import { resumeAfterGivingUp } from '../workflows/restore/patroni.ts';
 import { discardAreaStep, endIsolatedStep } from '../workflows/restore/steps.ts';
 import { hasBegunSwap } from '../workflows/runs/judge.ts';
 import type { Workflow } from './execute-run.ts';
@@ -30,7 +31,10 @@ export function restoreWorkflow(ports: ReadPorts & WritePorts): Workflow<Restore
     otherWay: (intent, facts, error) => otherCandidate(intent, facts, error),
     cleanUp: (intent, error, context) => cleanUpRestore(intent, error, ports, context),
     reasonAgainstAbandoning: (intent, run, context) => reasonAgainstAbandoning(intent, run, ports, context),
-    abandon: (intent, _run, context) => runOnItsHost(discardAreaStep(intent), ports, context),
+    async abandon(intent, run, context) {
+      await runOnItsHost(discardAreaStep(intent), ports, context);
+      for (const step of resumeAfterGivingUp(intent, run)) await runOnItsHost(step, ports, context);
+    },
   };
 }
 

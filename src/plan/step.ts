@@ -5,6 +5,7 @@ import type { FileOwner } from '../ports/instance.ts';
 import type { MultipartUpload } from '../ports/object-store.ts';
 import type { ServiceManager } from '../ports/service-control.ts';
 import type { ChangePrimaryStep } from './change-primary-steps.ts';
+import type { PatroniStep } from './patroni-steps.ts';
 import type { ReseedStep } from './reseed-steps.ts';
 import type { PinnedBackup, RestoreArea, TablespaceMapping } from './restore-area.ts';
 import type { SetupStep } from './setup-steps.ts';
@@ -47,6 +48,7 @@ export type Step = StepBase &
     | ChangePrimaryStep
     | SetupStep
     | ReseedStep
+    | PatroniStep
     | { readonly kind: 'create-repositories' }
     | { readonly kind: 'alter-system'; readonly node: string; readonly settings: Readonly<Record<string, string>> }
     | { readonly kind: 'reload-configuration'; readonly node: string }

@@ -134,6 +134,14 @@ export interface BackupCatalogReader {
   verifyRepository(repository: RepositoryName, context: OperationContext): Promise<VerifyReport>;
 }
 
+/** What others run to make a standby of what the repositories hold. */
+export interface StandbyRecipe {
+  /** restore_command of a standby in everyday use: from any repository that has the file; no failure of it ends the server. */
+  readonly restoreCommand: string;
+  /** Fills the data directory with the newest backup, as one of a standby; absent where only this program can do that. */
+  readonly restoreBackup?: readonly string[];
+}
+
 /** Pure: what would be run. */
 export interface BackupEnginePreview {
   previewWriteConfiguration(): readonly CommandPreview[];
@@ -148,6 +156,8 @@ export interface BackupEnginePreview {
   replaySettings(replay: Replay): Readonly<Record<string, string>>;
   /** Settings by which a standby gets from the repository what its primary no longer has; for every day, not for a restore. */
   standbySettings(repository: RepositoryName): Readonly<Record<string, string>>;
+  /** How a cluster manager makes a standby, and what that one gets WAL by; `dataDirectory` is that of the standby. Holds no secret. */
+  standbyRecipe(dataDirectory: string): StandbyRecipe;
   previewVerify(repository: RepositoryName): readonly CommandPreview[];
   /** The settings that PostgreSQL needs so that its WAL reaches every repository. */
   archivingSettings(): Readonly<Record<string, string>>;

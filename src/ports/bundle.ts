@@ -8,6 +8,7 @@ import type { FenceControl } from './fence.ts';
 import type { InstanceControl, InstanceReader } from './instance.ts';
 import type { LeaseStore } from './lease.ts';
 import type { MachineReader } from './machine.ts';
+import type { PatroniControl, PatroniReader } from './patroni.ts';
 import type { PasswordVerifiers } from './password-verifiers.ts';
 import type { PgBouncerControl, PgBouncerReader } from './pgbouncer.ts';
 import type { PinReader, PinWriter } from './pin-store.ts';
@@ -38,6 +39,8 @@ export interface ReadPorts {
   readonly tails: WalTailReader;
   readonly clock: Clock;
   readonly setup: SetupReadPorts;
+  /** Absent where Patroni does not manage the cluster. */
+  readonly patroni?: PatroniReader;
 }
 
 /** What setting up servers, and what stands in front of them, looks at. */
@@ -74,4 +77,5 @@ export interface WritePorts {
   readonly bucketWriters: BucketWriters;
   readonly tailStager: WalTailStager;
   readonly setupWriter: SetupWritePorts;
+  readonly patroniControl?: PatroniControl;
 }

@@ -4,10 +4,12 @@ import type { OperationContext } from './operation.ts';
 export type ServiceManager =
   | { readonly manager: 'pg_ctl' }
   | { readonly manager: 'pg_ctlcluster'; readonly version: string; readonly clusterName: string }
-  | { readonly manager: 'systemd'; readonly unit: string };
+  | { readonly manager: 'systemd'; readonly unit: string }
+  /** `member`: the server's name there. */
+  | { readonly manager: 'patroni'; readonly member: string };
 
-/** A service manager that starts and stops a server in its own way (pg_ctl itself needs none of this). */
-export type ManagedService = Exclude<ServiceManager, { readonly manager: 'pg_ctl' }>;
+/** A service manager that starts and stops a server by a program of its own (pg_ctl itself needs none of this, and Patroni is asked by its API). */
+export type ManagedService = Exclude<ServiceManager, { readonly manager: 'pg_ctl' | 'patroni' }>;
 
 export interface ServiceControl {
   /** Throws TOOL_FAILED with what the service manager said. */

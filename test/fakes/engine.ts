@@ -49,6 +49,7 @@ export function fakeEngine(process: FakeProcess): BackupEngine {
     previewExpireWal: ({ repository, floor }) => [{ argv: ['fake', 'expire-wal', repository, floor] }],
     previewAnnotate: ({ repository, label, key }) => [{ argv: ['fake', 'annotate', repository, label, key] }],
     previewVerify: (repository) => [{ argv: ['fake', 'verify', repository] }],
+    standbyRecipe: (dataDirectory) => ({ restoreCommand: 'fake-archive-get %f %p', restoreBackup: ['fake', 'restore', dataDirectory] }),
     archivingSettings: () => FAKE_ARCHIVING_SETTINGS,
     backupSettings: () => ({}),
     writeConfiguration: () => process.change('write configuration', () => void (world.configurationIsCurrent = true)),

@@ -88,7 +88,7 @@ export function readOnlyPorts(process: FakeProcess, cluster: ClusterConfig): Rea
   const readers = fakeReadPorts(process, cluster);
   const clock = { ...readers.clock, sleep: () => Promise.reject(new Error('a dry run does not wait')) };
   const shows = (name: string) =>
-    name.startsWith('preview') || name === 'archivingSettings' || name === 'backupSettings' || name === 'standbySettings';
+    name.startsWith('preview') || ['archivingSettings', 'backupSettings', 'standbySettings', 'standbyRecipe'].includes(name);
   const frozen = Object.fromEntries(Object.entries(others).map(([port, methods]) => [port, throwing(port, methods, () => false)]));
   return { ...readers, clock, ...(frozen as unknown as typeof others), engine: throwing('engine', engine, shows) };
 }

@@ -12,7 +12,7 @@ import { decideSwitchover } from '../../src/workflows/switchover/decide.ts';
 import { type Disturbance, FakeProcess } from '../fakes/process.ts';
 import type { ChangeCluster } from './change-cluster.ts';
 
-const RUN = '20261125T120000Z-change-aaaaaa' as RunId;
+export const RUN = '20261125T120000Z-change-aaaaaa' as RunId;
 const CONTEXT = { signal: new AbortController().signal };
 
 export type End = { readonly kind: 'done' } | { readonly kind: 'died' } | { readonly kind: 'failed'; readonly error: SpokeError };
@@ -57,7 +57,7 @@ export async function attempt(
   }
 }
 
-function headerOf(intent: ChangePrimaryIntent): RunHeader {
+export function headerOf(intent: Pick<ChangePrimaryIntent, 'verb' | 'cluster'>): RunHeader {
   return {
     runId: RUN,
     verb: intent.verb,

@@ -1,4 +1,5 @@
 import { SpokeError } from '../../errors.ts';
+import type { StandbyRecipe } from '../../ports/backup-engine.ts';
 
 type Settings = Readonly<Record<string, string>>;
 
@@ -18,4 +19,13 @@ export function mergeArchivingSettings(all: readonly Settings[]): Settings {
       merged[name] = value;
     }
   return commands.length === 0 ? merged : { ...merged, archive_command: commands.join(' && ') };
+}
+
+/** What one engine does not have the next one is asked for; the backup comes from the first that restores one by itself. */
+export function mergeStandbyRecipes(recipes: readonly StandbyRecipe[]): StandbyRecipe {
+  const restoreBackup = recipes.find((recipe) => recipe.restoreBackup !== undefined)?.restoreBackup;
+  return {
+    restoreCommand: recipes.map(({ restoreCommand }) => restoreCommand).join(' || '),
+    ...(restoreBackup === undefined ? {} : { restoreBackup }),
+  };
 }

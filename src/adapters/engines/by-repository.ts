@@ -1,7 +1,7 @@
 import type { RepositoryName } from '../../domain/catalog/base-backup.ts';
 import { SpokeError } from '../../errors.ts';
 import type { BackupCatalogReader, BackupEngine, CommandPreview } from '../../ports/backup-engine.ts';
-import { mergeArchivingSettings } from './archiving-settings.ts';
+import { mergeArchivingSettings, mergeStandbyRecipes } from './archiving-settings.ts';
 
 /** An engine, and the repositories that it keeps. */
 export interface EngineOfRepositories {
@@ -53,6 +53,7 @@ function engineOf(engines: readonly EngineOfRepositories[]): BackupEngine {
     previewVerify: (repository) => of({ repository }).previewVerify(repository),
     standbySettings: (repository) => of({ repository }).standbySettings(repository),
     replaySettings: (replay) => of(replay).replaySettings(replay),
+    standbyRecipe: (dataDirectory) => mergeStandbyRecipes(engines.map(({ engine }) => engine.standbyRecipe(dataDirectory))),
     archivingSettings: () => mergeArchivingSettings(engines.map(({ engine }) => engine.archivingSettings())),
     backupSettings: (postgresMajor) =>
       Object.assign({}, ...engines.map(({ engine }) => engine.backupSettings(postgresMajor))) as Record<string, string>,

@@ -16,6 +16,8 @@ import {
   expireWalArguments,
   restoreArguments,
   RUN_ANNOTATION,
+  standbyRestoreArguments,
+  standbyRestoreCommand,
   stanzaCreateArguments,
   verifyArguments,
 } from './arguments.ts';
@@ -110,6 +112,10 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
     previewExpireWal: (request) => [preview(expireWalArguments(settings, indexOf(request.repository), `<fulls from ${request.floor} on>`))],
     previewAnnotate: (request) => [preview(annotateArguments(settings, indexOf(request.repository), request))],
     previewVerify: (name) => [preview(verifyArguments(settings, indexOf(name)))],
+    standbyRecipe: (dataDirectory) => ({
+      restoreCommand: standbyRestoreCommand(settings),
+      restoreBackup: [settings.command, ...standbyRestoreArguments(settings, dataDirectory)],
+    }),
     archivingSettings: () => ({ archive_mode: 'on', archive_command: archiveCommand(settings) }),
     backupSettings: () => ({}),
     writeConfiguration: () => writeConfigurationFile(parts, { signal: new AbortController().signal }),

@@ -147,6 +147,28 @@ export function restoreArguments(settings: PgbackrestSettings, repository: numbe
   ];
 }
 
+/**
+ * restore_command of a standby whose cluster somebody else looks after: of every repository, in their order. pgBackRest's own exit codes are all
+ * below 126, so a repository that is away does not end the standby; it streams, or asks again.
+ */
+export function standbyRestoreCommand(settings: PgbackrestSettings): string {
+  const argv = [settings.command, ...common(settings, settings.configFile), '--no-archive-async', ...WITH_REASONS, ...patience(settings)];
+  return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-get %f "%p"`;
+}
+
+/** The newest backup of the first repository that has one, into what may be there already. */
+export function standbyRestoreArguments(settings: PgbackrestSettings, dataDirectory: string): string[] {
+  return [
+    ...common(settings, settings.configFile),
+    ...LOG_TO_STDERR,
+    '--log-level-file=off',
+    `--pg1-path=${dataDirectory}`,
+    '--type=standby',
+    '--delta',
+    'restore',
+  ];
+}
+
 /** The data directory of whichever server runs the command: PostgreSQL runs it there, and a shell knows where it is. */
 const OWN_DATA_DIRECTORY = '--pg1-path="$PWD"';
 

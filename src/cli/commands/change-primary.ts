@@ -36,6 +36,7 @@ interface Decision {
 /** `spoke-backup switchover --to <node>` */
 export async function switchoverCommand(options: ChangePrimaryOptions, context: CommandContext): Promise<void> {
   const session = await openSession(options, context);
+  if (session.cluster.patroni !== undefined) return (await import('./by-patroni.ts')).switchoverByPatroni(session, options, context);
   const run = session.newRunId('switchover');
   const observed = await observeTopology(session.cluster, session.ports, { signal: context.signal });
   const intent = decideSwitchover(session.cluster, { to: options.to ?? '', run, thenBackup: options.backup }, observed);
@@ -47,6 +48,7 @@ export async function failoverCommand(options: FailoverOptions, context: Command
   const session = await openSession(options, context);
   const { cluster, ports } = session;
   const operation = { signal: context.signal };
+  if (cluster.patroni !== undefined) return (await import('./by-patroni.ts')).failoverByPatroni(session, options, context);
   for (const node of options.iFencedIt) requireNode(session, node);
   const [observed, { snapshots, unreadable }] = await Promise.all([
     observeTopology(cluster, ports, operation),

@@ -26,6 +26,7 @@ export interface ReseedOptions extends ChangingOptions {
 export async function reseedCommand(node: string, options: ReseedOptions, context: CommandContext): Promise<void> {
   const wish = wishOf(options);
   const session = await openSession(options, context);
+  if (session.cluster.patroni !== undefined) return (await import('./by-patroni.ts')).reseedByPatroni(node, session, options, context);
   const operation = { signal: context.signal };
   const runId = session.newRunId('reseed');
   const suffix = runId.split('-').at(-1) ?? runId;

@@ -3,8 +3,9 @@ import { describeTrigger, type RunTrigger } from '../../domain/schedule/trigger.
 import { SpokeError } from '../../errors.ts';
 import { type Cancelled, cancelRun } from '../../engine/cancel-run.ts';
 import { rebuildHistory } from '../../engine/history.ts';
-import { reseedWorkflow } from '../../engine/reseed-workflow.ts';
 import { changePrimaryWorkflow } from '../../engine/change-primary-workflow.ts';
+import { patroniWorkflow } from '../../engine/patroni-workflow.ts';
+import { reseedWorkflow } from '../../engine/reseed-workflow.ts';
 import { workflowOfRestore } from '../../engine/restore-cluster-workflow.ts';
 import {
   backupWorkflow,
@@ -17,6 +18,7 @@ import {
 import { formatDuration } from '../../domain/time/duration.ts';
 import { formatInstantIso, formatInstantUtc, secondsBetween } from '../../domain/time/instant.ts';
 import { observeRepositories } from '../../workflows/observe-cluster.ts';
+import { isPatroniIntent } from '../../workflows/patroni/intent.ts';
 import type { RestoreIntent } from '../../workflows/restore/intent.ts';
 import { endOf, isResumable } from '../../workflows/runs/judge.ts';
 import { requireConfirmation } from '../confirm.ts';
@@ -26,6 +28,7 @@ import { renderTable } from '../render/table.ts';
 import { openSession, type Session } from '../session.ts';
 import { unreadableError } from '../unreadable.ts';
 import { runBackup } from './backup.ts';
+import { runByPatroni } from './by-patroni.ts';
 import { runChangePrimary } from './change-primary.ts';
 import { runExpire } from './expire.ts';
 import { runPin } from './pin.ts';
@@ -111,6 +114,8 @@ export async function cancelRunCommand(runId: string, options: GlobalOptions, co
 }
 
 function cancelWith(run: StoredRun, session: Session, context: Parameters<typeof cancelRun>[2]): Promise<Cancelled> {
+  const { intent } = run.header;
+  if (isPatroniIntent(intent)) return cancelRun(run, patroniWorkflow(session.cluster, intent.verb, session.ports), context);
   switch (run.header.verb) {
     case 'backup':
       return cancelRun(run, backupWorkflow(session.cluster, session.ports), context);
@@ -172,6 +177,7 @@ async function confirmAgain(run: StoredRun, options: ChangingOptions, context: C
 }
 
 async function resume(run: StoredRun, session: Session, context: CommandContext): Promise<void> {
+  if (isPatroniIntent(run.header.intent)) return runByPatroni(run.header, session, context);
   switch (run.header.verb) {
     case 'backup':
       return runBackup(run.header, session, context);

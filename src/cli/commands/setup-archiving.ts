@@ -30,8 +30,11 @@ export async function setupArchivingCommand(options: ChangingOptions, context: C
 /** Runs or resumes the set-up and prints what came of it. */
 export async function runSetupArchiving(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
   const outcome = await execute(setupArchivingWorkflow(session.cluster, session.ports), header, session, context);
-  context.output.result(
-    { run: header.runId, steps: [...outcome.results.keys()] },
-    () => `WAL of ${session.cluster.name} reaches every repository (checked just now)`,
-  );
+  const steps = [...outcome.results.keys()];
+  const isProven = outcome.results.has('check-archiving');
+  if (!isProven) context.output.exitCode = 3;
+  const proof = isProven
+    ? 'reaches every repository (checked just now)'
+    : 'does not reach the repositories yet: spoke-backup setup patroni';
+  context.output.result({ run: header.runId, steps, isProven }, () => `WAL of ${session.cluster.name} ${proof}`);
 }

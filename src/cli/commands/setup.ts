@@ -2,6 +2,7 @@ import { setupWorkflow } from '../../engine/simple-workflows.ts';
 import { SpokeError } from '../../errors.ts';
 import type { RunHeader } from '../../ports/run-store.ts';
 import type { SetupIntent } from '../../workflows/setup-cluster/intent.ts';
+import { requireNoPatroni } from '../../workflows/patroni/guard.ts';
 import { interruptsService } from '../../workflows/setup-archiving/plan.ts';
 import type { ChangingOptions, CommandContext } from '../command-context.ts';
 import { requireConfirmation } from '../confirm.ts';
@@ -24,6 +25,7 @@ export async function setupCommand(words: string, given: readonly unknown[], con
 
 async function setUp(what: string, node: string | undefined, options: SetupOptions, context: CommandContext): Promise<void> {
   const session = await openSession(options, context);
+  if (what === 'primary' || what === 'replica') requireNoPatroni(session.cluster, `setup ${what}`);
   const intent = intentOf(what, node, session.cluster.name, options);
   const workflow = setupWorkflow(session.cluster, session.ports);
   const runId = session.newRunId('setup');

@@ -1,5 +1,6 @@
 import { formatBytes } from '../../domain/bytes.ts';
 import type { WalTail } from '../../domain/catalog/wal-tail.ts';
+import { leaderOf, type NodeName, nodeOfMember } from '../../domain/patroni/view.ts';
 import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { segmentStartLsn, walSegmentName } from '../../domain/postgres/wal-segment.ts';
 import { formatAge, formatInstantIso, formatInstantLocal, formatInstantUtc, type Instant } from '../../domain/time/instant.ts';
@@ -8,6 +9,7 @@ import type { NodeObservation } from '../../workflows/observe-cluster.ts';
 import type { ClusterStatus, RepositoryStatus } from '../../workflows/status/status.ts';
 import { archiveCell, archiveToJson, findingLines, findingToJson } from './archive.ts';
 import { backupToJson, type EngineOf } from './backups.ts';
+import { patroniLines, patroniToJson } from './patroni.ts';
 import { lagToJson, nodeRows, poolerLines, nextRunLine, slotRows, slotToJson, upstreamToJson } from './topology.ts';
 import { renderTable } from './table.ts';
 
@@ -21,11 +23,24 @@ export function hasFindings(status: ClusterStatus): boolean {
     status.topology.strangers.length > 0 ||
     status.slots.some(({ slot }) => slot.walStatus === 'lost') ||
     status.poolers.some(({ state }) => state === 'paused' || state === 'unreachable') ||
+    isPatroniAtALoss(status.patroni, namesOf(status)) ||
     primaries.some(isArchiverFailing) ||
     status.findings.some(({ severity }) => severity === 'critical') ||
     status.nodes.some((node) => node.server === undefined && node.node.url !== undefined) ||
     status.repositories.some((repository) => repository.unreadable !== undefined)
   );
+}
+
+function namesOf({ topology }: ClusterStatus): readonly NodeName[] {
+  return topology.nodes.map(({ facts }) => facts);
+}
+
+/** Nobody would take over, or somebody has whom nobody looks at. */
+function isPatroniAtALoss(sighting: ClusterStatus['patroni'], nodes: readonly NodeName[]): boolean {
+  if (sighting === undefined) return false;
+  const { view } = sighting;
+  if (view === undefined || view.storeFault !== undefined) return true;
+  return leaderOf(view) === undefined || view.members.some((member) => nodeOfMember(member, view, nodes) === undefined);
 }
 
 function isArchiverFailing({ server }: NodeObservation): boolean {
@@ -44,6 +59,7 @@ export function renderStatus(status: ClusterStatus, timezone: string | undefined
     '',
     ...(status.slots.length === 0 ? [] : [renderTable(['SLOT', 'ON', 'OF', 'STATE', 'HOLDS', 'FORECAST'], slotRows(status)), '']),
     ...poolerLines(status),
+    ...patroniLines(status.patroni, namesOf(status)),
     renderTable(
       ['REPOSITORY', 'RECOVERABLE FROM', 'TO', 'GAPS', 'ARCHIVE', 'LAST BACKUP'],
       status.repositories.map((repository) => repositoryRow(repository, status.now, time)),
@@ -109,6 +125,7 @@ export function statusToJson(status: ClusterStatus, engineOf: EngineOf) {
     primary: status.topology.primary?.node ?? null,
     slots: status.slots.map(slotToJson),
     pgbouncer: status.poolers.map(({ name, state, detail }) => ({ name, state, detail: detail ?? null })),
+    patroni: patroniToJson(status.patroni, namesOf(status)),
     nextRuns: status.nextRuns.map(({ schedule, kind, type, at }) => ({ schedule, kind, type: type ?? null, at: iso(at) })),
     repositories: status.repositories.map((repository) => ({
       name: repository.repository,

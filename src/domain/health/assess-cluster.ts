@@ -6,6 +6,7 @@ import type { ClockReading, ClusterFacts } from './cluster-facts.ts';
 import { connectionFindings } from './connection-findings.ts';
 import type { HealthFinding } from './finding.ts';
 import { lagFindings } from './lag-findings.ts';
+import { patroniFindings } from './patroni-findings.ts';
 import { poolerFindings } from './pooler-findings.ts';
 import { settingFindings } from './setting-findings.ts';
 import { replicationSlotFindings } from './slot-findings.ts';
@@ -25,6 +26,7 @@ export function assessCluster(facts: ClusterFacts): readonly HealthFinding[] {
     ...replicationSlotFindings(facts),
     ...settingFindings(topology),
     ...poolerFindings(facts.poolers, topology),
+    ...patroniFindings(facts.patroni, topology),
     ...facts.clocks.flatMap(clockFindings),
     ...diskFindings(facts),
     ...versionFindings(facts),

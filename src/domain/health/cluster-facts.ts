@@ -1,4 +1,5 @@
 import type { Pooler } from '../pgbouncer/pooler.ts';
+import type { PatroniSighting } from '../patroni/view.ts';
 import type { Instant } from '../time/instant.ts';
 import type { ReplicationLag } from '../topology/lag.ts';
 import type { Topology } from '../topology/topology.ts';
@@ -17,6 +18,8 @@ export interface ClusterFacts {
   readonly forecasts: readonly { readonly node: string; readonly slot: string; readonly forecast: SlotForecast }[];
   readonly versions: readonly ToolVersion[];
   readonly poolers: readonly Pooler[];
+  /** Absent where Patroni does not manage the cluster. */
+  readonly patroni?: PatroniSighting;
   /** More lag than that is a finding. */
   readonly maxLagBytes: bigint;
   /** Slots that are no standby's. */

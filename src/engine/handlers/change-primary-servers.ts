@@ -2,11 +2,10 @@ import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { SpokeError } from '../../errors.ts';
 import type { HeldServer } from '../../plan/change-primary-steps.ts';
 import type { StepOf } from '../../plan/step.ts';
-import type { CommandPreview } from '../../ports/backup-engine.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import { installationOf } from './connect.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
+import { startCommand, startServed, stopCommand, stopServed } from './server-service.ts';
 
 const SIGNAL_MODE = 0o600;
 
@@ -14,15 +13,15 @@ const SIGNAL_MODE = 0o600;
 export function changePrimaryServerHandlers(ports: HandlerPorts): HandlersOf<'stop-primary' | 'start-standby' | 'bring-back-primary'> {
   return {
     'stop-primary': {
-      preview: ({ server, mode }) => [{ argv: ['write', signalFile(server)] }, stopCommand(server, mode)],
+      preview: ({ server, mode }) => [{ argv: ['write', signalFile(server)] }, { argv: stopCommand(server, mode) }],
       run: (step, context) => stopPrimary(ports, step, context),
     },
     'start-standby': {
-      preview: ({ server }) => [startCommand(server)],
+      preview: ({ server }) => [{ argv: startCommand(server, server) }],
       run: (step, context) => startStandby(ports, step, context),
     },
     'bring-back-primary': {
-      preview: ({ server }) => [{ argv: ['rm', signalFile(server)] }, startCommand(server)],
+      preview: ({ server }) => [{ argv: ['rm', signalFile(server)] }, { argv: startCommand(server, server) }],
       run: (step, context) => bringBack(ports, step, context),
     },
   };
@@ -30,28 +29,6 @@ export function changePrimaryServerHandlers(ports: HandlerPorts): HandlersOf<'st
 
 function signalFile({ dataDirectory }: HeldServer): string {
   return `${dataDirectory}/standby.signal`;
-}
-
-function stopCommand({ service, dataDirectory }: HeldServer, mode: string): CommandPreview {
-  switch (service.manager) {
-    case 'pg_ctl':
-      return { argv: ['pg_ctl', 'stop', '-D', dataDirectory, '-m', mode] };
-    case 'pg_ctlcluster':
-      return { argv: ['pg_ctlcluster', service.version, service.clusterName, 'stop'] };
-    case 'systemd':
-      return { argv: ['systemctl', 'stop', service.unit] };
-  }
-}
-
-function startCommand({ service, dataDirectory, port, socketDirectory }: HeldServer): CommandPreview {
-  switch (service.manager) {
-    case 'pg_ctl':
-      return { argv: ['postgres', '-D', dataDirectory, '-p', String(port), '-k', socketDirectory] };
-    case 'pg_ctlcluster':
-      return { argv: ['pg_ctlcluster', service.version, service.clusterName, 'start'] };
-    case 'systemd':
-      return { argv: ['systemctl', 'start', service.unit] };
-  }
 }
 
 /** The data directory that was confirmed, of the cluster that was confirmed. Throws PLAN_STALE, REFUSED_WRONG_CLUSTER. */
@@ -72,7 +49,7 @@ async function stopPrimary(ports: HandlerPorts, { server, mode }: StepOf<'stop-p
   const found = await ports.instance.inspectDirectory(server.dataDirectory, context);
   requireHeld(found, server);
   if (!found.hasStandbySignal) await ports.instanceControl.writeFileDurably(signalFile(server), '', found.owner, SIGNAL_MODE);
-  if (found.running !== undefined) await stop(ports, server, found.owner, mode, context);
+  if (found.running !== undefined) await stopServed(ports, server, { owner: found.owner, mode }, context);
   const after = await ports.instance.inspectDirectory(server.dataDirectory, context);
   requireHeld(after, server);
   if (after.running !== undefined)
@@ -83,18 +60,6 @@ async function stopPrimary(ports: HandlerPorts, { server, mode }: StepOf<'stop-p
   return { state, timeline, checkpointLsn: formatLsn(checkpointLsn) };
 }
 
-async function stop(
-  ports: HandlerPorts,
-  { service, dataDirectory, postgresMajor }: HeldServer,
-  owner: NonNullable<DirectoryFacts['owner']>,
-  mode: 'fast' | 'immediate',
-  context: OperationContext,
-): Promise<void> {
-  if (service.manager !== 'pg_ctl') return ports.services.stopService(service, context);
-  const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
-  await ports.instanceControl.stopServer({ dataDirectory, binDirectory, owner, mode }, context);
-}
-
 async function startStandby(ports: HandlerPorts, { server }: StepOf<'start-standby'>, context: OperationContext) {
   const found = await ports.instance.inspectDirectory(server.dataDirectory, context);
   requireHeld(found, server);
@@ -103,7 +68,7 @@ async function startStandby(ports: HandlerPorts, { server }: StepOf<'start-stand
     throw new SpokeError('REFUSED_PRECONDITION', `${server.dataDirectory} has no standby.signal: it would start as a second primary`, {
       hint: 'Somebody took the file away. Nothing was started; see: spoke-backup status',
     });
-  await start(ports, server, found.owner, context);
+  await startServed(ports, server, { owner: found.owner, port: server.port, socketDirectory: server.socketDirectory }, context);
   return {};
 }
 
@@ -115,18 +80,6 @@ async function bringBack(ports: HandlerPorts, { server }: StepOf<'bring-back-pri
     throw new SpokeError('REFUSED_SERVER_RUNNING', `the server in ${server.dataDirectory} runs and is no primary (${found.control.state})`);
   if (found.hasStandbySignal) await ports.instanceControl.removeFileDurably(signalFile(server));
   if (found.running !== undefined) return { alreadyRunning: true };
-  await start(ports, server, found.owner, context);
+  await startServed(ports, server, { owner: found.owner, port: server.port, socketDirectory: server.socketDirectory }, context);
   return {};
-}
-
-async function start(
-  ports: HandlerPorts,
-  { service, dataDirectory, postgresMajor, port, socketDirectory }: HeldServer,
-  owner: NonNullable<DirectoryFacts['owner']>,
-  context: OperationContext,
-): Promise<void> {
-  if (service.manager !== 'pg_ctl') return ports.services.startService(service, context);
-  const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
-  const logFile = `${dataDirectory}.log`;
-  await ports.instanceControl.startServer({ dataDirectory, binDirectory, owner, port, socketDirectory, logFile, settings: {} }, context);
 }

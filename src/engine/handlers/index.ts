@@ -6,6 +6,7 @@ import { changePrimaryRoleHandlers } from './change-primary-roles.ts';
 import { changePrimaryServerHandlers } from './change-primary-servers.ts';
 import { expireHandlers } from './expire.ts';
 import { isolatedServerHandlers } from './isolated-server.ts';
+import { patroniHandlers } from './patroni.ts';
 import { pinHandlers } from './pin.ts';
 import type { HandlerPorts } from './ports.ts';
 import { reseedFileHandlers } from './reseed-files.ts';
@@ -28,6 +29,7 @@ export function createStepHandlers(ports: HandlerPorts): StepHandlers {
     ...changePrimaryServerHandlers(ports),
     ...expireHandlers(ports),
     ...isolatedServerHandlers(ports),
+    ...patroniHandlers(ports),
     ...pinHandlers(ports),
     ...reseedFileHandlers(ports),
     ...reseedSeedHandlers(ports),

@@ -5,23 +5,14 @@ import type { OperationContext } from '../../ports/operation.ts';
 import { primaryAddress } from './archiving.ts';
 import { awaitStreaming } from './await-streaming.ts';
 import { confirmStandby } from './confirm-standby.ts';
-import { installationOf } from './connect.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
+import { stopCommand, stopServed } from './server-service.ts';
 
 /** The servers of a reseed: the standby stopped, its slot, and that it streams at the end. */
 export function reseedServerHandlers(ports: HandlerPorts): HandlersOf<'stop-standby' | 'renew-slot' | 'await-streaming'> {
   return {
     'stop-standby': {
-      preview: ({ standby, service }) => [
-        {
-          argv:
-            service.manager === 'pg_ctl'
-              ? ['pg_ctl', 'stop', '-D', standby.dataDirectory, '-m', 'fast']
-              : service.manager === 'systemd'
-                ? ['systemctl', 'stop', service.unit]
-                : ['pg_ctlcluster', service.version, service.clusterName, 'stop'],
-        },
-      ],
+      preview: ({ standby, service }) => [{ argv: stopCommand({ service, dataDirectory: standby.dataDirectory }, 'fast') }],
       run: (step, context) => stopStandby(ports, step, context),
     },
     'renew-slot': {
@@ -45,12 +36,7 @@ async function stopStandby(ports: HandlerPorts, step: StepOf<'stop-standby'>, co
   const { standby, service, owner, postgresMajor } = step;
   const found = await confirmStandby(ports, standby, context);
   if (found.running === undefined) return { stopped: false };
-  if (service.manager !== 'pg_ctl') {
-    await ports.services.stopService(service, context);
-    return { stopped: true };
-  }
-  const { binDirectory } = await installationOf(ports.instance, postgresMajor, context);
-  await ports.instanceControl.stopServer({ dataDirectory: standby.dataDirectory, binDirectory, owner, mode: 'fast' }, context);
+  await stopServed(ports, { service, postgresMajor, dataDirectory: standby.dataDirectory }, { owner, mode: 'fast' }, context);
   return { stopped: true };
 }
 

@@ -1,5 +1,6 @@
 import type { HandlerPorts, HandlersOf } from './ports.ts';
 import { installationOf } from './connect.ts';
+import { restartByPatroni } from './server-service.ts';
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StepOf } from '../../plan/step.ts';
@@ -22,10 +23,16 @@ function restartCommand({ service, dataDirectory }: StepOf<'restart-server'>): s
       return ['pg_ctlcluster', service.version, service.clusterName, 'restart'];
     case 'systemd':
       return ['systemctl', 'restart', service.unit];
+    case 'patroni':
+      return [`(patroni ${service.member})`, 'POST', '/restart'];
   }
 }
 
 async function restart(ports: HandlerPorts, step: StepOf<'restart-server'>, context: OperationContext) {
+  if (step.service.manager === 'patroni') {
+    await restartByPatroni(ports, step.service.member, context);
+    return {};
+  }
   if (step.service.manager !== 'pg_ctl') {
     await ports.services.restartService(step.service, context);
     return {};

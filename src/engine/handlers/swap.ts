@@ -2,8 +2,9 @@ import { SpokeError } from '../../errors.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StepOf } from '../../plan/step.ts';
-import { connectAsSuperuser, installationOf } from './connect.ts';
+import { connectAsSuperuser } from './connect.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
+import { startCommand, startServed, stopCommand, stopServed } from './server-service.ts';
 
 const POLL_MS = 250;
 const LOG_TAIL_BYTES = 4096;
@@ -14,7 +15,7 @@ export function swapHandlers(
 ): HandlersOf<'stop-server' | 'swap-data-directory' | 'start-restored' | 'confirm-restored' | 'discard-old'> {
   return {
     'stop-server': {
-      preview: (step) => [{ argv: stopCommand(step) }],
+      preview: (step) => [{ argv: stopCommand(step, 'fast') }],
       run: (step, context) => stopServer(ports, step, context),
     },
     'swap-data-directory': {
@@ -25,7 +26,7 @@ export function swapHandlers(
       run: (step, context) => swap(ports, step, context),
     },
     'start-restored': {
-      preview: (step) => [{ argv: startCommand(step) }],
+      preview: (step) => [{ argv: startCommand(step, step) }],
       run: (step, context) => startRestored(ports, step, context),
     },
     'confirm-restored': {
@@ -39,38 +40,11 @@ export function swapHandlers(
   };
 }
 
-function stopCommand({ service, dataDirectory }: StepOf<'stop-server'>): string[] {
-  switch (service.manager) {
-    case 'pg_ctl':
-      return ['pg_ctl', 'stop', '-D', dataDirectory, '-m', 'fast'];
-    case 'pg_ctlcluster':
-      return ['pg_ctlcluster', service.version, service.clusterName, 'stop'];
-    case 'systemd':
-      return ['systemctl', 'stop', service.unit];
-  }
-}
-
-function startCommand({ service, dataDirectory, port, socketDirectory }: StepOf<'start-restored'>): string[] {
-  switch (service.manager) {
-    case 'pg_ctl':
-      return ['postgres', '-D', dataDirectory, '-p', String(port), '-k', socketDirectory];
-    case 'pg_ctlcluster':
-      return ['pg_ctlcluster', service.version, service.clusterName, 'start'];
-    case 'systemd':
-      return ['systemctl', 'start', service.unit];
-  }
-}
-
 async function stopServer(ports: HandlerPorts, step: StepOf<'stop-server'>, context: OperationContext) {
   const found = await ports.instance.inspectDirectory(step.dataDirectory, context);
   requireConfirmed(found, step.destinationIdentity);
   if (found.running === undefined) return { stopped: false };
-  if (step.service.manager !== 'pg_ctl') {
-    await ports.services.stopService(step.service, context);
-  } else {
-    const { binDirectory } = await installationOf(ports.instance, step.postgresMajor, context);
-    await ports.instanceControl.stopServer({ dataDirectory: step.dataDirectory, binDirectory, owner: step.owner, mode: 'fast' }, context);
-  }
+  await stopServed(ports, step, { owner: step.owner, mode: 'fast' }, context);
   return { stopped: true };
 }
 
@@ -101,25 +75,10 @@ async function swap(ports: HandlerPorts, step: StepOf<'swap-data-directory'>, co
 async function startRestored(ports: HandlerPorts, step: StepOf<'start-restored'>, context: OperationContext) {
   const found = await ports.instance.inspectDirectory(step.dataDirectory, context);
   if (found.running !== undefined) return { alreadyRunning: true };
-  if (step.service.manager !== 'pg_ctl') {
-    await ports.services.startService(step.service, context);
-    return {};
-  }
-  const { binDirectory } = await installationOf(ports.instance, step.postgresMajor, context);
   const socketDirectory = await ports.instance.inspectDirectory(step.socketDirectory, context);
-  if (socketDirectory.kind === 'absent') await ports.instanceControl.createDirectory(step.socketDirectory, step.owner);
-  await ports.instanceControl.startServer(
-    {
-      dataDirectory: step.dataDirectory,
-      binDirectory,
-      owner: step.owner,
-      port: step.port,
-      socketDirectory: step.socketDirectory,
-      logFile: restoredLogFile(step.dataDirectory),
-      settings: {},
-    },
-    context,
-  );
+  if (step.service.manager === 'pg_ctl' && socketDirectory.kind === 'absent')
+    await ports.instanceControl.createDirectory(step.socketDirectory, step.owner);
+  await startServed(ports, step, { owner: step.owner, port: step.port, socketDirectory: step.socketDirectory }, context);
   return {};
 }
 

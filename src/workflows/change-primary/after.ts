@@ -2,9 +2,10 @@ import { slotOf } from '../../domain/topology/slot-name.ts';
 import { nodeOf, type ClusterNode, type StandbyNode, type Topology } from '../../domain/topology/topology.ts';
 import type { HeldServer } from '../../plan/change-primary-steps.ts';
 import type { Step } from '../../plan/step.ts';
-import type { BouncerToChange, ChangePrimaryFacts, EndpointsText } from './facts.ts';
+import type { ChangePrimaryFacts } from './facts.ts';
+import { clientSteps, endpointSteps, returnSteps } from './front.ts';
 import { changeStep } from './step.ts';
-import { passfileStep, resumeStep } from './steps.ts';
+import { passfileStep } from './steps.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -30,7 +31,7 @@ export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryF
     from === undefined || standbys.some(({ node }) => node === from.node) ? [] : [startStep(from, to), streamingStep(from.node, to)];
   const slotted = [...new Set([...standbys.map(({ node }) => node), ...(from === undefined ? [] : [from.node])])];
   return [
-    ...facts.bouncers.flatMap((one) => [...repointWithout(one, to), ...resumed(one, after.pausedByPlan)]),
+    ...clientSteps(to, after.pausedByPlan, facts),
     ...slotSteps(to, slotted, facts.topology),
     ...endpointSteps(facts, to, 'without'),
     ...standbys.flatMap((one) => followSteps(one, to, facts)),
@@ -38,7 +39,7 @@ export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryF
     ...standbys.filter((one) => !followsNow(one, to)).map(({ node }) => streamingStep(node, to)),
     ...(from === undefined ? [] : orphanedSlotSteps(from.node, facts.topology)),
     ...(after.hasCheckpoint === true ? [] : checkpointSteps(to, facts.topology)),
-    ...(from === undefined ? [] : facts.bouncers.flatMap((one) => repointWith(one, to))),
+    ...(from === undefined ? [] : returnSteps(to, facts)),
     ...(from === undefined ? [] : endpointSteps(facts, to, 'with')),
   ];
 }
@@ -73,53 +74,6 @@ function checkpointSteps(to: string, topology: Topology): readonly Step[] {
 
 function slotsOn(node: ClusterNode | undefined): readonly string[] {
   return node !== undefined && 'server' in node ? (node.server.replication?.slots.map(({ name }) => name) ?? []) : [];
-}
-
-function repointWithout(bouncer: BouncerToChange, to: string): readonly Step[] {
-  const { present, wanted } = bouncer;
-  return present === wanted.without || present === wanted.with ? [] : [repointStep(bouncer, to, wanted.without, '')];
-}
-
-function repointWith(bouncer: BouncerToChange, to: string): readonly Step[] {
-  const { present, wanted } = bouncer;
-  return present === wanted.with || wanted.without === wanted.with ? [] : [repointStep(bouncer, to, wanted.with, ' and all standbys')];
-}
-
-/** One that does not answer reads its file when it is started; nothing waits for it. */
-function repointStep({ name, configFile, unreachable }: BouncerToChange, to: string, configuration: string, more: string): Step {
-  return changeStep(
-    {
-      id: `repoint-pgbouncer ${name}${more}`,
-      title: `Write ${configFile} with ${to} as the primary${more}, and have PgBouncer ${name} read it`,
-      reason: 'its clients reach the new primary',
-      probe: 'the file has this content',
-      on: `pgbouncer:${name}`,
-      onFailure: unreachable === undefined ? 'stop' : 'continue',
-    },
-    { kind: 'repoint-pgbouncer', bouncer: name, primary: to, configFile, configuration },
-  );
-}
-
-function resumed({ name, databases, paused }: BouncerToChange, pausedByPlan: boolean): readonly Step[] {
-  const waiting = pausedByPlan ? databases : databases.filter((database) => paused.includes(database));
-  return waiting.length === 0 ? [] : [resumeStep(name, waiting)];
-}
-
-function endpointSteps({ endpoints }: ChangePrimaryFacts, primary: string, which: 'without' | 'with'): readonly Step[] {
-  if (endpoints === undefined) return [];
-  const { file, hook, wanted } = endpoints;
-  const { text, values }: EndpointsText = wanted[which];
-  if (wanted.with.isCurrent || wanted[which].isCurrent) return [];
-  if (which === 'with' && wanted.without.text === text) return [];
-  const words = {
-    id: which === 'with' ? 'publish-endpoints and all standbys' : 'publish-endpoints',
-    title: `Write ${file}${hook === undefined ? '' : ` and run ${hook[0] ?? ''}`}`,
-    reason: `applications find the primary (${primary}) and the standbys there`,
-    probe: 'the file has this content, and the hook was told of it',
-    timeoutMs: 2 * MINUTE_MS,
-    onFailure: 'continue' as const,
-  };
-  return [changeStep(words, { kind: 'publish-endpoints', primary, file, text, values: { ...values }, hook })];
 }
 
 function followSteps({ node }: StandbyNode, to: string, { follow, following, passfiles }: ChangePrimaryFacts): readonly Step[] {

@@ -34,8 +34,14 @@ export interface EndpointsToChange {
   readonly wanted: TextsAfter<EndpointsText>;
 }
 
+/** What stands between clients and the servers. */
+export interface FrontFacts {
+  readonly bouncers: readonly BouncerToChange[];
+  readonly endpoints?: EndpointsToChange;
+}
+
 /** Everything that planning looks at. Read anew whenever the run goes on. */
-export interface ChangePrimaryFacts {
+export interface ChangePrimaryFacts extends FrontFacts {
   readonly topology: Topology;
   /** For how long a server may take to stop, to catch up or to be promoted (failover.timeoutSeconds). */
   readonly limitMs: number;
@@ -43,8 +49,6 @@ export interface ChangePrimaryFacts {
   readonly follow: ReadonlyMap<string, Readonly<Record<string, string>>>;
   /** Nodes whose primary_conninfo leads to the new primary already. */
   readonly following: ReadonlySet<string>;
-  readonly bouncers: readonly BouncerToChange[];
-  readonly endpoints?: EndpointsToChange;
   /** By node: what it lacks to connect to another primary. */
   readonly passfiles: ReadonlyMap<string, Extract<SetupStep, { kind: 'write-passfile' }>>;
 }

@@ -5,6 +5,12 @@ import { PROMOTION } from './intent.ts';
 /** Noted where the old primary serves again. */
 export const BROUGHT_BACK = 'the old primary was brought back';
 
+/** Noted where a run that Patroni was asked for has ended early, and clients that it had made wait were sent to whoever leads. */
+export const CLIENTS_GO_ON = 'clients go on';
+
+/** The id of the step that asks Patroni for another leader. */
+export const SWITCH_LEADER = 'switch-leader';
+
 /** With these codes the step that promotes ends before it has asked the server for anything. */
 const BEFORE_ASKING: readonly string[] = ['PLAN_STALE', 'REFUSED_SERVER_RUNNING', 'REFUSED_PRECONDITION'];
 
@@ -19,16 +25,19 @@ function wasRefused(entry: JournalEntry | undefined): boolean {
 }
 
 /**
- * For how long nobody could write: from when the first client had to wait, or the server was stopped, until clients went on, or the new
+ * For how long nobody could write: from when the first client had to wait, the server was stopped, or Patroni was asked, until clients went on, or the new
  * primary accepted writes where nothing stands in front of it. Of a failover, which begins when nobody can write any more, from the run's
  * start on. Undefined where the journal does not tell: a process that died has not written when its last step ended.
  */
 export function writeOutageSeconds({ header, entries }: StoredRun): number | undefined {
-  const sinceBack = entries.slice(entries.findLastIndex((entry) => entry.kind === 'note' && entry.message === BROUGHT_BACK) + 1);
-  const begun = sinceBack.find((entry) => entry.kind === 'step-started' && /^(pause-pgbouncer|stop-primary) /.test(entry.step));
+  const goneOn = [BROUGHT_BACK, CLIENTS_GO_ON];
+  const sinceBack = entries.slice(entries.findLastIndex((entry) => entry.kind === 'note' && goneOn.includes(entry.message)) + 1);
+  const begun = sinceBack.find(
+    (entry) => entry.kind === 'step-started' && /^(pause-pgbouncer |stop-primary |switch-leader$)/.test(entry.step),
+  );
   const from = header.verb === 'failover' ? header.startedAt : begun?.at;
   const ended = (pattern: RegExp) => sinceBack.findLast((entry) => entry.kind === 'step-finished' && pattern.test(entry.step));
   const lastPause = sinceBack.findLastIndex((entry) => entry.kind === 'step-started' && entry.step.startsWith('pause-pgbouncer '));
-  const end = ended(/^resume-pgbouncer /) ?? (lastPause < 0 ? ended(new RegExp(`^${PROMOTION}$`)) : undefined);
+  const end = ended(/^resume-pgbouncer /) ?? (lastPause < 0 ? ended(new RegExp(`^(${PROMOTION}|${SWITCH_LEADER})$`)) : undefined);
   return from === undefined || end === undefined ? undefined : secondsBetween(from, end.at);
 }

@@ -14,7 +14,7 @@ import { type PublicAddress, publicAddressOf } from '../setup-cluster/addresses.
 import type { PlacedNode } from '../setup-cluster/pgbouncer.ts';
 import { connectionSettings } from '../setup-cluster/server.ts';
 import { observeBouncers } from './bouncers.ts';
-import type { ChangePrimaryFacts, EndpointsToChange } from './facts.ts';
+import type { ChangePrimaryFacts, EndpointsToChange, FrontFacts } from './facts.ts';
 
 const MOST_BYTES = 1024 * 1024;
 
@@ -47,13 +47,7 @@ export async function factsFor(
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<ChangePrimaryFacts> {
-  const addresses = new Map<string, PublicAddress>();
-  for (const node of cluster.nodes) addresses.set(node.name, await publicAddressOf(node, ports));
-  const placed = {
-    without: placedNodes(topology, addresses, { to: roles.to }, roles.from),
-    with: placedNodes(topology, addresses, roles, undefined),
-  };
-  const endpoints = await observeEndpoints(cluster, placed, ports);
+  const addresses = await addressesOf(cluster, ports);
   const passfiles = new Map<string, WritePassfile>();
   for (const { node } of topology.nodes.filter(({ role, node: name }) => role === 'standby' || name === roles.from)) {
     const missing = node === roles.to ? undefined : await missingPassfile(cluster, nodes, node, addresses, ports, context);
@@ -64,10 +58,33 @@ export async function factsFor(
     limitMs: cluster.failover.timeoutSeconds * 1000,
     follow: followSettings(cluster, nodes, roles.to, addresses),
     following: followingNodes(topology, addresses.get(roles.to)),
-    bouncers: await observeBouncers(cluster, roles, topology, placed, ports, context),
-    ...(endpoints === undefined ? {} : { endpoints }),
     passfiles,
+    ...(await observeFront(cluster, roles, topology, ports, context)),
   };
+}
+
+/** What clients come by, and where it is to lead. */
+export async function observeFront(
+  cluster: ClusterConfig,
+  roles: WantedRoles,
+  topology: Topology,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<FrontFacts> {
+  const addresses = await addressesOf(cluster, ports);
+  const placed = {
+    without: placedNodes(topology, addresses, { to: roles.to }, roles.from),
+    with: placedNodes(topology, addresses, roles, undefined),
+  };
+  const endpoints = await observeEndpoints(cluster, placed, ports);
+  const bouncers = await observeBouncers(cluster, roles, topology, placed, ports, context);
+  return { bouncers, ...(endpoints === undefined ? {} : { endpoints }) };
+}
+
+async function addressesOf({ nodes }: ClusterConfig, ports: ReadPorts): Promise<ReadonlyMap<string, PublicAddress>> {
+  const addresses = new Map<string, PublicAddress>();
+  for (const node of nodes) addresses.set(node.name, await publicAddressOf(node, ports));
+  return addresses;
 }
 
 /** Where everybody is once `to` is the primary; nobody is sent to `away`, nor to what does not answer now. */

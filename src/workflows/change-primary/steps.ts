@@ -5,6 +5,22 @@ import type { BouncerToChange } from './facts.ts';
 import { PROMOTION } from './intent.ts';
 import { changeStep } from './step.ts';
 
+const MINUTE_MS = 60_000;
+
+/** Of a primary that is about to be stopped. */
+export function checkpointBefore(node: string): Step {
+  return changeStep(
+    {
+      id: 'checkpoint',
+      title: `Checkpoint on ${node}`,
+      reason: 'what the shutdown has still to write is little: it is time in which nobody can write',
+      probe: 'none: it is only quicker so',
+      timeoutMs: 30 * MINUTE_MS,
+    },
+    { kind: 'checkpoint', node },
+  );
+}
+
 export function pauseStep({ name, databases, pauseTimeoutMs }: BouncerToChange): Step {
   return changeStep(
     {

@@ -55,7 +55,7 @@ async function readLogs(nodes: readonly NodeObservation[], { instance }: ReadPor
 
 function factsOf(
   cluster: ClusterConfig,
-  { now, topology, lags, nodes, slots, poolers }: ClusterStatus,
+  { now, topology, lags, nodes, slots, poolers, patroni }: ClusterStatus,
   logs: ReadonlyMap<string, string>,
   { before, after }: { readonly before: Instant; readonly after: Instant },
 ): ClusterFacts {
@@ -75,6 +75,7 @@ function factsOf(
     forecasts: slots.flatMap(({ node, slot, forecast }) => (forecast === undefined ? [] : [{ node, slot: slot.name, forecast }])),
     versions: nodes.flatMap(versionOf),
     poolers,
+    ...(patroni === undefined ? {} : { patroni }),
     maxLagBytes: BigInt(cluster.reseed.maxLagMib) * MEBIBYTE,
     ownSlots: cluster.wal.streaming ? [cluster.wal.slot] : [],
   };

@@ -10,6 +10,7 @@ import { segmentNumberBefore, segmentNumberOf, segmentStartLsn, walSegmentName }
 import type { ServiceManager } from '../../ports/service-control.ts';
 import type { NodeObservation } from '../observe-cluster.ts';
 import { type PinnedCandidate, type PinnedTail, type RestoreIntent, restoreAreaFor, targetToJson } from './intent.ts';
+import { patroniOfRestore } from './patroni.ts';
 import { ownerOf, reasonToRefuse } from './refuse.ts';
 import type { RestoreRequest, RestoreWorld } from './request.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
@@ -47,6 +48,7 @@ export function decideRestore(request: RestoreRequest, world: RestoreWorld): Res
     closeWalMayFail: reachesWithoutLiveEnd(request, world, first),
     salvageFrom: world.server.salvageDirectory ?? null,
     outdated: world.outdated,
+    patroni: node === undefined ? null : patroniOfRestore(node.node, world.patroni),
     warnings: warningsOf(request, world, first, node),
   };
 }
@@ -67,8 +69,14 @@ function addressing(
   return {
     port: node.node.port ?? running?.port ?? 5432,
     socketDirectory: node.node.socketDirectory ?? running?.socketDirectory ?? '/tmp',
-    service: node.node.service,
+    service: serviceOf(node, world),
   };
+}
+
+/** Patroni may have another name for it. */
+function serviceOf({ node }: NodeObservation, { patroni }: RestoreWorld): ServiceManager {
+  const member = patroniOfRestore(node, patroni)?.member;
+  return node.service.manager !== 'patroni' || member === undefined ? node.service : { manager: 'patroni', member };
 }
 
 function pin(candidate: BackupCandidate, request: RestoreRequest, world: RestoreWorld): PinnedCandidate {

@@ -79,6 +79,8 @@ export interface RestoreIntent {
   readonly salvageFrom: string | null;
   /** Data directories that earlier restores replaced and that have been kept long enough. */
   readonly outdated: readonly OutdatedDirectory[];
+  /** Whom Patroni has to have for its leader at the end; null, or absent in an older journal: Patroni is not concerned. */
+  readonly patroni?: PatroniOfRestore | null;
   readonly warnings: readonly string[];
   /** Those that are stopped with the primary and seeded again from it; absent where the restore is of one node. */
   readonly standbys?: readonly StandbyOfRestore[];
@@ -90,6 +92,13 @@ export interface RestoreIntent {
 export interface StandbyOfRestore {
   readonly server: HeldServer;
   readonly owner: FileOwner;
+}
+
+/** The member of Patroni that is restored in place. */
+export interface PatroniOfRestore {
+  readonly member: string;
+  /** Somebody had paused it before: then it stays paused. */
+  readonly wasPaused: boolean;
 }
 
 /** A data directory that an earlier restore replaced. */

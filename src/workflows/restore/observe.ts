@@ -15,6 +15,7 @@ import {
   onlyPrimary,
   type RepositoryObservations,
 } from '../observe-cluster.ts';
+import { observePatroni } from '../patroni/observe.ts';
 import { areOnOneHost, instanceOf } from '../hosts.ts';
 import type { LiveEnd, RestoreRequest, RestoreWorld } from './request.ts';
 import { outdatedDirectories } from './outdated.ts';
@@ -30,6 +31,7 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
     observeNodes(request.cluster, ports, context),
   ]);
   const destinationNode = destinationNodeOf(request, nodes);
+  const patroni = destinationNode === undefined ? undefined : await observePatroni(request.cluster, ports, context);
   const server = liveEndOf(request, nodes, destinationNode, found);
   const repositories = { ...found, snapshots: found.snapshots.map((snapshot) => withUsefulTail(snapshot, server, nodes)) };
   const choice = chooseBackup(repositories.snapshots, choiceRequest(request, nodes, server, now));
@@ -54,6 +56,7 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
     ...(osUser === undefined ? {} : { osUser }),
     freePort: await there.instance.findFreePort(),
     server,
+    ...(patroni === undefined ? {} : { patroni }),
     outdated: await outdatedDirectories(destinationPath, request.cluster.restore.keepOldDays, now, there, context),
   };
 }

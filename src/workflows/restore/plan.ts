@@ -1,6 +1,7 @@
 import type { Plan, Step } from '../../plan/step.ts';
 import { currentCandidate, type RestoreFacts, sameBackup } from './facts.ts';
 import type { PinnedCandidate, RestoreIntent } from './intent.ts';
+import { pauseForRestore, resumeAfterRestore } from './patroni.ts';
 import { filesToSalvage, isNote } from './salvage.ts';
 import {
   closeWalStep,
@@ -42,6 +43,7 @@ export function planRestore(intent: RestoreIntent, facts: RestoreFacts, runId: s
 
 /** The node whose files and processes it is about: a restore beside is on this host. */
 function placeOf({ kind }: Step, { inPlaceNode, closeWalOn }: RestoreIntent): Pick<Step, 'on'> {
+  if (kind === 'pause-patroni' || kind === 'resume-patroni') return {};
   const on = kind === 'close-wal-segment' ? closeWalOn : inPlaceNode;
   return on === null ? {} : { on };
 }
@@ -115,13 +117,13 @@ function cleared(facts: RestoreFacts): RestoreFacts {
 /** From here on the destination is touched. */
 function completion(intent: RestoreIntent, facts: RestoreFacts, stage: Stage): Step[] {
   const swapped = stage === 'swapped';
-  const steps: Step[] = [];
+  const steps: Step[] = swapped ? [] : [...pauseForRestore(intent)];
   if (!swapped && intent.inPlaceNode !== null && facts.destination.running !== undefined)
     steps.push(stopServerStep(intent, intent.inPlaceNode));
   if (!swapped) steps.push(swapStep(intent, facts));
   if (intent.start) {
     if (!swapped || facts.destination.running === undefined) steps.push(startRestoredStep(intent));
-    steps.push(confirmStep(intent));
+    steps.push(confirmStep(intent), ...resumeAfterRestore(intent));
   }
   if (intent.discardOld && intent.oldDataDirectory !== null && (!swapped || facts.old !== undefined))
     steps.push(discardStep(intent, intent.oldDataDirectory));

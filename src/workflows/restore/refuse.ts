@@ -6,6 +6,7 @@ import type { RestoreChoice } from '../../domain/recovery/choose-backup.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { RestoreRequest, RestoreWorld } from './request.ts';
 import { areOnOneHost } from '../hosts.ts';
+import { refuseBesidePatroni } from './patroni.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
 
 const MEBIBYTE = 1024n * 1024n;
@@ -27,6 +28,13 @@ const RULES: readonly Rule[] = [
   refuseWrongUser,
   refuseTablespaces,
   refuseLackOfSpace,
+  ({ destination, cluster: { nodes } }, { destinationNode, patroni }) =>
+    destination.kind === 'in-place'
+      ? refuseBesidePatroni(
+          nodes.find(({ name }) => name === destinationNode),
+          patroni,
+        )
+      : undefined,
 ];
 
 /** The first reason why this restore must not be started, or undefined where there is none. */

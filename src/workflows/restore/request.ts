@@ -1,4 +1,5 @@
 import type { BackupDetail, BackupLabel, RepositoryName } from '../../domain/catalog/base-backup.ts';
+import type { PatroniSighting } from '../../domain/patroni/view.ts';
 import type { RestoreChoice } from '../../domain/recovery/choose-backup.ts';
 import type { RecoveryTarget, TargetTimeline } from '../../domain/recovery/target.ts';
 import type { Instant } from '../../domain/time/instant.ts';
@@ -48,6 +49,8 @@ export interface RestoreWorld {
   readonly freePort: number;
   readonly server: LiveEnd;
   readonly outdated: readonly OutdatedDirectory[];
+  /** Of a restore in place, where Patroni manages the cluster. */
+  readonly patroni?: PatroniSighting;
 }
 
 /** Where WAL beyond the archive can be had from. */

@@ -34,6 +34,8 @@ export interface SetupArchivingFacts {
   readonly wanted: Readonly<Record<string, string>>;
   /** The generated configuration of the engine differs from the one on disk, on the primary's host. */
   readonly configurationIsCurrent: boolean;
+  /** Patroni manages the cluster: settings are its business. */
+  readonly isPatronis: boolean;
   /** The same on this host, where the primary is on another one: what reads repositories here needs it, too. */
   readonly configurationHereIsCurrent: boolean;
 }
@@ -72,7 +74,7 @@ export async function observeSetupArchiving(
   ]);
   const primary = onlyPrimary(nodes);
   const major = primary?.server.postgresMajor;
-  const here = { nodes, repositories, configurationHereIsCurrent: true };
+  const here = { nodes, repositories, isPatronis: cluster.patroni !== undefined, configurationHereIsCurrent: true };
   if (primary === undefined || !ports.hosts.isElsewhere(primary.node.name))
     return { ...here, wanted: wantedSettings(cluster, engine, major), configurationIsCurrent };
   const there = await (await ports.hosts.look(primary.node.name, context)).observeEngine(major, context);
@@ -98,18 +100,33 @@ export function planSetupArchiving(intent: SetupArchivingIntent, facts: SetupArc
     throw new SpokeError('REPOSITORY_UNAVAILABLE', `repository ${unreadable.repository} cannot be read: ${unreadable.message}`);
   const node = primary.node.name;
   const changes = changedSettings(primary.server, facts.wanted);
+  if (facts.isPatronis) return planBesidePatroni(node, facts, Object.keys(changes));
   const restart = needsRestart(primary.server, changes);
   return {
     steps: [
-      ...(facts.configurationIsCurrent ? [] : [configurationStep(node)]),
-      ...(facts.configurationHereIsCurrent ? [] : [configurationHereStep()]),
-      ...(facts.repositories.snapshots.every((snapshot) => snapshot.initialised) ? [] : [repositoriesStep(node)]),
+      ...preparations(node, facts),
       ...(Object.keys(changes).length === 0 ? [] : [alterStep(node, primary.server, changes), reloadStep(node)]),
       ...(restart ? [restartStep(primary)] : []),
       checkStep(node),
     ],
     warnings: restart && !intent.restartAllowed ? [`${node} must be restarted for ${restartReason(primary.server, changes)}`] : [],
   };
+}
+
+/** What archive_command needs before it can work. */
+function preparations(node: string, facts: SetupArchivingFacts): readonly Step[] {
+  return [
+    ...(facts.configurationIsCurrent ? [] : [configurationStep(node)]),
+    ...(facts.configurationHereIsCurrent ? [] : [configurationHereStep()]),
+    ...(facts.repositories.snapshots.every((snapshot) => snapshot.initialised) ? [] : [repositoriesStep(node)]),
+  ];
+}
+
+/** Patroni would take back what is set beside it. Until it has been told, nothing is archived, and so nothing proven. */
+function planBesidePatroni(node: string, facts: SetupArchivingFacts, unset: readonly string[]): Plan {
+  const steps = preparations(node, facts);
+  if (unset.length === 0) return { steps: [...steps, checkStep(node)], warnings: [] };
+  return { steps, warnings: [`Patroni has to be told of ${unset.join(', ')}: spoke-backup setup patroni prints what; then once more`] };
 }
 
 /** Whether the plan interrupts the service. */

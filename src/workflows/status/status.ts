@@ -3,6 +3,7 @@ import { assessArchive } from '../../domain/health/assess-archive.ts';
 import type { ArchiveFacts } from '../../domain/health/archive-facts.ts';
 import type { ArchiveState } from '../../domain/health/archive-state.ts';
 import type { HealthFinding } from '../../domain/health/finding.ts';
+import type { PatroniSighting } from '../../domain/patroni/view.ts';
 import type { Pooler } from '../../domain/pgbouncer/pooler.ts';
 import { recoveryWindows, type RecoveryWindow, type WalGap } from '../../domain/recovery/window.ts';
 import { nextOccurrence } from '../../domain/schedule/occurrences.ts';
@@ -18,6 +19,7 @@ import type { OperationContext } from '../../ports/operation.ts';
 import { type NodeObservation, observeRepositories, type RepositoryObservations } from '../observe-cluster.ts';
 import { lagsOf, observeTopology } from '../observe-topology.ts';
 import { archiveFacts, observePrimaryWal, type WatchOptions } from '../watch/observe.ts';
+import { observePatroni } from '../patroni/observe.ts';
 import { observePoolers } from './poolers.ts';
 import { type SlotStatus, slotsOf } from './slots.ts';
 
@@ -51,6 +53,8 @@ export interface ClusterStatus {
   readonly lags: ReadonlyMap<string, ReplicationLag>;
   readonly slots: readonly SlotStatus[];
   readonly poolers: readonly Pooler[];
+  /** Absent where Patroni does not manage the cluster. */
+  readonly patroni?: PatroniSighting;
   /** In the order of the configuration. */
   readonly nextRuns: readonly NextRun[];
   readonly repositories: readonly RepositoryStatus[];
@@ -79,9 +83,10 @@ export async function observeStatus(
 ): Promise<ClusterStatus> {
   const { nodes, topology } = await observeTopology(cluster, ports, context);
   const held = await ports.catalog.readHeldWal();
-  const [primary, poolers, repositories] = await Promise.all([
+  const [primary, poolers, patroni, repositories] = await Promise.all([
     observePrimaryWal(nodes, ports, context),
     observePoolers(cluster, ports, context),
+    observePatroni(cluster, ports, context),
     observeRepositories(cluster, undefined, { walArchive: true }, ports, context),
   ]);
   const pushErrors = await ports.catalog.readPushErrors();
@@ -93,6 +98,7 @@ export async function observeStatus(
     lags: lagsOf(topology, options.positions),
     slots: slotsOf(topology, facts),
     poolers,
+    ...(patroni === undefined ? {} : { patroni }),
     nextRuns: (options.schedules ?? []).map((schedule) => nextRunOf(schedule, now)),
   };
 }
@@ -104,7 +110,7 @@ function nextRunOf(schedule: Schedule, now: Instant): NextRun {
 }
 
 /** What is seen of backups and WAL. */
-type RepositoriesStatus = Omit<ClusterStatus, 'topology' | 'lags' | 'slots' | 'poolers' | 'nextRuns'>;
+type RepositoriesStatus = Omit<ClusterStatus, 'topology' | 'lags' | 'slots' | 'poolers' | 'patroni' | 'nextRuns'>;
 
 /** Pure. */
 function statusOf(

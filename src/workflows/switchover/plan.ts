@@ -3,11 +3,10 @@ import { SpokeError } from '../../errors.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import { stepsAfterPromotion } from '../change-primary/after.ts';
 import type { ChangePrimaryFacts } from '../change-primary/facts.ts';
+import { pauseSteps, requireBouncers } from '../change-primary/front.ts';
 import type { SwitchoverIntent } from '../change-primary/intent.ts';
 import { changeStep } from '../change-primary/step.ts';
-import { passfileStep, pauseStep, promoteStep, stopStep } from '../change-primary/steps.ts';
-
-const MINUTE_MS = 60_000;
+import { checkpointBefore, passfileStep, promoteStep, stopStep } from '../change-primary/steps.ts';
 
 /** How far a switchover has come, as its nodes show. */
 export type SwitchoverPhase = 'both as before' | 'old primary stopped' | 'promoted';
@@ -56,15 +55,6 @@ export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFac
   };
 }
 
-/** A PgBouncer that cannot be told would keep its clients on a server that is gone. */
-function requireBouncers({ bouncers }: ChangePrimaryFacts): void {
-  const silent = bouncers.find(({ unreachable }) => unreachable !== undefined);
-  if (silent === undefined) return;
-  throw new SpokeError('REFUSED_PRECONDITION', `PgBouncer ${silent.name} does not answer: ${silent.unreachable ?? ''}`, {
-    hint: 'Start it, or take it out of the configuration.',
-  });
-}
-
 /** While everybody still writes: whatever takes time, and whatever the old primary will need. */
 function preparations({ from, to }: SwitchoverIntent, { follow, passfiles }: ChangePrimaryFacts): readonly Step[] {
   const settings = follow.get(from.node);
@@ -72,16 +62,7 @@ function preparations({ from, to }: SwitchoverIntent, { follow, passfiles }: Cha
   return [
     ...(passfile === undefined ? [] : [passfileStep(passfile)]),
     ...(settings === undefined ? [] : [followLater(from.node, to, settings)]),
-    changeStep(
-      {
-        id: 'checkpoint',
-        title: `Checkpoint on ${from.node}`,
-        reason: 'what the shutdown has still to write is little: it is time in which nobody can write',
-        probe: 'none: it is only quicker so',
-        timeoutMs: 30 * MINUTE_MS,
-      },
-      { kind: 'checkpoint', node: from.node },
-    ),
+    checkpointBefore(from.node),
   ];
 }
 
@@ -101,7 +82,7 @@ function interruption(
   { bouncers, limitMs }: ChangePrimaryFacts,
 ): readonly Step[] {
   return [
-    ...bouncers.filter(({ databases }) => databases.length > 0).map(pauseStep),
+    ...pauseSteps({ bouncers }),
     changeStep(
       {
         id: 'confirm-roles',

@@ -15,8 +15,13 @@ export interface Front {
   readonly password: string;
 }
 
+/** What it stands in front of: its secrets lie beside passwordFile. */
+export type Fronted = Pick<Lab, 'makeDirectory' | 'json' | 'owner'> & {
+  readonly description: Pick<Lab['description'], 'config' | 'passwordFile'>;
+};
+
 /** A real PgBouncer and an endpoints file in front of a lab, set up as a user would. */
-export async function putInFront(lab: Lab): Promise<Front> {
+export async function putInFront(lab: Fronted): Promise<Front> {
   const place = await lab.makeDirectory('front');
   const port = await freePort();
   const secrets = dirname(lab.description.passwordFile);
@@ -28,7 +33,7 @@ export async function putInFront(lab: Lab): Promise<Front> {
 }
 
 /** What applications would read. */
-export async function readEndpoints(lab: Lab): Promise<string> {
+export async function readEndpoints(lab: Pick<Lab, 'directory'>): Promise<string> {
   return readFile(join(lab.directory, 'front/endpoints.env'), 'utf8');
 }
 
@@ -38,7 +43,7 @@ interface Places {
   readonly secrets: string;
 }
 
-async function configure(lab: Lab, { place, port, secrets }: Places): Promise<void> {
+async function configure(lab: Fronted, { place, port, secrets }: Places): Promise<void> {
   const { config } = lab.description;
   const console = join(place, 'console-password');
   await writeFile(console, CONSOLE.password, { mode: 0o600 });

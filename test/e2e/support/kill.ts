@@ -11,8 +11,13 @@ export interface Moment {
   readonly signal?: NodeJS.Signals;
 }
 
+/** Where the program finds its configuration and keeps its runs. */
+export interface Interruptible {
+  readonly description: Pick<Lab['description'], 'config' | 'stateDirectory'>;
+}
+
 /** Starts the program and ends it at a moment; gives the run that was interrupted, and what was printed until then. */
-export async function interruptAt(lab: Lab, argv: readonly string[], { step, delayMs = 0, signal = 'SIGKILL' }: Moment) {
+export async function interruptAt(lab: Interruptible, argv: readonly string[], { step, delayMs = 0, signal = 'SIGKILL' }: Moment) {
   const watch = new JournalWatch(lab.description.stateDirectory);
   const tool = new RunningTool(argv, { config: lab.description.config });
   const run = await watch.stepBegun(step, tool);

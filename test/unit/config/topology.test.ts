@@ -52,6 +52,17 @@ describe('the servers and what is around them', () => {
     expect(messageOf(body)).toContain('must be a host name or an IPv4 address');
   });
 
+  it('are started and stopped by Patroni alone where it manages the cluster, and by pg_ctl where nobody says otherwise', () => {
+    const patroni = 'patroni: {urls: ["http://10.0.0.1:8008"]}\n';
+    const node = (service: string) => `nodes:\n  - name: a\n    ${service}\n`;
+    const services = (text: string) => parseCluster(text).nodes.map(({ service }) => service);
+    expect(services(node(''))).toEqual([{ manager: 'pg_ctl' }]);
+    for (const service of ['', 'service: {manager: patroni}'])
+      expect(services(patroni + node(service))).toEqual([{ manager: 'patroni', member: 'a' }]);
+    expect(messageOf(patroni + node('service: {manager: pg_ctl}'))).toContain('must be patroni, or service be left out');
+    expect(messageOf(node('service: {manager: patroni}'))).toContain('needs patroni in the cluster');
+  });
+
   it('take Patroni by the name of the cluster where it has no other', () => {
     expect(parseCluster('patroni: {urls: ["http://10.0.0.1:8008"]}').patroni).toEqual({ urls: ['http://10.0.0.1:8008'], scope: 'main' });
   });

@@ -20,6 +20,11 @@ export function replayRestoreCommand(settings: Settings, repository: RepositoryN
   return `${walGet(settings, repository, ['-a', replayPlace])}; code=$?; test $code -le 1 || code=200; exit $code`;
 }
 
+/** Of every repository; its exit codes are never above 125, so no failure ends the standby. */
+export function standbyRestoreCommand(settings: Settings): string {
+  return `${[join(settings.programDirectory, 'spoke-wal-get'), '-c', confFileOf(settings)].map(shellWord).join(' ')} %f "%p"`;
+}
+
 function walGet(settings: Settings, repository: RepositoryName, options: readonly string[]): string {
   const argv = [join(settings.programDirectory, 'spoke-wal-get'), '-c', confFileOf(settings), '-r', repository, ...options];
   return `${argv.map(shellWord).join(' ')} %f "%p"`;

@@ -5,13 +5,13 @@ import type { NativeParts } from '../parts.ts';
 import type { NativeArchiving } from '../wal/archiving.ts';
 import { beginReplay, endReplay } from './replay.ts';
 import { restoreBackup } from './restore-backup.ts';
-import { replayRestoreCommand, restoreCommand } from './restore-command.ts';
+import { replayRestoreCommand, restoreCommand, standbyRestoreCommand } from './restore-command.ts';
 import { replayPlaceOf } from './work-files.ts';
 
 /** The part of the engine's port that restores. */
 type NativeRestores = Pick<
   BackupEngine,
-  'previewRestore' | 'restoreBackup' | 'replaySettings' | 'standbySettings' | 'beginReplay' | 'endReplay'
+  'previewRestore' | 'restoreBackup' | 'replaySettings' | 'standbySettings' | 'standbyRecipe' | 'beginReplay' | 'endReplay'
 >;
 
 /** `wal`: what restore_command reads. */
@@ -30,6 +30,7 @@ export function createRestores(
     },
     replaySettings: (replay) => ({ restore_command: replayRestoreCommand(settings, replay.repository, replayPlaceOf(replay)) }),
     standbySettings: (repository) => ({ restore_command: restoreCommand(settings, repository) }),
+    standbyRecipe: () => ({ restoreCommand: standbyRestoreCommand(settings) }),
     beginReplay: (replay) => translating(`fetch WAL ahead in ${replay.workDirectory}`, () => beginReplay(parts, replay)),
     endReplay: (replay, context) => endReplay(replay, context),
   };
