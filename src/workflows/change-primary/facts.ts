@@ -47,4 +47,8 @@ export interface ChangePrimaryFacts {
   readonly endpoints?: EndpointsToChange;
   /** By node: what it lacks to connect to another primary. */
   readonly passfiles: ReadonlyMap<string, Extract<SetupStep, { kind: 'write-passfile' }>>;
+  /** By the journal: whether somebody may have been asked to become the primary already. */
+  readonly mayHavePromoted?: boolean;
+  /** By the journal: who took whose place as the one that has most, in their order. */
+  readonly chosen?: readonly string[];
 }
