@@ -76,6 +76,8 @@ export type ChangePrimaryStep =
       readonly fences: readonly Fence[];
       /** Every other node: none of them may accept writes. */
       readonly others: readonly string[];
+      /** Where nothing may be lost: the old primary, all of whose WAL it must have replayed. */
+      readonly handedOverBy?: HeldServer;
     }
   | {
       readonly kind: 'repoint-pgbouncer';

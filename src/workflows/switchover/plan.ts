@@ -131,7 +131,7 @@ function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, {
       },
       { kind: 'await-replay', node: to, stopped: from, timeline },
     ),
-    promoteStep({ to, systemIdentifier, timeline, fences: [{ kind: 'stopped', server: from }], others, limitMs }),
+    promoteStep({ to, systemIdentifier, timeline, fences: [{ kind: 'stopped', server: from }], others, handedOverBy: from, limitMs }),
   ];
 }
 

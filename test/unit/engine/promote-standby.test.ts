@@ -13,13 +13,14 @@ interface Server {
   inRecovery: boolean;
   timeline: number;
   systemIdentifier: bigint;
+  replayLsn?: bigint;
 }
 
 /** Servers a (the old primary, stopped), b and c, and what was done to them in its order. */
 class Machine {
   readonly done: string[] = [];
   readonly servers = new Map<string, Server>([
-    ['b', { inRecovery: true, timeline: 1, systemIdentifier: OURS }],
+    ['b', { inRecovery: true, timeline: 1, systemIdentifier: OURS, replayLsn: 24n }],
     ['c', { inRecovery: true, timeline: 1, systemIdentifier: OURS }],
   ]);
   directory = {
@@ -29,6 +30,10 @@ class Machine {
     control: { systemIdentifier: OURS, state: 'shut down', timeline: 1, checkpointLsn: 16n },
     hasStandbySignal: true,
   } as unknown as DirectoryFacts;
+
+  control(more: Record<string, unknown>): void {
+    this.directory = { ...this.directory, control: { ...this.directory.control, ...more } } as unknown as DirectoryFacts;
+  }
 
   handlers() {
     return createStepHandlers(this.#ports());
@@ -44,7 +49,10 @@ class Machine {
     return {
       ...NO_OTHER_HOSTS,
       access: { addressOf: async (node: string) => ({ kind: 'url', url: node }) },
-      postgres: { observeServer: async ({ url }: { url: string }) => ({ ...at(url) }) },
+      postgres: {
+        observeServer: async ({ url }: { url: string }) => ({ ...at(url) }),
+        observeRecovery: async ({ url }: { url: string }) => ({ ...at(url) }),
+      },
       postgresWriter: {
         promote: async ({ url }: { url: string }) => {
           this.done.push(`promote ${url}`);
@@ -67,6 +75,8 @@ class Machine {
   }
 }
 
+/** The candidate, of which nobody knows what it has replayed. */
+const B: Server = { inRecovery: true, timeline: 1, systemIdentifier: OURS };
 const CONTEXT = { signal: new AbortController().signal, timeoutMs: 1000 };
 const STEP = promoteStep({
   to: 'b',
@@ -74,6 +84,7 @@ const STEP = promoteStep({
   timeline: 1,
   fences: [{ kind: 'stopped', server: HELD }],
   others: ['a', 'c'],
+  handedOverBy: HELD,
   limitMs: 1000,
 }) as StepOf<'promote-standby'>;
 const promote = (machine: Machine) => machine.handlers()['promote-standby'].run(STEP, CONTEXT);
@@ -104,6 +115,11 @@ describe('promoting a standby', () => {
       (m) => m.servers.set('b', { inRecovery: true, timeline: 1, systemIdentifier: OTHERS }),
       'of another cluster',
     ],
+    ['it has not replayed the shutdown checkpoint', (m) => m.servers.set('b', { ...B, replayLsn: 16n }), 'has replayed to 0/10, not the'],
+    ['it has replayed nothing yet', (m) => m.servers.set('b', B), 'has replayed to nowhere'],
+    ['the old primary was not shut down cleanly', (m) => m.control({ state: 'in production' }), 'not shut down cleanly on timeline 1'],
+    ['the old primary wrote on and stopped again', (m) => m.control({ checkpointLsn: 24n }), 'not the shutdown checkpoint of a at 0/18'],
+    ['the old primary ended on another timeline', (m) => m.control({ timeline: 2 }), 'not shut down cleanly on timeline 1'],
     ['it follows another timeline', (m) => m.servers.set('b', { inRecovery: true, timeline: 5, systemIdentifier: OURS }), 'timeline 5'],
   ])('is not done where %s', async (_what, change, message) => {
     const machine = new Machine();
