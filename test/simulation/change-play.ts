@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { cancelRun } from '../../src/engine/cancel-run.ts';
 import { changePrimaryWorkflow } from '../../src/engine/change-primary-workflow.ts';
 import { executeRun } from '../../src/engine/execute-run.ts';
 import { createStepHandlers } from '../../src/engine/handlers/index.ts';
@@ -58,6 +59,19 @@ export async function attempt(
     return { end: { kind: 'done' }, process };
   } catch (thrown) {
     return { end: process.isAlive ? { kind: 'failed', error: asSpokeError(thrown) } : { kind: 'died' }, process };
+  }
+}
+
+/** Gives the run up, as `runs cancel` does; what kept it from that. */
+export async function giveUp(cluster: ChangeCluster, intent: ChangePrimaryIntent): Promise<SpokeError | undefined> {
+  const process = new FakeProcess(cluster.world);
+  const ports = cluster.ports(process);
+  const context = { ports, emit: () => undefined, signal: process.signal, pid: process.pid };
+  try {
+    await cancelRun(await ports.runs.read(RUN), changePrimaryWorkflow(cluster.config, intent.verb, ports), context);
+    return undefined;
+  } catch (thrown) {
+    return asSpokeError(thrown);
   }
 }
 

@@ -4,7 +4,7 @@ import type { FailoverIntent } from '../../src/workflows/change-primary/intent.t
 import { parseLsn } from '../../src/domain/postgres/lsn.ts';
 import type { Disturbance } from '../fakes/process.ts';
 import { ChangeCluster } from './change-cluster.ts';
-import { attempt, cameTo, decideToFailOver, decideToSwitchOver, expectNothingLost, expectSettled } from './change-play.ts';
+import { attempt, cameTo, decideToFailOver, decideToSwitchOver, expectNothingLost, expectSettled, giveUp } from './change-play.ts';
 import { share } from './restore-scenario.ts';
 import { simulation } from './seeds.ts';
 
@@ -12,9 +12,9 @@ interface Blow {
   readonly place: number;
   /**
    * `starts everything`: somebody, or a service manager, starts whatever does not run. `old primary writes on`: it is started, the first
-   * standby gets what it has, and it writes more.
+   * standby gets what it has, and it writes more. `old primary serves`: it is started as a primary, where nobody else is one.
    */
-  readonly kind: 'crash' | 'machine crash' | 'cancel' | 'starts everything' | 'old primary writes on';
+  readonly kind: 'crash' | 'machine crash' | 'cancel' | 'starts everything' | 'old primary writes on' | 'old primary serves';
   readonly moment: Disturbance['moment'];
 }
 
@@ -23,11 +23,15 @@ const blowOf = (...kinds: Blow['kind'][]): fc.Arbitrary<Blow> =>
 const names: fc.Arbitrary<readonly string[]> = fc.constantFrom<readonly string[]>(['a', 'b'], ['a', 'b', 'c'], ['a', 'b', 'c', 'd-1']);
 const ANY = blowOf('crash', 'machine crash', 'cancel', 'starts everything');
 const WRITING_ON = blowOf('crash', 'cancel', 'starts everything', 'old primary writes on');
+const STARTING = blowOf('crash', 'cancel', 'starts everything', 'old primary serves');
 /** What ends this program, and nothing else. */
 const OURS = blowOf('crash', 'cancel');
 
 function disturbance(cluster: ChangeCluster, { kind, moment }: Blow): Disturbance {
   if (kind === 'starts everything') return { kind: 'act', moment, act: () => cluster.startEverything() };
+  // Between the last look and pg_promote() nothing is left to see it.
+  if (kind === 'old primary serves')
+    return { kind: 'act', moment, act: (point) => (point === 'promote' ? undefined : cluster.startFirstAsPrimary()) };
   return kind === 'old primary writes on' ? { kind: 'act', moment, act: () => oldPrimaryWritesOn(cluster) } : { kind, moment };
 }
 
@@ -98,6 +102,30 @@ describe('a switchover that is interrupted', () => {
       expect(complete).not.toEqual([]);
     };
     await fc.assert(fc.asyncProperty(names, fc.array(ANY, { minLength: 1, maxLength: 3 }), story), simulation(400));
+  });
+});
+
+describe('a switchover whose old primary somebody starts again', () => {
+  it('goes on, or is cancelled and the old primary serves: whatever it was started as, and whenever', async () => {
+    const story = async (all: readonly string[], blows: readonly Blow[], isCancelled: boolean) => {
+      const points = await pointsOfSwitchover(all);
+      const cluster = new ChangeCluster(all);
+      const intent = await decideToSwitchOver(cluster, 'b');
+      for (const blow of blows) {
+        const place = 1 + Math.floor(blow.place * points);
+        await attempt(cluster, intent, new Map([[place, disturbance(cluster, blow)]]));
+      }
+      expect(cluster.world.violations).toEqual([]);
+      const refusal = isCancelled ? await giveUp(cluster, intent) : undefined;
+      const isGivenUp = isCancelled && refusal === undefined;
+      if (!isGivenUp) expect((await attempt(cluster, intent)).end).toEqual({ kind: 'done' });
+      expect(cluster.world.violations).toEqual([]);
+      const primary = isGivenUp ? 'a' : 'b';
+      expectSettled(cluster, primary);
+      expectNothingLost(cluster, primary);
+    };
+    const blows = fc.array(STARTING, { minLength: 1, maxLength: 3 });
+    await fc.assert(fc.asyncProperty(names, blows, fc.boolean(), story), simulation(400));
   });
 });
 

@@ -20,36 +20,52 @@ export interface HandOver {
 
 /** Waits until the standby has replayed everything that the old primary has written. Throws REFUSED_PRECONDITION, PLAN_STALE, TIMED_OUT. */
 export async function awaitReplay(ports: HandlerPorts, handOver: HandOver, context: OperationContext) {
-  const checkpointLsn = await shutdownCheckpointOf(ports, handOver, context);
+  const last = await lastOf(ports, handOver, context);
   const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
   for (;;) {
     const replayedLsn = await replayedBy(ports, handOver, context);
-    if (replayedLsn !== undefined && replayedLsn > checkpointLsn)
-      return { shutdownCheckpointLsn: formatLsn(checkpointLsn), replayedLsn: formatLsn(replayedLsn) };
-    if (ports.clock.monotonicMs() > deadlineMs) throw new SpokeError('TIMED_OUT', behind(handOver, replayedLsn, checkpointLsn));
+    if (replayedLsn !== undefined && hasReplayed(last, replayedLsn))
+      return { last: `${last.what} ${formatLsn(last.lsn)}`, replayedLsn: formatLsn(replayedLsn) };
+    if (ports.clock.monotonicMs() > deadlineMs) throw new SpokeError('TIMED_OUT', behind(handOver, replayedLsn, last));
     await ports.clock.sleep(POLL_MS, context.signal);
   }
 }
 
 /** The same once more, right before the promotion. Throws REFUSED_PRECONDITION, PLAN_STALE. */
 export async function requireReplayed(ports: HandlerPorts, handOver: HandOver, context: OperationContext): Promise<void> {
-  const checkpointLsn = await shutdownCheckpointOf(ports, handOver, context);
+  const last = await lastOf(ports, handOver, context);
   const replayedLsn = await replayedBy(ports, handOver, context);
-  if (replayedLsn !== undefined && replayedLsn > checkpointLsn) return;
-  throw new SpokeError('REFUSED_PRECONDITION', `${behind(handOver, replayedLsn, checkpointLsn)}: nothing was promoted`, {
+  if (replayedLsn !== undefined && hasReplayed(last, replayedLsn)) return;
+  throw new SpokeError('REFUSED_PRECONDITION', `${behind(handOver, replayedLsn, last)}: nothing was promoted`, {
     hint: 'See: spoke-backup status; then: spoke-backup runs resume',
   });
 }
 
-/** The start of the last record of the old primary: pg_last_wal_replay_lsn() is the end of a record, so it lies beyond it where that was replayed. */
-async function shutdownCheckpointOf(ports: HandlerPorts, { stopped, timeline }: HandOver, context: OperationContext): Promise<Lsn> {
-  const found = await (await instanceOf(stopped.node, ports, context)).inspectDirectory(stopped.dataDirectory, context);
+/** The last that the old primary has written. */
+interface LastWal {
+  readonly what: 'shutdown checkpoint' | 'end of the WAL';
+  readonly lsn: Lsn;
+}
+
+/** What was started again as a standby has the shutdown checkpoint behind it, and perhaps more; its files tell. */
+async function lastOf(ports: HandlerPorts, { stopped, timeline }: HandOver, context: OperationContext): Promise<LastWal> {
+  const instance = await instanceOf(stopped.node, ports, context);
+  const found = await instance.inspectDirectory(stopped.dataDirectory, context);
   requireHeld(found, stopped);
-  const { state, checkpointLsn, timeline: last } = found.control;
-  if (found.running === undefined && state === 'shut down' && last === timeline) return checkpointLsn;
-  throw new SpokeError('REFUSED_PRECONDITION', `${stopped.node} was not shut down cleanly on timeline ${timeline} (${state}, ${last})`, {
+  const { state, checkpointLsn, timeline: ended } = found.control;
+  if (found.running === undefined && ended === timeline) {
+    if (state === 'shut down') return { what: 'shutdown checkpoint', lsn: checkpointLsn };
+    const end = state === 'shut down in recovery' ? await instance.readWalEnd(stopped.dataDirectory) : undefined;
+    if (end?.timeline === timeline) return { what: 'end of the WAL', lsn: end.lsn };
+  }
+  throw new SpokeError('REFUSED_PRECONDITION', `${stopped.node} was not shut down cleanly on timeline ${timeline} (${state}, ${ended})`, {
     hint: 'Nothing was promoted. Start it, see why in its log, then: spoke-backup runs resume',
   });
+}
+
+/** pg_last_wal_replay_lsn() is the end of a record: beyond the start of the checkpoint where that was replayed. */
+function hasReplayed({ what, lsn }: LastWal, replayedLsn: Lsn): boolean {
+  return what === 'shutdown checkpoint' ? replayedLsn > lsn : replayedLsn >= lsn;
 }
 
 async function replayedBy(
@@ -62,7 +78,7 @@ async function replayedBy(
   return replayLsn;
 }
 
-function behind({ node, stopped }: HandOver, replayedLsn: Lsn | undefined, checkpointLsn: Lsn): string {
+function behind({ node, stopped }: HandOver, replayedLsn: Lsn | undefined, { what, lsn }: LastWal): string {
   const where = replayedLsn === undefined ? 'nowhere' : formatLsn(replayedLsn);
-  return `${node} has replayed to ${where}, not the shutdown checkpoint of ${stopped.node} at ${formatLsn(checkpointLsn)}`;
+  return `${node} has replayed to ${where}, not the ${what} of ${stopped.node} at ${formatLsn(lsn)}`;
 }

@@ -1,4 +1,4 @@
-import { nodeOf, type Topology } from '../../domain/topology/topology.ts';
+import { type ClusterNode, nodeOf, type Topology } from '../../domain/topology/topology.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import { stepsAfterPromotion } from '../change-primary/after.ts';
@@ -10,7 +10,7 @@ import { passfileStep, pauseStep, promoteStep, stopStep } from '../change-primar
 const MINUTE_MS = 60_000;
 
 /** How far a switchover has come, as its nodes show. */
-export type SwitchoverPhase = 'both as before' | 'old primary stopped' | 'promoted';
+export type SwitchoverPhase = 'both as before' | 'old primary stopped' | 'old primary started as a standby' | 'promoted';
 
 /** Throws PLAN_STALE where the nodes are as no switchover of this kind leaves them, POSTGRES_UNAVAILABLE where one does not answer. */
 export function phaseOf({ from, to, timeline }: SwitchoverIntent, topology: Topology): SwitchoverPhase {
@@ -27,9 +27,17 @@ export function phaseOf({ from, to, timeline }: SwitchoverIntent, topology: Topo
   if (candidate.role !== 'standby') throw away(to, candidate.role);
   if (candidate.server.timeline !== timeline) throw stale(`${to} follows timeline ${candidate.server.timeline} now`);
   if (old.role === 'stopped') return 'old primary stopped';
+  if (isStartedAsStandby(old, timeline)) return 'old primary started as a standby';
   if (old.role !== 'primary') throw away(from.node, old.role);
   if (old.server.timeline !== timeline) throw stale(`${from.node} is on timeline ${old.server.timeline} now`);
   return 'both as before';
+}
+
+/** By whoever starts what was stopped: it writes nothing, and is stopped once more. One that takes no connections shows it by its files. */
+function isStartedAsStandby(old: ClusterNode, timeline: number): boolean {
+  if (old.role === 'standby') return old.server.timeline === timeline;
+  const { files } = old.facts;
+  return old.role === 'unreachable' && files?.isRunning === true && files.hasStandbySignal && files.timeline === timeline;
 }
 
 function stale(why: string): SpokeError {
@@ -49,6 +57,7 @@ export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFac
   return {
     steps: [
       ...(phase === 'both as before' ? [...preparations(intent, facts), ...interruption(intent, facts)] : []),
+      ...(phase === 'old primary started as a standby' ? [stopAgain(intent, facts)] : []),
       ...(phase === 'promoted' ? [] : promotion(intent, facts)),
       ...stepsAfterPromotion({ to: intent.to, from: intent.from, pausedByPlan }, facts),
     ],
@@ -115,6 +124,10 @@ function interruption(
     ),
     stopStep(from, 'fast', 'a clean shutdown sends all of its WAL to its standbys first; who starts it again has a standby', limitMs),
   ];
+}
+
+function stopAgain({ from }: SwitchoverIntent, { limitMs }: ChangePrimaryFacts): Step {
+  return stopStep(from, 'fast', 'somebody has started it again, as a standby: its WAL has to stand still', limitMs);
 }
 
 function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, { topology, limitMs }: ChangePrimaryFacts): readonly Step[] {

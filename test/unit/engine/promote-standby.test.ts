@@ -59,12 +59,18 @@ class Machine {
           Object.assign(at(url), { inRecovery: false, timeline: 2 });
         },
       },
-      instance: { inspectDirectory, findInstallation: async () => ({ binDirectory: '/bin' }) },
+      instance: {
+        inspectDirectory,
+        findInstallation: async () => ({ binDirectory: '/bin' }),
+        readWalEnd: async () => ({ timeline: 1, lsn: 32n }),
+      },
       instanceControl: {
         writeFileDurably: async (path: string) => {
           this.done.push(`write ${path}`);
           this.directory = { ...this.directory, hasStandbySignal: true };
         },
+        removeFileDurably: async (path: string) => void this.done.push(`rm ${path}`),
+        startServer: async () => void this.done.push('start'),
         stopServer: async () => {
           this.done.push('stop');
           const { running: _running, ...stopped } = this.directory;
@@ -119,6 +125,11 @@ describe('promoting a standby', () => {
     ['it has replayed nothing yet', (m) => m.servers.set('b', B), 'has replayed to nowhere'],
     ['the old primary was not shut down cleanly', (m) => m.control({ state: 'in production' }), 'not shut down cleanly on timeline 1'],
     ['the old primary wrote on and stopped again', (m) => m.control({ checkpointLsn: 24n }), 'not the shutdown checkpoint of a at 0/18'],
+    [
+      'the old primary was a standby since, and has more',
+      (m) => m.control({ state: 'shut down in recovery' }),
+      'end of the WAL of a at 0/20',
+    ],
     ['the old primary ended on another timeline', (m) => m.control({ timeline: 2 }), 'not shut down cleanly on timeline 1'],
     ['it follows another timeline', (m) => m.servers.set('b', { inRecovery: true, timeline: 5, systemIdentifier: OURS }), 'timeline 5'],
   ])('is not done where %s', async (_what, change, message) => {
@@ -128,10 +139,35 @@ describe('promoting a standby', () => {
     expect(machine.done).toEqual([]);
   });
 
+  it('is done where the old primary was a standby since, and has nothing more', async () => {
+    const machine = new Machine();
+    machine.control({ state: 'shut down in recovery' });
+    machine.servers.set('b', { ...B, replayLsn: 32n });
+    expect(await promote(machine)).toMatchObject({ timeline: 2 });
+  });
+
   it('is found done where it was promoted before', async () => {
     const machine = new Machine();
     machine.servers.set('b', { inRecovery: false, timeline: 2, systemIdentifier: OURS });
     expect(await promote(machine)).toMatchObject({ timeline: 2 });
+  });
+});
+
+describe('bringing the old primary back', () => {
+  const step = { kind: 'bring-back-primary', server: HELD } as StepOf<'bring-back-primary'>;
+
+  it.each<[string, string, boolean, string[]]>([
+    ['was started as a standby', 'in archive recovery', true, ['stop', 'rm /data/a/standby.signal', 'start']],
+    ['is still on its way down', 'shutting down', true, ['stop', 'rm /data/a/standby.signal', 'start']],
+    ['was never stopped', 'in production', true, ['rm /data/a/standby.signal']],
+    ['was started as a primary', 'in production', false, []],
+    ['recovers from a crash as a primary', 'in crash recovery', false, []],
+  ])('that %s (%s, standby.signal: %s) does %j', async (_what, state, hasStandbySignal, done) => {
+    const machine = new Machine();
+    machine.control({ state });
+    machine.directory = { ...machine.directory, hasStandbySignal, running: { evidence: 'process' } };
+    await machine.handlers()['bring-back-primary'].run(step, CONTEXT);
+    expect(machine.done).toEqual(done);
   });
 });
 
