@@ -7,7 +7,7 @@ import type { ChangePrimaryFacts } from '../workflows/change-primary/facts.ts';
 import { type ChangePrimaryIntent, type SwitchoverIntent, withChosen } from '../workflows/change-primary/intent.ts';
 import { BROUGHT_BACK, CANDIDATE_CHOSEN, chosenSince, mayHavePromoted } from '../workflows/change-primary/journal.ts';
 import { observeForChange } from '../workflows/change-primary/observe.ts';
-import { planFailover } from '../workflows/failover/plan.ts';
+import { nodeOfFence, planFailover } from '../workflows/failover/plan.ts';
 import { leadsBack, planBringingBack } from '../workflows/switchover/bring-back.ts';
 import { planSwitchover } from '../workflows/switchover/plan.ts';
 import type { RunNote, Workflow } from './execute-run.ts';
@@ -59,7 +59,9 @@ function anotherCandidate({ chosen = [] }: ChangePrimaryFacts, { code, details }
 }
 
 function rolesOf(intent: ChangePrimaryIntent) {
-  return intent.verb === 'switchover' ? { to: intent.to, from: intent.from.node } : { to: intent.to };
+  return intent.verb === 'switchover'
+    ? { to: intent.to, from: intent.from.node }
+    : { to: intent.to, gone: intent.fences.map((fence) => nodeOfFence(fence)) };
 }
 
 /** The old primary of a switchover serves again, where nobody was promoted and nobody will be: by the journal, and by what the nodes show. */

@@ -18,6 +18,8 @@ export interface BouncerToChange {
   /** What its file says, as far as PgBouncer has read it; empty where it goes by something else still. */
   readonly present: string;
   readonly wanted: TextsAfter<string>;
+  /** Whose clients come to another server than their database is meant for, or to another kind of it. */
+  readonly warnings: readonly string[];
   /** Why its console cannot be asked. */
   readonly unreachable?: string;
 }

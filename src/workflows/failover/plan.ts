@@ -22,10 +22,13 @@ export function planFailover(intent: FailoverIntent, facts: ChangePrimaryFacts):
       ];
   return {
     steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false }, facts)],
-    warnings: fences.map(
-      (fence) =>
-        `${nodeOfFence(fence)} is no standby yet afterwards (spoke-backup rejoin ${nodeOfFence(fence)}): what only it has is not in ${to}`,
-    ),
+    warnings: [
+      ...fences.map(
+        (fence) =>
+          `${nodeOfFence(fence)} is no standby yet afterwards (spoke-backup rejoin ${nodeOfFence(fence)}): what only it has is not in ${to}`,
+      ),
+      ...facts.bouncers.flatMap(({ warnings }) => warnings),
+    ],
   };
 }
 

@@ -154,6 +154,7 @@ function warningsOf({ to }: SwitchoverIntent, { topology, follow, bouncers }: Ch
   return [
     ...away.map(({ node }) => `${node} cannot be told of the new primary: once it is back, spoke-backup setup replica ${node}`),
     ...unknown.map(({ node }) => `the data directory of ${node} is not known, so it is not told of the new primary`),
+    ...bouncers.flatMap(({ warnings }) => warnings),
     ...bouncers.filter(({ unreachable }) => unreachable !== undefined).map(({ name }) => `PgBouncer ${name} does not answer`),
   ];
 }

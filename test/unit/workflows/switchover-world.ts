@@ -103,7 +103,7 @@ export class ClusterModel {
     const { others, hasBouncer, hasEndpoints } = this.#shape;
     const nodes = [this.#a(), this.#b(), ...others.map((name) => this.#other(name))];
     const text = (which: string) => ({ text: which, values: {}, isCurrent: this.endpoints === which });
-    const bouncer = { name: 'front', configFile: '/etc/pgbouncer.ini', pauseTimeoutMs: 1000, databases: ['app'] };
+    const bouncer = { name: 'front', configFile: '/etc/pgbouncer.ini', pauseTimeoutMs: 1000, databases: ['app'], warnings: [] };
     const present = { present: this.bouncer, paused: this.paused ? ['app'] : [], wanted: { without: 'without a', with: 'with a' } };
     const passfile = {
       kind: 'write-passfile',
