@@ -53,13 +53,14 @@ function away(node: string, role: string): SpokeError {
 export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFacts): Plan {
   const phase = phaseOf(intent, facts.topology);
   const pausedByPlan = phase === 'both as before';
+  const stopsOldStandby = phase === 'old primary started as a standby';
   if (pausedByPlan) requireBouncers(facts);
   return {
     steps: [
       ...(phase === 'both as before' ? [...preparations(intent, facts), ...interruption(intent, facts)] : []),
-      ...(phase === 'old primary started as a standby' ? [stopAgain(intent, facts)] : []),
+      ...(stopsOldStandby ? [stopAgain(intent, facts)] : []),
       ...(phase === 'promoted' ? [] : promotion(intent, facts)),
-      ...stepsAfterPromotion({ to: intent.to, from: intent.from, pausedByPlan }, facts),
+      ...stepsAfterPromotion({ to: intent.to, from: intent.from, pausedByPlan, stopsOldStandby }, facts),
     ],
     warnings: warningsOf(intent, facts),
   };

@@ -127,7 +127,8 @@ export class ClusterModel {
   #a(): NodeFacts {
     const slots = slotRows(this.#slotsOfA);
     if (this.old === 'stopped') return { node: 'a', unreachable: 'refused', files: files({ hasStandbySignal: true }) };
-    if (this.old === 'standby') return standby('a', { received: MIB, replayed: MIB, of: 'b', timeline: 2 }, { slots });
+    const timeline = this.candidate === 'primary' ? 2 : 1;
+    if (this.old === 'standby') return standby('a', { received: MIB, replayed: MIB, of: 'b', timeline }, { slots });
     return primary('a', MIB, { replication: replication({ inRecovery: false, slots }) });
   }
 
