@@ -4,13 +4,13 @@ import type { ReadPorts, WritePorts } from '../ports/bundle.ts';
 import type { OperationContext } from '../ports/operation.ts';
 import type { RunId } from '../ports/run-store.ts';
 import type { ChangePrimaryFacts } from '../workflows/change-primary/facts.ts';
-import type { ChangePrimaryIntent, SwitchoverIntent } from '../workflows/change-primary/intent.ts';
-import { BROUGHT_BACK, mayHavePromoted } from '../workflows/change-primary/journal.ts';
+import { type ChangePrimaryIntent, type SwitchoverIntent, withChosen } from '../workflows/change-primary/intent.ts';
+import { BROUGHT_BACK, CANDIDATE_CHOSEN, chosenSince, mayHavePromoted } from '../workflows/change-primary/journal.ts';
 import { observeForChange } from '../workflows/change-primary/observe.ts';
-import { planFailover } from '../workflows/failover/plan.ts';
+import { nodeOfFence, planFailover } from '../workflows/failover/plan.ts';
 import { leadsBack, planBringingBack } from '../workflows/switchover/bring-back.ts';
 import { planSwitchover } from '../workflows/switchover/plan.ts';
-import type { Workflow } from './execute-run.ts';
+import type { RunNote, Workflow } from './execute-run.ts';
 import { ifItAnswers } from './handlers/connect.ts';
 import { createStepHandlers } from './handlers/index.ts';
 import { runWhereItBelongs, withHosts } from './on-hosts.ts';
@@ -27,15 +27,22 @@ export function changePrimaryWorkflow(
   return {
     title: verb,
     claim: () => ({ verb: 'failover', repositories: cluster.repositories.map(({ name }) => name) }),
-    observe: (intent, _run, context) => observeForChange(cluster, rolesOf(intent), intent.systemIdentifier, ports, context),
-    plan: (intent, facts) => (intent.verb === 'switchover' ? planSwitchover(intent, facts) : planFailover(intent, facts)),
+    async observe(intent, run, context) {
+      const facts = await observeForChange(cluster, rolesOf(withChosen(intent, chosenSince(run))), intent.systemIdentifier, ports, context);
+      return { ...facts, mayHavePromoted: mayHavePromoted(run), chosen: chosenSince(run) };
+    },
+    plan: (intent, facts) =>
+      intent.verb === 'switchover' ? planSwitchover(intent, facts) : planFailover(withChosen(intent, facts.chosen), facts),
+    otherWay: (_intent, facts, error) => anotherCandidate(facts, error),
+    otherWayWords: 'it takes its place',
     outcomeOf: (_facts, { failures }) => (failures.length > 0 ? 'failed' : 'succeeded'),
     async cleanUp(intent, error, context) {
       // Whoever has the lease now decides what becomes of it.
       if (error.code !== 'LEASE_LOST') await bringBack(cluster, intent, ports, context);
     },
-    async reasonAgainstAbandoning({ run, to }, stored) {
+    async reasonAgainstAbandoning(intent, stored) {
       if (!mayHavePromoted(stored)) return undefined;
+      const { run, to } = withChosen(intent, chosenSince(stored));
       return new SpokeError('REFUSED_PRECONDITION', `${run} has begun to promote ${to}: nothing leads back`, {
         hint: `Finish it: spoke-backup runs resume ${run}`,
       });
@@ -44,8 +51,17 @@ export function changePrimaryWorkflow(
   };
 }
 
+/** Each is chosen once: what two that overtake each other mean is for somebody to see. */
+function anotherCandidate({ chosen = [] }: ChangePrimaryFacts, { code, details }: SpokeError): readonly RunNote[] | undefined {
+  const node = details['candidate'];
+  if (code !== 'PLAN_STALE' || typeof node !== 'string' || chosen.includes(node)) return undefined;
+  return [{ message: CANDIDATE_CHOSEN, detail: { node } }];
+}
+
 function rolesOf(intent: ChangePrimaryIntent) {
-  return intent.verb === 'switchover' ? { to: intent.to, from: intent.from.node } : { to: intent.to };
+  return intent.verb === 'switchover'
+    ? { to: intent.to, from: intent.from.node }
+    : { to: intent.to, gone: intent.fences.map((fence) => nodeOfFence(fence)) };
 }
 
 /** The old primary of a switchover serves again, where nobody was promoted and nobody will be: by the journal, and by what the nodes show. */

@@ -20,6 +20,8 @@ export interface Workflow<Intent, Facts> {
   plan(intent: Intent, facts: Facts, runId: string): Plan;
   /** After a failure: what to note in the journal so that planning again takes another way; undefined where there is none. */
   otherWay?(intent: Intent, facts: Facts, error: SpokeError): readonly RunNote[] | undefined;
+  /** For people: what is done then. */
+  readonly otherWayWords?: string;
   /**
    * After a plan that was carried out: what to note in the journal so that planning again gives what comes next; undefined where that was
    * all. For what can only be decided of a world that the steps before have made.
@@ -193,7 +195,12 @@ async function untilThereIsNoOtherWay<Intent, Facts>(
       const error = asSpokeError(thrown);
       const notes = signal.aborted ? undefined : workflow.otherWay?.(intent, facts, error);
       if (notes === undefined) throw error;
-      emit({ kind: 'note', runId, level: 'warning', message: `${error.message}; trying another backup or repository` });
+      emit({
+        kind: 'note',
+        runId,
+        level: 'warning',
+        message: `${error.message}; ${workflow.otherWayWords ?? 'trying another backup or repository'}`,
+      });
       await note(notes);
       continue;
     }

@@ -23,6 +23,22 @@ export type Fence =
   /** The operator answers for it (--i-fenced-it). */
   | { readonly kind: 'declared'; readonly node: string };
 
+/** Which WAL a failover gives up. Plain JSON. */
+export interface LostRange {
+  readonly timeline: number;
+  readonly fromLsn: string;
+  readonly toLsn: string;
+  readonly bytes: number;
+  /** False: the old primary may have written more than anybody knows. */
+  readonly isExact: boolean;
+}
+
+/**
+ * How firmly it stands who is promoted. `best`: whoever has most; `named`: the operator named it; `asked`: it may have been asked to become
+ * the primary already, so it is the only one.
+ */
+export type Choice = 'best' | 'named' | 'asked';
+
 /** Steps that make another node the primary. */
 export type ChangePrimaryStep =
   | { readonly kind: 'checkpoint'; readonly node: string }
@@ -38,6 +54,18 @@ export type ChangePrimaryStep =
   /** standby.signal first, then the stop: whoever starts it from then on has a standby. */
   | { readonly kind: 'stop-primary'; readonly server: HeldServer; readonly mode: 'fast' | 'immediate' }
   | { readonly kind: 'await-replay'; readonly node: string; readonly stopped: HeldServer; readonly timeline: number }
+  /** After the fences: who has most by now, and what is lost. Throws PLAN_STALE, with the better `candidate` where it is free to take that. */
+  | {
+      readonly kind: 'compare-candidates';
+      readonly node: string;
+      readonly choice: Choice;
+      readonly systemIdentifier: string;
+      readonly timeline: number;
+      readonly fences: readonly Fence[];
+      readonly others: readonly string[];
+      /** As it was confirmed. */
+      readonly planned: LostRange;
+    }
   | { readonly kind: 'fence-by-command'; readonly node: string; readonly command: readonly string[] }
   | {
       readonly kind: 'promote-standby';
@@ -48,6 +76,8 @@ export type ChangePrimaryStep =
       readonly fences: readonly Fence[];
       /** Every other node: none of them may accept writes. */
       readonly others: readonly string[];
+      /** Where nothing may be lost: the old primary, all of whose WAL it must have replayed. */
+      readonly handedOverBy?: HeldServer;
     }
   | {
       readonly kind: 'repoint-pgbouncer';

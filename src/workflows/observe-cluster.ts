@@ -36,7 +36,11 @@ const ABOUT_THE_REPOSITORY: readonly ErrorCode[] = [
 const ABOUT_THE_ENGINE: readonly ErrorCode[] = ['TOOL_MISSING', 'TOOL_UNSUPPORTED'];
 
 /** Asks every node by SQL and looks at the data directories, each on the host of its node. */
-export function observeNodes(cluster: ClusterConfig, ports: ReadPorts, context: OperationContext): Promise<readonly NodeObservation[]> {
+export function observeNodes(
+  cluster: Pick<ClusterConfig, 'nodes'>,
+  ports: ReadPorts,
+  context: OperationContext,
+): Promise<readonly NodeObservation[]> {
   return Promise.all(cluster.nodes.map((node) => observeNode(node, ports, context)));
 }
 

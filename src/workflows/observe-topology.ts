@@ -18,7 +18,7 @@ export interface TopologyObservation {
 
 /** Looks at every node, and again at nothing. `expected`: the cluster that it has to be, where that is known. */
 export async function observeTopology(
-  cluster: ClusterConfig,
+  cluster: Pick<ClusterConfig, 'nodes'>,
   ports: ReadPorts,
   context: OperationContext,
   expected?: SystemIdentifier,

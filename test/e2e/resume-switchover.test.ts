@@ -86,3 +86,23 @@ test.each(['pause-pgbouncer front', 'stop-primary FROM', 'await-replay'])(
     await expectNothingLost(lab, from, [...writer.acknowledged]);
   },
 );
+
+test.each(['resumed', 'cancelled'])('one whose old primary somebody has started again, as a standby, is %s', ONE_AT_A_TIME, async (how) => {
+  const { lab, writer } = theLab();
+  const { from, to, third } = await roles();
+  const { run } = await interruptAt(lab, ['switchover', '--to', to, '--confirm', 'lab', '--no-backup'], { step: 'await-replay' });
+  await lab.start(lab.node(from).dataDirectory, lab.node(from));
+  expect(await recoveryOf(lab)).toEqual({ [from]: true, [to]: true, [third]: true });
+  const primary = how === 'resumed' ? to : from;
+  if (how === 'resumed') expect(await lab.json('runs', 'resume', run)).toMatchObject({ run, primary: to, failures: [] });
+  else await lab.json('runs', 'cancel', run);
+  expect(await writableNodes(lab)).toEqual([primary]);
+  await untilTheyStream(
+    lab,
+    primary,
+    nodesOf(lab).filter((name) => name !== primary),
+  );
+  await writer.more(20);
+  expect(writer.faults).toEqual([]);
+  await expectNothingLost(lab, primary, [...writer.acknowledged]);
+});

@@ -6,8 +6,8 @@ export interface Disturbance {
   readonly kind: 'crash' | 'machine crash' | 'cancel' | 'act';
   /** `during`: half of the change is done, where it can be done by halves. */
   readonly moment: 'before' | 'during' | 'after';
-  /** Of `act`: what somebody else does meanwhile. */
-  readonly act?: () => void;
+  /** Of `act`: what somebody else does meanwhile, at a point of that name. */
+  readonly act?: (point: string) => void;
 }
 
 /** Thrown into a process that is dead: nothing that it does from here on reaches the world. */
@@ -79,7 +79,7 @@ export class FakeProcess {
 
   #disturb({ kind, act }: Disturbance): void {
     if (kind === 'cancel') this.#controller.abort(new SpokeError('CANCELLED', 'interrupted'));
-    if (kind === 'act') act?.();
+    if (kind === 'act') act?.(this.passed.at(-1) ?? '');
     if (kind === 'cancel' || kind === 'act') return;
     this.isAlive = false;
     if (kind === 'machine crash') this.world.crashMachine();

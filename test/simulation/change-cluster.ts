@@ -48,6 +48,16 @@ export class ChangeCluster {
     this.#goOn();
   }
 
+  /** As an operator does who wants the first node to be the primary, where he sees no other. */
+  startFirstAsPrimary(): void {
+    const [first] = this.nodes.nodes;
+    if (first === undefined || this.writable.length > 0) return;
+    first.isRunning = false;
+    this.world.fs.remove(first.signalFile);
+    first.start();
+    this.#goOn();
+  }
+
   crashMachine(): void {
     for (const node of this.nodes.nodes) node.isRunning = false;
     this.bouncer.restart();

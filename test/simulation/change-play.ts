@@ -1,10 +1,12 @@
 import { expect } from 'vitest';
+import { cancelRun } from '../../src/engine/cancel-run.ts';
 import { changePrimaryWorkflow } from '../../src/engine/change-primary-workflow.ts';
 import { executeRun } from '../../src/engine/execute-run.ts';
 import { createStepHandlers } from '../../src/engine/handlers/index.ts';
 import { asSpokeError, type SpokeError } from '../../src/errors.ts';
 import type { RunHeader, RunId } from '../../src/ports/run-store.ts';
-import type { ChangePrimaryIntent } from '../../src/workflows/change-primary/intent.ts';
+import { type ChangePrimaryIntent, withChosen } from '../../src/workflows/change-primary/intent.ts';
+import { chosenSince, lostAfterFences } from '../../src/workflows/change-primary/journal.ts';
 import { decideFailover } from '../../src/workflows/failover/decide.ts';
 import { observeWalEnds } from '../../src/workflows/failover/observe.ts';
 import { observeTopology } from '../../src/workflows/observe-topology.ts';
@@ -29,11 +31,14 @@ export async function decideToSwitchOver(cluster: ChangeCluster, to: string): Pr
   return throughText(decideSwitchover(cluster.config, { to, run: RUN, thenBackup: false }, observed));
 }
 
-export async function decideToFailOver(cluster: ChangeCluster): Promise<ChangePrimaryIntent> {
+export async function decideToFailOver(cluster: ChangeCluster, to?: string): Promise<ChangePrimaryIntent> {
   const ports = cluster.ports(new FakeProcess(cluster.world));
   const observed = await observeTopology(cluster.config, ports, CONTEXT);
   const facts = { snapshots: [], walEnds: await observeWalEnds(observed, ports, CONTEXT) };
-  return throughText(decideFailover(cluster.config, { run: RUN, thenBackup: false, fenced: [] }, observed, facts).intent);
+  return throughText(
+    decideFailover(cluster.config, { run: RUN, thenBackup: false, fenced: [], ...(to === undefined ? {} : { to }) }, observed, facts)
+      .intent,
+  );
 }
 
 function throughText<T>(value: T): T {
@@ -57,6 +62,19 @@ export async function attempt(
   }
 }
 
+/** Gives the run up, as `runs cancel` does; what kept it from that. */
+export async function giveUp(cluster: ChangeCluster, intent: ChangePrimaryIntent): Promise<SpokeError | undefined> {
+  const process = new FakeProcess(cluster.world);
+  const ports = cluster.ports(process);
+  const context = { ports, emit: () => undefined, signal: process.signal, pid: process.pid };
+  try {
+    await cancelRun(await ports.runs.read(RUN), changePrimaryWorkflow(cluster.config, intent.verb, ports), context);
+    return undefined;
+  } catch (thrown) {
+    return asSpokeError(thrown);
+  }
+}
+
 export function headerOf(intent: Pick<ChangePrimaryIntent, 'verb' | 'cluster'>): RunHeader {
   return {
     runId: RUN,
@@ -69,6 +87,12 @@ export function headerOf(intent: Pick<ChangePrimaryIntent, 'verb' | 'cluster'>):
     trigger: { kind: 'manual' },
     intent,
   };
+}
+
+/** What its journal says at the end of a failover: who was promoted, and what was given up with it. */
+export async function cameTo(cluster: ChangeCluster, intent: ChangePrimaryIntent) {
+  const stored = await cluster.ports(new FakeProcess(cluster.world)).runs.read(RUN);
+  return { to: withChosen(intent, chosenSince(stored)).to, lost: lostAfterFences(stored) };
 }
 
 /** One primary, everybody else that runs follows it, and clients come to it. */

@@ -77,7 +77,7 @@ function expectNobodyWaits({ cluster, leader }: PatroniManaged, when: string): v
 }
 
 function expectServedByLeader({ cluster, leader }: PatroniManaged, when: string): void {
-  expect(cluster.bouncer.port, when).toBe(cluster.nodes.named(leader).port);
+  expect(cluster.bouncer.portOf('app'), when).toBe(cluster.nodes.named(leader).port);
 }
 
 async function pointsOf(all: readonly string[], temper: Temper): Promise<number> {

@@ -1,11 +1,13 @@
 import { changePrimaryWorkflow } from '../../engine/change-primary-workflow.ts';
 import { withPreviewsOfHosts } from '../../engine/on-hosts.ts';
+import type { UnreadableRepository } from '../../domain/catalog/repository-snapshot.ts';
 import type { Candidate } from '../../domain/topology/failover-candidate.ts';
-import { SpokeError } from '../../errors.ts';
-import type { RunHeader } from '../../ports/run-store.ts';
-import type { ChangePrimaryIntent } from '../../workflows/change-primary/intent.ts';
-import { writeOutageSeconds } from '../../workflows/change-primary/journal.ts';
+import { asSpokeError, SpokeError } from '../../errors.ts';
+import type { RunHeader, StoredRun } from '../../ports/run-store.ts';
+import { type ChangePrimaryIntent, withChosen } from '../../workflows/change-primary/intent.ts';
+import { chosenSince, lostAfterFences, writeOutageSeconds } from '../../workflows/change-primary/journal.ts';
 import { decideFailover } from '../../workflows/failover/decide.ts';
+import { isSameRange, withHeld } from '../../workflows/failover/lost.ts';
 import { observeWalEnds } from '../../workflows/failover/observe.ts';
 import { observeRepositories } from '../../workflows/observe-cluster.ts';
 import { observeTopology } from '../../workflows/observe-topology.ts';
@@ -54,7 +56,7 @@ export async function failoverCommand(options: FailoverOptions, context: Command
     observeTopology(cluster, ports, operation),
     observeRepositories(cluster, undefined, { walArchive: true }, ports, operation),
   ]);
-  for (const { repository, message } of unreadable) context.output.warn(`what ${repository} has of the lost WAL is not known: ${message}`);
+  warnOfUnreadable(unreadable, context);
   const run = session.newRunId('failover');
   const { to, backup: thenBackup, iFencedIt: fenced } = options;
   const facts = { snapshots, walEnds: await observeWalEnds(observed, ports, operation) };
@@ -93,18 +95,46 @@ async function changePrimary(decision: Decision, session: Session, options: Chan
 
 /** Runs or resumes it, takes the backup of the new timeline, and prints what came of it. */
 export async function runChangePrimary(header: RunHeader, session: Session, context: CommandContext): Promise<void> {
-  const intent = header.intent as ChangePrimaryIntent;
-  const outcome = await execute(changePrimaryWorkflow(session.cluster, intent.verb, session.ports), header, session, context);
+  const begun = header.intent as ChangePrimaryIntent;
+  const outcome = await execute(changePrimaryWorkflow(session.cluster, begun.verb, session.ports), header, session, context);
   const failures = outcome.failures.map(({ step, error }) => ({ step: step.title, code: error.code, message: error.message }));
   if (failures.length > 0) {
     context.output.exitCode = 3;
     context.output.warn(`not everything was done; once that is mended: spoke-backup runs resume ${header.runId}`);
   }
   const stored = await session.ports.runs.read(header.runId);
+  const intent = await asItCame(begun, stored, session, context);
   const address = await session.ports.access.addressOf(intent.to);
   const operation = { signal: context.signal };
   const timeline = address === undefined ? undefined : (await session.ports.postgres.observeRecovery(address, operation)).timeline;
   const backup = intent.thenBackup ? await backUpAfterChange(session, context) : undefined;
   const result = { intent, timeline, outageSeconds: writeOutageSeconds(stored), failures, backup };
   context.output.result(changeResultToJson(result), () => renderChangeResult(result));
+}
+
+/** Who was promoted, and what was lost, are known once the old primary is fenced: where the repositories still have it is looked at then. */
+async function asItCame(
+  begun: ChangePrimaryIntent,
+  stored: StoredRun,
+  { cluster, ports }: Session,
+  context: CommandContext,
+): Promise<ChangePrimaryIntent> {
+  const intent = withChosen(begun, chosenSince(stored));
+  const lost = lostAfterFences(stored);
+  if (intent.verb === 'switchover' || lost === undefined || isSameRange(lost, intent.lost)) return intent;
+  try {
+    const { snapshots, unreadable } = await observeRepositories(cluster, undefined, { walArchive: true }, ports, {
+      signal: context.signal,
+    });
+    warnOfUnreadable(unreadable, context);
+    return { ...intent, lost: withHeld(lost, intent.systemIdentifier, snapshots) };
+  } catch (thrown) {
+    // The primary has changed, whatever can be said of its archive.
+    context.output.warn(`what the repositories have of the lost WAL is as of before the failover: ${asSpokeError(thrown).message}`);
+    return { ...intent, lost: { ...lost, held: intent.lost.held } };
+  }
+}
+
+function warnOfUnreadable(unreadable: readonly UnreadableRepository[], { output }: CommandContext): void {
+  for (const { repository, message } of unreadable) output.warn(`what ${repository} has of the lost WAL is not known: ${message}`);
 }

@@ -42,24 +42,44 @@ export interface LossFacts {
 
 export function lostWal(facts: LossFacts): LostWal {
   const { timeline, candidateLsn: fromLsn, stoppedAt } = facts;
-  const ends = facts.snapshots.flatMap((snapshot) => heldBy(snapshot, facts));
+  const ends = endsOf(facts);
   const known = [fromLsn, ...facts.lastKnown, ...ends.map(({ untilLsn }) => untilLsn)];
   const toLsn = stoppedAt !== undefined && stoppedAt >= fromLsn ? stoppedAt : known.reduce((one, other) => (other > one ? other : one));
-  const held = ends
+  const held = heldUntil(toLsn, ends, fromLsn);
+  return { timeline, fromLsn, toLsn, bytes: distance(fromLsn, toLsn), isExact: stoppedAt !== undefined && toLsn === stoppedAt, held };
+}
+
+/** How much of a range that is lost each repository has. */
+export function heldOfLost(
+  range: Pick<LossFacts, 'systemIdentifier' | 'timeline'> & Pick<LostWal, 'fromLsn' | 'toLsn'>,
+  snapshots: readonly RepositorySnapshot[],
+): readonly HeldRange[] {
+  return heldUntil(range.toLsn, endsOf({ ...range, candidateLsn: range.fromLsn, snapshots }), range.fromLsn);
+}
+
+type SearchedFor = Pick<LossFacts, 'systemIdentifier' | 'timeline' | 'candidateLsn' | 'snapshots'>;
+
+interface HeldEnd {
+  readonly repository: RepositoryName;
+  readonly untilLsn: Lsn;
+}
+
+function endsOf(facts: SearchedFor): readonly HeldEnd[] {
+  return facts.snapshots.flatMap((snapshot) => heldBy(snapshot, facts));
+}
+
+function heldUntil(toLsn: Lsn, ends: readonly HeldEnd[], fromLsn: Lsn): readonly HeldRange[] {
+  return ends
     .map(({ repository, untilLsn }) => {
       const until = untilLsn > toLsn ? toLsn : untilLsn;
       return { repository, untilLsn: until, bytes: distance(fromLsn, until) };
     })
     .filter(({ bytes }) => bytes > 0n)
     .toSorted((left, right) => (left.untilLsn === right.untilLsn ? 0 : left.untilLsn > right.untilLsn ? -1 : 1));
-  return { timeline, fromLsn, toLsn, bytes: distance(fromLsn, toLsn), isExact: stoppedAt !== undefined && toLsn === stoppedAt, held };
 }
 
 /** The end of the archive's run from the candidate's position on. An archived segment may be empty from a switch on: it is an upper bound. */
-function heldBy(
-  read: RepositorySnapshot,
-  { systemIdentifier, timeline, candidateLsn }: LossFacts,
-): readonly { repository: RepositoryName; untilLsn: Lsn }[] {
+function heldBy(read: RepositorySnapshot, { systemIdentifier, timeline, candidateLsn }: SearchedFor): readonly HeldEnd[] {
   const { repository, walArchive, systemIdentifier: found } = withStreamedWal(read);
   if (walArchive === undefined || found !== systemIdentifier) return [];
   const size = walArchive.segmentSizeBytes;

@@ -8,9 +8,8 @@ import { instanceOf } from '../../workflows/hosts.ts';
 import { primaryAddress } from './archiving.ts';
 import { requireHeld } from './change-primary-servers.ts';
 import { ifItAnswers } from './connect.ts';
+import { awaitReplay, requireReplayed } from './hand-over.ts';
 import type { HandlerPorts, HandlersOf } from './ports.ts';
-
-const POLL_MS = 20;
 
 type Kinds = 'checkpoint' | 'confirm-roles' | 'await-replay' | 'fence-by-command' | 'promote-standby' | 'drop-slots';
 
@@ -33,7 +32,7 @@ export function changePrimaryRoleHandlers(ports: HandlerPorts): HandlersOf<Kinds
         { argv: ['pg_controldata', stopped.dataDirectory] },
         { argv: [`(${node})`, 'SELECT pg_last_wal_replay_lsn()'] },
       ],
-      run: (step, context) => awaitReplay(ports, step, context),
+      run: async (step, context) => awaitReplay(ports, { ...step, address: await addressOf(ports, step.node) }, context),
     },
     'fence-by-command': {
       preview: ({ command }) => [{ argv: command }],
@@ -79,42 +78,21 @@ async function confirmRoles(ports: HandlerPorts, step: StepOf<'confirm-roles'>, 
   return { timeline };
 }
 
-/** Everything up to the checkpoint that ended the old primary: pg_last_wal_replay_lsn() is the end of a record, so it lies beyond its start. */
-async function awaitReplay(ports: HandlerPorts, { node, stopped, timeline }: StepOf<'await-replay'>, context: OperationContext) {
-  const instance = await instanceOf(stopped.node, ports, context);
-  const found = await instance.inspectDirectory(stopped.dataDirectory, context);
-  requireHeld(found, stopped);
-  const { state, checkpointLsn, timeline: last } = found.control;
-  if (found.running !== undefined || state !== 'shut down' || last !== timeline)
-    throw new SpokeError('REFUSED_PRECONDITION', `${stopped.node} was not shut down cleanly on timeline ${timeline} (${state}, ${last})`, {
-      hint: 'Nothing was promoted. Start it, see why in its log, then: spoke-backup runs resume',
-    });
-  const address = await addressOf(ports, node);
-  const deadlineMs = ports.clock.monotonicMs() + (context.timeoutMs ?? 0);
-  for (;;) {
-    const { inRecovery, replayLsn } = await ports.postgres.observeRecovery(address, context);
-    if (!inRecovery) throw new SpokeError('PLAN_STALE', `${node} is no longer in recovery`);
-    if (replayLsn !== undefined && replayLsn > checkpointLsn)
-      return { shutdownCheckpointLsn: formatLsn(checkpointLsn), replayedLsn: formatLsn(replayLsn) };
-    if (ports.clock.monotonicMs() > deadlineMs)
-      throw new SpokeError(
-        'TIMED_OUT',
-        `${node} has replayed to ${replayLsn === undefined ? 'nowhere' : formatLsn(replayLsn)}, not the shutdown checkpoint of ${stopped.node} at ${formatLsn(checkpointLsn)}`,
-      );
-    await ports.clock.sleep(POLL_MS, context.signal);
-  }
-}
-
-/** All that must be so is looked at here, right before: fences, that nobody else accepts writes, and that it still is that standby. */
+/**
+ * All that must be so is looked at here, right before: fences, that nobody else accepts writes, that it still is that standby, and has
+ * everything where it was handed over to.
+ */
 async function promote(ports: HandlerPorts, step: StepOf<'promote-standby'>, context: OperationContext) {
-  const { node, systemIdentifier, timeline, fences, others } = step;
+  const { node, systemIdentifier, timeline, fences, others, handedOverBy: stopped } = step;
+  const address = await addressOf(ports, node);
   for (const fence of fences) await requireFenced(ports, fence, context);
   if (fences.some(({ kind }) => kind === 'declared')) await requireNotFed(ports, node, context);
   await Promise.all(others.map((other) => requireNoPrimary(ports, other, systemIdentifier, context)));
   const before = await observe(ports, node, systemIdentifier, context);
   if (before.inRecovery && before.timeline !== timeline)
     throw new SpokeError('PLAN_STALE', `${node} follows timeline ${before.timeline} now, and did ${timeline}`);
-  await ports.postgresWriter.promote(await addressOf(ports, node), context);
+  if (before.inRecovery && stopped !== undefined) await requireReplayed(ports, { node, address, stopped, timeline }, context);
+  await ports.postgresWriter.promote(address, context);
   const after = await observe(ports, node, systemIdentifier, context);
   if (after.inRecovery || after.timeline <= timeline)
     throw new SpokeError(

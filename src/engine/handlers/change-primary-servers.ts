@@ -50,14 +50,17 @@ async function stopPrimary(ports: HandlerPorts, { server, mode }: StepOf<'stop-p
   requireHeld(found, server);
   if (!found.hasStandbySignal) await ports.instanceControl.writeFileDurably(signalFile(server), '', found.owner, SIGNAL_MODE);
   if (found.running !== undefined) await stopServed(ports, server, { owner: found.owner, mode }, context);
+  const { state, timeline, checkpointLsn } = await requireStopped(ports, server, context);
+  return { state, timeline, checkpointLsn: formatLsn(checkpointLsn) };
+}
+
+async function requireStopped(ports: HandlerPorts, server: HeldServer, context: OperationContext) {
   const after = await ports.instance.inspectDirectory(server.dataDirectory, context);
   requireHeld(after, server);
-  if (after.running !== undefined)
-    throw new SpokeError('REFUSED_SERVER_RUNNING', `a server still runs in ${server.dataDirectory} after it was stopped`, {
-      hint: 'See what starts it again, stop it, then: spoke-backup runs resume',
-    });
-  const { state, timeline, checkpointLsn } = after.control;
-  return { state, timeline, checkpointLsn: formatLsn(checkpointLsn) };
+  if (after.running === undefined) return after.control;
+  throw new SpokeError('REFUSED_SERVER_RUNNING', `a server still runs in ${server.dataDirectory} after it was stopped`, {
+    hint: 'See what starts it again, stop it, then: spoke-backup runs resume',
+  });
 }
 
 async function startStandby(ports: HandlerPorts, { server }: StepOf<'start-standby'>, context: OperationContext) {
@@ -76,10 +79,18 @@ async function startStandby(ports: HandlerPorts, { server }: StepOf<'start-stand
 async function bringBack(ports: HandlerPorts, { server }: StepOf<'bring-back-primary'>, context: OperationContext) {
   const found = await ports.instance.inspectDirectory(server.dataDirectory, context);
   requireHeld(found, server);
-  if (found.running !== undefined && found.control.state !== 'in production')
-    throw new SpokeError('REFUSED_SERVER_RUNNING', `the server in ${server.dataDirectory} runs and is no primary (${found.control.state})`);
+  const wasStandby = found.running !== undefined && isNoPrimary(found);
+  if (wasStandby) {
+    await stopServed(ports, server, { owner: found.owner, mode: 'fast' }, context);
+    await requireStopped(ports, server, context);
+  }
   if (found.hasStandbySignal) await ports.instanceControl.removeFileDurably(signalFile(server));
-  if (found.running !== undefined) return { alreadyRunning: true };
+  if (found.running !== undefined && !wasStandby) return { alreadyRunning: true };
   await startServed(ports, server, { owner: found.owner, port: server.port, socketDirectory: server.socketDirectory }, context);
-  return {};
+  return { wasStandby };
+}
+
+/** A server that was started with standby.signal, or that is still on its way down. One that only has the signal for its next start is in production. */
+function isNoPrimary({ hasStandbySignal, control }: DirectoryFacts & Required<Pick<DirectoryFacts, 'control'>>): boolean {
+  return control.state === 'in archive recovery' || (hasStandbySignal && control.state !== 'in production');
 }

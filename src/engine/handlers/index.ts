@@ -4,6 +4,7 @@ import { backupHandlers } from './backup.ts';
 import { changePrimaryFrontHandlers } from './change-primary-front.ts';
 import { changePrimaryRoleHandlers } from './change-primary-roles.ts';
 import { changePrimaryServerHandlers } from './change-primary-servers.ts';
+import { compareCandidatesHandlers } from './compare-candidates.ts';
 import { expireHandlers } from './expire.ts';
 import { isolatedServerHandlers } from './isolated-server.ts';
 import { patroniHandlers } from './patroni.ts';
@@ -27,6 +28,7 @@ export function createStepHandlers(ports: HandlerPorts): StepHandlers {
     ...changePrimaryFrontHandlers(ports),
     ...changePrimaryRoleHandlers(ports),
     ...changePrimaryServerHandlers(ports),
+    ...compareCandidatesHandlers(ports),
     ...expireHandlers(ports),
     ...isolatedServerHandlers(ports),
     ...patroniHandlers(ports),

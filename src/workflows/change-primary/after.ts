@@ -18,6 +18,8 @@ export interface AfterPromotion {
   readonly pausedByPlan: boolean;
   /** It was shut down on its timeline before: pg_control has that already. */
   readonly hasCheckpoint?: boolean;
+  /** The old primary, which somebody has started as a standby, is stopped by the plan itself before. */
+  readonly stopsOldStandby?: boolean;
 }
 
 /**
@@ -26,7 +28,8 @@ export interface AfterPromotion {
  */
 export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryFacts): readonly Step[] {
   const { to, from } = after;
-  const standbys = facts.topology.standbys.filter(({ node }) => node !== to);
+  const isStopped = (node: string) => after.stopsOldStandby === true && node === from?.node;
+  const standbys = facts.topology.standbys.filter(({ node }) => node !== to && !isStopped(node));
   const old =
     from === undefined || standbys.some(({ node }) => node === from.node) ? [] : [startStep(from, to), streamingStep(from.node, to)];
   const slotted = [...new Set([...standbys.map(({ node }) => node), ...(from === undefined ? [] : [from.node])])];

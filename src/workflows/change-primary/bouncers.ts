@@ -16,14 +16,29 @@ const MOST_BYTES = 4 * 1024 * 1024;
 /** Each PgBouncer as it is; its files are looked at on its own host. */
 export function observeBouncers(
   cluster: ClusterConfig,
-  roles: { readonly from?: string },
+  roles: { readonly to: string; readonly from?: string },
   topology: Topology,
   placed: TextsAfter<readonly PlacedNode[]>,
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<readonly BouncerToChange[]> {
   const affected = (bouncer: PgBouncerConfig) => databasesToPause(bouncer, roles.from, topology);
-  return Promise.all(cluster.pgbouncer.map((bouncer) => observeBouncer(bouncer, affected(bouncer), placed, ports, context)));
+  return Promise.all(
+    cluster.pgbouncer.map(async (bouncer) => {
+      const { warnings, ...found } = await observeBouncer(bouncer, affected(bouncer), placed, ports, context);
+      return { ...found, warnings: [...warnings, ...whoStays(bouncer, roles.to)] };
+    }),
+  );
+}
+
+/** A name means that very node, whatever it becomes: its sessions go on through the promotion, so nobody has to wait. */
+function whoStays({ name, databases }: PgBouncerConfig, to: string): readonly string[] {
+  return Object.entries(databases)
+    .filter(([, place]) => place.to === to)
+    .map(
+      ([database]) =>
+        `PgBouncer ${name}: database ${database} is for ${to} by its name: its clients stay there, on the primary from then on`,
+    );
 }
 
 async function observeBouncer(
@@ -51,6 +66,7 @@ async function observeBouncer(
     paused: offered.filter(({ paused }) => paused).map((one) => one.name),
     present: 'found' in asked && written !== undefined && !hasRead(offered, written.databases) ? '' : onDisk,
     wanted: { without: wanted.without.configuration, with: wanted.with.configuration },
+    warnings: wanted.with.warnings,
     ...('fault' in asked ? { unreachable: asked.fault } : {}),
   };
 }

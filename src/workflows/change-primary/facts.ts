@@ -18,6 +18,8 @@ export interface BouncerToChange {
   /** What its file says, as far as PgBouncer has read it; empty where it goes by something else still. */
   readonly present: string;
   readonly wanted: TextsAfter<string>;
+  /** Whose clients come to another server than their database is meant for, or to another kind of it. */
+  readonly warnings: readonly string[];
   /** Why its console cannot be asked. */
   readonly unreachable?: string;
 }
@@ -51,4 +53,8 @@ export interface ChangePrimaryFacts extends FrontFacts {
   readonly following: ReadonlySet<string>;
   /** By node: what it lacks to connect to another primary. */
   readonly passfiles: ReadonlyMap<string, Extract<SetupStep, { kind: 'write-passfile' }>>;
+  /** By the journal: whether somebody may have been asked to become the primary already. */
+  readonly mayHavePromoted?: boolean;
+  /** By the journal: who took whose place as the one that has most, in their order. */
+  readonly chosen?: readonly string[];
 }

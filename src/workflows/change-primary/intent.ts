@@ -26,13 +26,26 @@ export interface FailoverIntent {
   readonly cluster: string;
   readonly systemIdentifier: string;
   readonly timeline: number;
+  /** Where nobody named it, one that is seen to have more after the fences takes its place (failover/candidate). */
   readonly to: string;
+  /** Whether the operator named it (--to). */
+  readonly isNamed: boolean;
   /** How each node that may be a primary is kept from being one; what is stopped on its host is stopped by the run. */
   readonly fences: readonly Fence[];
+  /** As it was confirmed, before the fences. */
   readonly lost: LostWalReport;
 }
 
 export type ChangePrimaryIntent = SwitchoverIntent | FailoverIntent;
+
+/** Its intent with whoever was chosen last after the fences. */
+export function withChosen<T extends ChangePrimaryIntent>(intent: T, chosen: readonly string[] = []): T {
+  const to = chosen.at(-1);
+  return to === undefined ? intent : { ...intent, to };
+}
+
+/** The id of the step that tells what is lost, after the fences. */
+export const COMPARISON = 'compare-candidates';
 
 /** The id of the step after whose beginning nothing leads back. */
 export const PROMOTION = 'promote-standby';

@@ -1,6 +1,7 @@
 import { secondsBetween } from '../../domain/time/instant.ts';
 import type { JournalEntry, StoredRun } from '../../ports/run-store.ts';
-import { PROMOTION } from './intent.ts';
+import type { LostRange } from '../../plan/change-primary-steps.ts';
+import { COMPARISON, PROMOTION } from './intent.ts';
 
 /** Noted where the old primary serves again. */
 export const BROUGHT_BACK = 'the old primary was brought back';
@@ -10,6 +11,24 @@ export const CLIENTS_GO_ON = 'clients go on';
 
 /** The id of the step that asks Patroni for another leader. */
 export const SWITCH_LEADER = 'switch-leader';
+
+/** Noted where another standby than the one that was chosen turned out to have most. */
+export const CANDIDATE_CHOSEN = 'another standby has most';
+
+/** Who took whose place as the one that has most, in their order. */
+export function chosenSince({ entries }: Pick<StoredRun, 'entries'>): readonly string[] {
+  return entries.flatMap((entry) => {
+    if (entry.kind !== 'note' || entry.message !== CANDIDATE_CHOSEN) return [];
+    const { node } = entry.detail as { readonly node: string };
+    return [node];
+  });
+}
+
+/** What a failover gives up, as it was seen after the fences; undefined where it has not come so far. */
+export function lostAfterFences({ entries }: Pick<StoredRun, 'entries'>): LostRange | undefined {
+  const compared = entries.findLast((entry) => entry.kind === 'step-finished' && entry.step === COMPARISON);
+  return compared?.kind === 'step-finished' ? (compared.result as { readonly lost: LostRange }).lost : undefined;
+}
 
 /** With these codes the step that promotes ends before it has asked the server for anything. */
 const BEFORE_ASKING: readonly string[] = ['PLAN_STALE', 'REFUSED_SERVER_RUNNING', 'REFUSED_PRECONDITION'];

@@ -25,6 +25,8 @@ export interface WantedRoles {
   readonly to: string;
   /** The old primary that becomes a standby; absent where it stays away. */
   readonly from?: string;
+  /** Nodes that are fenced: they stay away. */
+  readonly gone?: readonly string[];
 }
 
 /** Who is what just now, of the cluster that it has to be. */
@@ -73,7 +75,7 @@ export async function observeFront(
 ): Promise<FrontFacts> {
   const addresses = await addressesOf(cluster, ports);
   const placed = {
-    without: placedNodes(topology, addresses, { to: roles.to }, roles.from),
+    without: placedNodes(topology, addresses, { ...roles, from: undefined }, roles.from),
     with: placedNodes(topology, addresses, roles, undefined),
   };
   const endpoints = await observeEndpoints(cluster, placed, ports);
@@ -87,17 +89,20 @@ async function addressesOf({ nodes }: ClusterConfig, ports: ReadPorts): Promise<
   return addresses;
 }
 
-/** Where everybody is once `to` is the primary; nobody is sent to `away`, nor to what does not answer now. */
+/**
+ * Where everybody is once `to` is the primary. `away`, and what is gone, is left out: who asks for it by its name has nobody there, and goes to
+ * the primary. Standbys that do not answer now keep their own clients, and get no others.
+ */
 export function placedNodes(
   topology: Topology,
   addresses: ReadonlyMap<string, PublicAddress>,
-  { to, from }: WantedRoles,
+  { to, from, gone = [] }: Omit<WantedRoles, 'from'> & { readonly from?: string | undefined },
   away: string | undefined,
 ): readonly PlacedNode[] {
   return topology.nodes.flatMap(({ node, role }): readonly PlacedNode[] => {
     const address = addresses.get(node);
-    if (address === undefined || role === 'stranger') return [];
-    const isStandby = node === from || (role === 'standby' && node !== away);
+    if (address === undefined || role === 'stranger' || node === away || gone.includes(node)) return [];
+    const isStandby = node === from || role === 'standby';
     return [{ name: node, role: node === to ? 'primary' : isStandby ? 'standby' : 'unknown', address }];
   });
 }

@@ -70,9 +70,11 @@ export function promoteStep(of: {
   readonly timeline: number;
   readonly fences: readonly Fence[];
   readonly others: readonly string[];
+  readonly handedOverBy?: HeldServer;
   readonly limitMs: number;
 }): Step {
-  const { to: node, systemIdentifier, timeline, fences, others, limitMs: timeoutMs } = of;
+  const { to: node, limitMs: timeoutMs, ...conditions } = of;
+  const { fences, timeline } = conditions;
   return changeStep(
     {
       id: PROMOTION,
@@ -83,7 +85,7 @@ export function promoteStep(of: {
       timeoutMs,
       retry: 'never',
     },
-    { kind: 'promote-standby', node, systemIdentifier, timeline, fences, others },
+    { kind: 'promote-standby', node, ...conditions },
   );
 }
 

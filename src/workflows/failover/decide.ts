@@ -1,8 +1,6 @@
 import type { ClusterConfig } from '../../config/model.ts';
 import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
-import type { Lsn } from '../../domain/postgres/lsn.ts';
 import { type Candidate, chooseFailover, whyNobody } from '../../domain/topology/failover-candidate.ts';
-import { receivedLsn } from '../../domain/topology/lag.ts';
 import { lostWal } from '../../domain/topology/lost-wal.ts';
 import type { ClusterNode, Topology, Upstream } from '../../domain/topology/topology.ts';
 import { SpokeError } from '../../errors.ts';
@@ -13,6 +11,7 @@ import type { FailoverIntent } from '../change-primary/intent.ts';
 import type { NodeObservation } from '../observe-cluster.ts';
 import type { TopologyObservation } from '../observe-topology.ts';
 import { requireOwnCare } from '../switchover/decide.ts';
+import { oldPrimaryWal } from './known-wal.ts';
 import { lostWalReport } from './lost.ts';
 
 const MEBIBYTE = 1024n * 1024n;
@@ -63,7 +62,10 @@ export function decideFailover(
   const lost = lostWalReport(lostWal({ systemIdentifier, timeline, candidateLsn: at, snapshots, ...old }));
   const { run, thenBackup } = request;
   const common = { verb: 'failover', run, thenBackup, cluster: cluster.name, systemIdentifier: String(systemIdentifier) } as const;
-  return { intent: { ...common, timeline, to: chosen.node, fences, lost }, candidates: choice.candidates };
+  return {
+    intent: { ...common, timeline, to: chosen.node, isNamed: request.to !== undefined, fences, lost },
+    candidates: choice.candidates,
+  };
 }
 
 function requireNoPrimary({ primaries }: Topology): void {
@@ -122,31 +124,4 @@ function fromWhere(node: string, upstream: Upstream): string {
   if (upstream.kind === 'elsewhere')
     return `from ${upstream.host}${upstream.port === undefined ? '' : `:${upstream.port}`}, which may be ${node}`;
   return upstream.kind === 'node' ? 'from it' : `from a server that it does not tell, which may be ${node}`;
-}
-
-/** What is known of WAL beyond the candidate: by what other standbys have and were told of, and by what the old primary's files say. */
-function oldPrimaryWal(
-  doubtful: readonly ClusterNode[],
-  { standbys }: Topology,
-  walEnds: ReadonlyMap<string, WalEnd>,
-  candidate: WalEnd,
-): { readonly lastKnown: readonly Lsn[]; readonly stoppedAt?: Lsn } {
-  const lastKnown = [
-    ...standbys.flatMap(({ server }) => [
-      server.replication && receivedLsn(server.replication),
-      server.replication?.receiver?.latestEndLsn,
-    ]),
-    ...doubtful.map(({ facts }) => facts.files?.checkpointLsn),
-  ].filter((lsn) => lsn !== undefined);
-  const [old] = doubtful;
-  const stoppedAt = doubtful.length === 1 && old !== undefined ? whereItStopped(old, walEnds.get(old.node), candidate) : undefined;
-  return stoppedAt === undefined ? { lastKnown } : { lastKnown, stoppedAt };
-}
-
-function whereItStopped({ facts: { files } }: ClusterNode, walEnd: WalEnd | undefined, { timeline, lsn }: WalEnd): Lsn | undefined {
-  if (files === undefined || files.isRunning) return undefined;
-  if (files.state !== 'shut down') return walEnd?.timeline === timeline ? walEnd.lsn : undefined;
-  if (files.timeline !== timeline) return undefined;
-  // Its last record is the shutdown checkpoint, which commits nothing: whoever is past its start has everything.
-  return files.checkpointLsn > lsn ? files.checkpointLsn : lsn;
 }

@@ -4,7 +4,7 @@ import type { Fence } from '../../plan/change-primary-steps.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import { stepsAfterPromotion } from '../change-primary/after.ts';
 import type { ChangePrimaryFacts } from '../change-primary/facts.ts';
-import type { FailoverIntent } from '../change-primary/intent.ts';
+import { COMPARISON, type FailoverIntent } from '../change-primary/intent.ts';
 import { changeStep } from '../change-primary/step.ts';
 import { promoteStep, stopStep } from '../change-primary/steps.ts';
 
@@ -15,13 +15,20 @@ export function planFailover(intent: FailoverIntent, facts: ChangePrimaryFacts):
   const others = facts.topology.nodes.map(({ node }) => node).filter((node) => node !== to);
   const before = isPromoted(intent, facts.topology)
     ? []
-    : [...fences.flatMap((fence) => fenceSteps(fence, limitMs)), promoteStep({ to, systemIdentifier, timeline, fences, others, limitMs })];
+    : [
+        ...fences.flatMap((fence) => fenceSteps(fence, limitMs)),
+        compareStep(intent, others, facts.mayHavePromoted === true),
+        promoteStep({ to, systemIdentifier, timeline, fences, others, limitMs }),
+      ];
   return {
     steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false }, facts)],
-    warnings: fences.map(
-      (fence) =>
-        `${nodeOfFence(fence)} is no standby yet afterwards (spoke-backup rejoin ${nodeOfFence(fence)}): what only it has is not in ${to}`,
-    ),
+    warnings: [
+      ...fences.map(
+        (fence) =>
+          `${nodeOfFence(fence)} is no standby yet afterwards (spoke-backup rejoin ${nodeOfFence(fence)}): what only it has is not in ${to}`,
+      ),
+      ...facts.bouncers.flatMap(({ warnings }) => warnings),
+    ],
   };
 }
 
@@ -34,6 +41,23 @@ function isPromoted({ to, timeline }: FailoverIntent, topology: Topology): boole
   if (node?.role === 'standby' && node.server.timeline === timeline) return false;
   if (node?.role === 'unreachable') throw new SpokeError('POSTGRES_UNAVAILABLE', `${to} does not answer: ${node.reason}`);
   throw new SpokeError('PLAN_STALE', `${to} is not the standby on timeline ${timeline} that was chosen`);
+}
+
+function compareStep(intent: FailoverIntent, others: readonly string[], mayHavePromoted: boolean): Step {
+  const { to: node, isNamed, systemIdentifier, timeline, fences, lost } = intent;
+  const { held: _held, ...planned } = lost;
+  const choice = mayHavePromoted ? 'asked' : isNamed ? 'named' : 'best';
+  return changeStep(
+    {
+      id: COMPARISON,
+      effect: 'read',
+      title: `See once more who has most, and what is lost with ${node}`,
+      reason: 'until its fence the old primary may have written and sent more',
+      probe: 'pg_last_wal_receive_lsn(), and the WAL of what is stopped',
+      retry: 'never',
+    },
+    { kind: 'compare-candidates', node, choice, systemIdentifier, timeline, fences, others, planned },
+  );
 }
 
 export function nodeOfFence(fence: Fence): string {

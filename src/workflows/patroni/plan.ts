@@ -41,7 +41,7 @@ function planSwitchLeader(intent: SwitchLeaderIntent, { sighting, topology, fron
         : []),
       ...(verb === 'switchover' && fromNode !== null ? [...returnSteps(node, front), ...endpointSteps(front, node, 'with')] : []),
     ],
-    warnings,
+    warnings: [...warnings, ...front.bouncers.flatMap((bouncer) => bouncer.warnings)],
   };
 }
 

@@ -1,4 +1,4 @@
-import { nodeOf, type Topology } from '../../domain/topology/topology.ts';
+import { type ClusterNode, nodeOf, type Topology } from '../../domain/topology/topology.ts';
 import { SpokeError } from '../../errors.ts';
 import type { Plan, Step } from '../../plan/step.ts';
 import { stepsAfterPromotion } from '../change-primary/after.ts';
@@ -9,7 +9,7 @@ import { changeStep } from '../change-primary/step.ts';
 import { checkpointBefore, passfileStep, promoteStep, stopStep } from '../change-primary/steps.ts';
 
 /** How far a switchover has come, as its nodes show. */
-export type SwitchoverPhase = 'both as before' | 'old primary stopped' | 'promoted';
+export type SwitchoverPhase = 'both as before' | 'old primary stopped' | 'old primary started as a standby' | 'promoted';
 
 /** Throws PLAN_STALE where the nodes are as no switchover of this kind leaves them, POSTGRES_UNAVAILABLE where one does not answer. */
 export function phaseOf({ from, to, timeline }: SwitchoverIntent, topology: Topology): SwitchoverPhase {
@@ -26,9 +26,17 @@ export function phaseOf({ from, to, timeline }: SwitchoverIntent, topology: Topo
   if (candidate.role !== 'standby') throw away(to, candidate.role);
   if (candidate.server.timeline !== timeline) throw stale(`${to} follows timeline ${candidate.server.timeline} now`);
   if (old.role === 'stopped') return 'old primary stopped';
+  if (isStartedAsStandby(old, timeline)) return 'old primary started as a standby';
   if (old.role !== 'primary') throw away(from.node, old.role);
   if (old.server.timeline !== timeline) throw stale(`${from.node} is on timeline ${old.server.timeline} now`);
   return 'both as before';
+}
+
+/** By whoever starts what was stopped: it writes nothing, and is stopped once more. One that takes no connections shows it by its files. */
+function isStartedAsStandby(old: ClusterNode, timeline: number): boolean {
+  if (old.role === 'standby') return old.server.timeline === timeline;
+  const { files } = old.facts;
+  return old.role === 'unreachable' && files?.isRunning === true && files.hasStandbySignal && files.timeline === timeline;
 }
 
 function stale(why: string): SpokeError {
@@ -44,12 +52,14 @@ function away(node: string, role: string): SpokeError {
 export function planSwitchover(intent: SwitchoverIntent, facts: ChangePrimaryFacts): Plan {
   const phase = phaseOf(intent, facts.topology);
   const pausedByPlan = phase === 'both as before';
+  const stopsOldStandby = phase === 'old primary started as a standby';
   if (pausedByPlan) requireBouncers(facts);
   return {
     steps: [
       ...(phase === 'both as before' ? [...preparations(intent, facts), ...interruption(intent, facts)] : []),
+      ...(stopsOldStandby ? [stopAgain(intent, facts)] : []),
       ...(phase === 'promoted' ? [] : promotion(intent, facts)),
-      ...stepsAfterPromotion({ to: intent.to, from: intent.from, pausedByPlan }, facts),
+      ...stepsAfterPromotion({ to: intent.to, from: intent.from, pausedByPlan, stopsOldStandby }, facts),
     ],
     warnings: warningsOf(intent, facts),
   };
@@ -98,6 +108,10 @@ function interruption(
   ];
 }
 
+function stopAgain({ from }: SwitchoverIntent, { limitMs }: ChangePrimaryFacts): Step {
+  return stopStep(from, 'fast', 'somebody has started it again, as a standby: its WAL has to stand still', limitMs);
+}
+
 function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, { topology, limitMs }: ChangePrimaryFacts): readonly Step[] {
   const others = topology.nodes.map(({ node }) => node).filter((node) => node !== to);
   return [
@@ -112,7 +126,7 @@ function promotion({ from, to, systemIdentifier, timeline }: SwitchoverIntent, {
       },
       { kind: 'await-replay', node: to, stopped: from, timeline },
     ),
-    promoteStep({ to, systemIdentifier, timeline, fences: [{ kind: 'stopped', server: from }], others, limitMs }),
+    promoteStep({ to, systemIdentifier, timeline, fences: [{ kind: 'stopped', server: from }], others, handedOverBy: from, limitMs }),
   ];
 }
 
@@ -122,6 +136,7 @@ function warningsOf({ to }: SwitchoverIntent, { topology, follow, bouncers }: Ch
   return [
     ...away.map(({ node }) => `${node} cannot be told of the new primary: once it is back, spoke-backup setup replica ${node}`),
     ...unknown.map(({ node }) => `the data directory of ${node} is not known, so it is not told of the new primary`),
+    ...bouncers.flatMap(({ warnings }) => warnings),
     ...bouncers.filter(({ unreachable }) => unreachable !== undefined).map(({ name }) => `PgBouncer ${name} does not answer`),
   ];
 }

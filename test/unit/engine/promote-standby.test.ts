@@ -13,13 +13,14 @@ interface Server {
   inRecovery: boolean;
   timeline: number;
   systemIdentifier: bigint;
+  replayLsn?: bigint;
 }
 
 /** Servers a (the old primary, stopped), b and c, and what was done to them in its order. */
 class Machine {
   readonly done: string[] = [];
   readonly servers = new Map<string, Server>([
-    ['b', { inRecovery: true, timeline: 1, systemIdentifier: OURS }],
+    ['b', { inRecovery: true, timeline: 1, systemIdentifier: OURS, replayLsn: 24n }],
     ['c', { inRecovery: true, timeline: 1, systemIdentifier: OURS }],
   ]);
   directory = {
@@ -29,6 +30,10 @@ class Machine {
     control: { systemIdentifier: OURS, state: 'shut down', timeline: 1, checkpointLsn: 16n },
     hasStandbySignal: true,
   } as unknown as DirectoryFacts;
+
+  control(more: Record<string, unknown>): void {
+    this.directory = { ...this.directory, control: { ...this.directory.control, ...more } } as unknown as DirectoryFacts;
+  }
 
   handlers() {
     return createStepHandlers(this.#ports());
@@ -44,19 +49,28 @@ class Machine {
     return {
       ...NO_OTHER_HOSTS,
       access: { addressOf: async (node: string) => ({ kind: 'url', url: node }) },
-      postgres: { observeServer: async ({ url }: { url: string }) => ({ ...at(url) }) },
+      postgres: {
+        observeServer: async ({ url }: { url: string }) => ({ ...at(url) }),
+        observeRecovery: async ({ url }: { url: string }) => ({ ...at(url) }),
+      },
       postgresWriter: {
         promote: async ({ url }: { url: string }) => {
           this.done.push(`promote ${url}`);
           Object.assign(at(url), { inRecovery: false, timeline: 2 });
         },
       },
-      instance: { inspectDirectory, findInstallation: async () => ({ binDirectory: '/bin' }) },
+      instance: {
+        inspectDirectory,
+        findInstallation: async () => ({ binDirectory: '/bin' }),
+        readWalEnd: async () => ({ timeline: 1, lsn: 32n }),
+      },
       instanceControl: {
         writeFileDurably: async (path: string) => {
           this.done.push(`write ${path}`);
           this.directory = { ...this.directory, hasStandbySignal: true };
         },
+        removeFileDurably: async (path: string) => void this.done.push(`rm ${path}`),
+        startServer: async () => void this.done.push('start'),
         stopServer: async () => {
           this.done.push('stop');
           const { running: _running, ...stopped } = this.directory;
@@ -67,6 +81,8 @@ class Machine {
   }
 }
 
+/** The candidate, of which nobody knows what it has replayed. */
+const B: Server = { inRecovery: true, timeline: 1, systemIdentifier: OURS };
 const CONTEXT = { signal: new AbortController().signal, timeoutMs: 1000 };
 const STEP = promoteStep({
   to: 'b',
@@ -74,6 +90,7 @@ const STEP = promoteStep({
   timeline: 1,
   fences: [{ kind: 'stopped', server: HELD }],
   others: ['a', 'c'],
+  handedOverBy: HELD,
   limitMs: 1000,
 }) as StepOf<'promote-standby'>;
 const promote = (machine: Machine) => machine.handlers()['promote-standby'].run(STEP, CONTEXT);
@@ -104,6 +121,16 @@ describe('promoting a standby', () => {
       (m) => m.servers.set('b', { inRecovery: true, timeline: 1, systemIdentifier: OTHERS }),
       'of another cluster',
     ],
+    ['it has not replayed the shutdown checkpoint', (m) => m.servers.set('b', { ...B, replayLsn: 16n }), 'has replayed to 0/10, not the'],
+    ['it has replayed nothing yet', (m) => m.servers.set('b', B), 'has replayed to nowhere'],
+    ['the old primary was not shut down cleanly', (m) => m.control({ state: 'in production' }), 'not shut down cleanly on timeline 1'],
+    ['the old primary wrote on and stopped again', (m) => m.control({ checkpointLsn: 24n }), 'not the shutdown checkpoint of a at 0/18'],
+    [
+      'the old primary was a standby since, and has more',
+      (m) => m.control({ state: 'shut down in recovery' }),
+      'end of the WAL of a at 0/20',
+    ],
+    ['the old primary ended on another timeline', (m) => m.control({ timeline: 2 }), 'not shut down cleanly on timeline 1'],
     ['it follows another timeline', (m) => m.servers.set('b', { inRecovery: true, timeline: 5, systemIdentifier: OURS }), 'timeline 5'],
   ])('is not done where %s', async (_what, change, message) => {
     const machine = new Machine();
@@ -112,10 +139,35 @@ describe('promoting a standby', () => {
     expect(machine.done).toEqual([]);
   });
 
+  it('is done where the old primary was a standby since, and has nothing more', async () => {
+    const machine = new Machine();
+    machine.control({ state: 'shut down in recovery' });
+    machine.servers.set('b', { ...B, replayLsn: 32n });
+    expect(await promote(machine)).toMatchObject({ timeline: 2 });
+  });
+
   it('is found done where it was promoted before', async () => {
     const machine = new Machine();
     machine.servers.set('b', { inRecovery: false, timeline: 2, systemIdentifier: OURS });
     expect(await promote(machine)).toMatchObject({ timeline: 2 });
+  });
+});
+
+describe('bringing the old primary back', () => {
+  const step = { kind: 'bring-back-primary', server: HELD } as StepOf<'bring-back-primary'>;
+
+  it.each<[string, string, boolean, string[]]>([
+    ['was started as a standby', 'in archive recovery', true, ['stop', 'rm /data/a/standby.signal', 'start']],
+    ['is still on its way down', 'shutting down', true, ['stop', 'rm /data/a/standby.signal', 'start']],
+    ['was never stopped', 'in production', true, ['rm /data/a/standby.signal']],
+    ['was started as a primary', 'in production', false, []],
+    ['recovers from a crash as a primary', 'in crash recovery', false, []],
+  ])('that %s (%s, standby.signal: %s) does %j', async (_what, state, hasStandbySignal, done) => {
+    const machine = new Machine();
+    machine.control({ state });
+    machine.directory = { ...machine.directory, hasStandbySignal, running: { evidence: 'process' } };
+    await machine.handlers()['bring-back-primary'].run(step, CONTEXT);
+    expect(machine.done).toEqual(done);
   });
 });
 

@@ -103,9 +103,10 @@ describe('what a failover does with the old primary', () => {
         });
         const promotion = steps.findIndex(({ kind }) => kind === 'promote-standby');
         expect(steps.filter(({ kind }) => kind === 'promote-standby')).toHaveLength(1);
-        expect(steps.slice(0, promotion).map(({ kind }) => kind)).toEqual(
-          intent.fences.flatMap(({ kind }) => (kind === 'stopped' ? ['stop-primary'] : [])),
-        );
+        expect(steps.slice(0, promotion).map(({ kind }) => kind)).toEqual([
+          ...intent.fences.flatMap(({ kind }) => (kind === 'stopped' ? ['stop-primary'] : [])),
+          'compare-candidates',
+        ]);
         expect(steps[promotion]).toMatchObject({ fences: intent.fences, others: others.map((one) => one.node) });
       }),
     );

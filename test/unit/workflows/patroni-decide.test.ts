@@ -41,6 +41,7 @@ const BOUNCER: BouncerToChange = {
   pauseTimeoutMs: 1000,
   databases: ['app'],
   paused: [],
+  warnings: [],
   present: 'a',
   wanted: { without: 'b', with: 'b and a' },
 };

@@ -171,6 +171,7 @@ class Model {
           paused: this.paused ? databases : [],
           present: this.front,
           wanted: { without: 'primary alone', with: 'primary alone' },
+          warnings: [],
         },
       ],
     };

@@ -46,6 +46,14 @@ describe('the plan of a switchover', () => {
     ]);
   });
 
+  it('stops an old primary that somebody has started as a standby, and starts it again when there is a new one', () => {
+    const model = new ClusterModel({ ...FULL, hasBouncer: false, hasEndpoints: false });
+    model.old = 'standby';
+    const ids = plan(model).map(({ id }) => id);
+    expect(ids.slice(0, 3)).toEqual(['stop-primary a', 'await-replay', 'promote-standby']);
+    expect(ids.filter((id) => id.endsWith(' a'))).toEqual(['stop-primary a', 'start-standby a', 'check-streaming a', 'drop-slots a']);
+  });
+
   it('promotes only after the old primary was stopped, its last WAL replayed, and roles looked at right before the stop', () => {
     fc.assert(
       fc.property(shapes, (shape) => {

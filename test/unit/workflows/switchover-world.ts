@@ -103,7 +103,7 @@ export class ClusterModel {
     const { others, hasBouncer, hasEndpoints } = this.#shape;
     const nodes = [this.#a(), this.#b(), ...others.map((name) => this.#other(name))];
     const text = (which: string) => ({ text: which, values: {}, isCurrent: this.endpoints === which });
-    const bouncer = { name: 'front', configFile: '/etc/pgbouncer.ini', pauseTimeoutMs: 1000, databases: ['app'] };
+    const bouncer = { name: 'front', configFile: '/etc/pgbouncer.ini', pauseTimeoutMs: 1000, databases: ['app'], warnings: [] };
     const present = { present: this.bouncer, paused: this.paused ? ['app'] : [], wanted: { without: 'without a', with: 'with a' } };
     const passfile = {
       kind: 'write-passfile',
@@ -127,7 +127,8 @@ export class ClusterModel {
   #a(): NodeFacts {
     const slots = slotRows(this.#slotsOfA);
     if (this.old === 'stopped') return { node: 'a', unreachable: 'refused', files: files({ hasStandbySignal: true }) };
-    if (this.old === 'standby') return standby('a', { received: MIB, replayed: MIB, of: 'b', timeline: 2 }, { slots });
+    const timeline = this.candidate === 'primary' ? 2 : 1;
+    if (this.old === 'standby') return standby('a', { received: MIB, replayed: MIB, of: 'b', timeline }, { slots });
     return primary('a', MIB, { replication: replication({ inRecovery: false, slots }) });
   }
 
