@@ -10,7 +10,7 @@ import {
   backupArguments,
   checkArguments,
   replayRestoreCommand,
-  restoreCommand,
+  standbyRestoreCommand,
   expireBackupArguments,
   pushSegmentArguments,
   expireWalArguments,
@@ -104,7 +104,7 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
     replaySettings: ({ repository, workDirectory }) => ({
       restore_command: replayRestoreCommand(settings, { repository: indexOf(repository), workDirectory }),
     }),
-    standbySettings: (name) => ({ restore_command: restoreCommand(settings, indexOf(name)) }),
+    standbySettings: (name) => ({ restore_command: standbyRestoreCommand(settings, indexOf(name)) }),
     previewExpireBackup: (request) => [preview(expireBackupArguments(settings, indexOf(request.repository), request))],
     // How many full backups there are from the floor on is counted right before.
     previewExpireWal: (request) => [preview(expireWalArguments(settings, indexOf(request.repository), `<fulls from ${request.floor} on>`))],

@@ -157,7 +157,19 @@ const OWN_DATA_DIRECTORY = '--pg1-path="$PWD"';
  * archive all the same unless it is above 125: then recovery stops instead of ending early (RestoreArchivedFile, xlogarchive.c).
  */
 export function restoreCommand(settings: PgbackrestSettings, repository: number): string {
-  return `${archiveGet(settings, repository, ['--no-archive-async', ...WITH_REASONS])}; code=$?; test $code -le 1 || code=200; exit $code`;
+  return `${plainArchiveGet(settings, repository)}; code=$?; test $code -le 1 || code=200; exit $code`;
+}
+
+/**
+ * For a standby's every day. It asks again and again, and streams meanwhile: so trouble with the repository must not end the server, as anything
+ * above 125 would, also while it is being promoted.
+ */
+export function standbyRestoreCommand(settings: PgbackrestSettings, repository: number): string {
+  return `${plainArchiveGet(settings, repository)} || exit 1`;
+}
+
+function plainArchiveGet(settings: PgbackrestSettings, repository: number): string {
+  return archiveGet(settings, repository, ['--no-archive-async', ...WITH_REASONS]);
 }
 
 /**
