@@ -27,6 +27,7 @@ export type Fence =
 export type ChangePrimaryStep =
   | { readonly kind: 'checkpoint'; readonly node: string }
   | { readonly kind: 'pause-pgbouncer'; readonly bouncer: string; readonly databases: readonly string[] }
+  | { readonly kind: 'evict-from-pgbouncer'; readonly bouncer: string; readonly databases: readonly string[] }
   | { readonly kind: 'resume-pgbouncer'; readonly bouncer: string; readonly databases: readonly string[] }
   | {
       readonly kind: 'confirm-roles';

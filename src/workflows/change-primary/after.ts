@@ -4,7 +4,7 @@ import type { HeldServer } from '../../plan/change-primary-steps.ts';
 import type { Step } from '../../plan/step.ts';
 import type { BouncerToChange, ChangePrimaryFacts, EndpointsText } from './facts.ts';
 import { changeStep } from './step.ts';
-import { passfileStep, resumeStep } from './steps.ts';
+import { evictStep, passfileStep, resumeStep } from './steps.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -15,6 +15,8 @@ export interface AfterPromotion {
   readonly from?: HeldServer;
   /** Databases that the plan itself pauses before. */
   readonly pausedByPlan: boolean;
+  /** The old primary was not stopped while PgBouncer was paused: it may hold connections to it that nobody will ever answer. */
+  readonly isGone?: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryF
     from === undefined || standbys.some(({ node }) => node === from.node) ? [] : [startStep(from, to), streamingStep(from.node, to)];
   const slotted = [...new Set([...standbys.map(({ node }) => node), ...(from === undefined ? [] : [from.node])])];
   return [
-    ...facts.bouncers.flatMap((one) => [...repointWithout(one, to), ...resumed(one, after.pausedByPlan)]),
+    ...facts.bouncers.flatMap((one) => bouncerSteps(one, after)),
     ...slotSteps(to, slotted, facts.topology),
     ...endpointSteps(facts, to, 'without'),
     ...standbys.flatMap((one) => followSteps(one, to, facts)),
@@ -39,6 +41,13 @@ export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryF
     ...(from === undefined ? [] : facts.bouncers.flatMap((one) => repointWith(one, to))),
     ...(from === undefined ? [] : endpointSteps(facts, to, 'with')),
   ];
+}
+
+/** Those that were evicted wait, too. */
+function bouncerSteps(bouncer: BouncerToChange, { to, pausedByPlan, isGone = false }: AfterPromotion): readonly Step[] {
+  const repointed = repointWithout(bouncer, to);
+  const evicts = isGone && repointed.length > 0 && bouncer.databases.length > 0;
+  return [...(evicts ? [evictStep(bouncer)] : []), ...repointed, ...resumed(bouncer, pausedByPlan || evicts)];
 }
 
 function slotSteps(to: string, nodes: readonly string[], topology: Topology): readonly Step[] {

@@ -17,7 +17,7 @@ export function planFailover(intent: FailoverIntent, facts: ChangePrimaryFacts):
     ? []
     : [...fences.flatMap((fence) => fenceSteps(fence, limitMs)), promoteStep({ to, systemIdentifier, timeline, fences, others, limitMs })];
   return {
-    steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false }, facts)],
+    steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false, isGone: true }, facts)],
     warnings: fences.map(
       (fence) =>
         `${nodeOfFence(fence)} is no standby yet afterwards (spoke-backup rejoin ${nodeOfFence(fence)}): what only it has is not in ${to}`,
