@@ -25,6 +25,7 @@ const DATA_DIRECTORY = '/var/lib/postgresql/17/main';
 /** Where a fencing command says whom it wants fenced, and learns that it is done. */
 const FENCES = '/var/lib/spoke-backup/fences';
 const POLL_MS = 100;
+const MOST_PAUSES = 20;
 
 /** The cluster of docker-compose.yml, under a name of its own. Its hosts can be cut off, frozen and killed. */
 export class ComposeCluster {
@@ -162,7 +163,13 @@ export class ComposeCluster {
 
   /** Freezes a host: its connections stay open and nothing answers. */
   async pause(service: Service): Promise<void> {
-    await (await this.#docker(service)).pause();
+    const docker = await this.#docker(service);
+    for (let tries = 1; !(await docker.inspect()).State.Paused; tries += 1) {
+      // On a busy machine the kernel gives up while processes are being started in there, and lets them go on.
+      await docker.pause().catch((thrown: unknown) => {
+        if (tries >= MOST_PAUSES || !String(thrown).includes('unable to freeze')) throw thrown;
+      });
+    }
   }
 
   async unpause(service: Service): Promise<void> {
