@@ -5,7 +5,7 @@ set -uo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root" || exit 1
 exec 2>&1
-readonly BUILD_TIMEOUT_S=300 TEST_TIMEOUT_S=300
+readonly BUILD_TIMEOUT_S=300 TEST_TIMEOUT_S=480
 
 if [ "${1:-}" = --inside ]; then
   shift

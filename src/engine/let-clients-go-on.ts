@@ -38,7 +38,7 @@ export async function letClientsGoOn(
   const { primary, topology } = await untilSomebodyServes(cluster, isSettled, ports, context);
   const front = await observeFront(cluster, { to: primary }, topology, ports, context);
   const handlers = withHosts(createStepHandlers(ports), ports);
-  for (const step of clientSteps(primary, false, front)) await runWhereItBelongs(step, handlers, context);
+  for (const step of clientSteps({ to: primary, pausedByPlan: false }, front)) await runWhereItBelongs(step, handlers, context);
   await ports.runWriter.append(run.header.runId, { at: ports.clock.now(), kind: 'note', message: CLIENTS_GO_ON, detail: { primary } });
 }
 

@@ -43,6 +43,7 @@ export type Choice = 'best' | 'named' | 'asked';
 export type ChangePrimaryStep =
   | { readonly kind: 'checkpoint'; readonly node: string }
   | { readonly kind: 'pause-pgbouncer'; readonly bouncer: string; readonly databases: readonly string[] }
+  | { readonly kind: 'evict-from-pgbouncer'; readonly bouncer: string; readonly databases: readonly string[] }
   | { readonly kind: 'resume-pgbouncer'; readonly bouncer: string; readonly databases: readonly string[] }
   | {
       readonly kind: 'confirm-roles';

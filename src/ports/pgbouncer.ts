@@ -45,6 +45,11 @@ export interface PgBouncerControl {
   pause(adminUrl: string, database: string, context: OperationContext): Promise<void>;
   /** Lets clients of a paused database go on. Idempotent. */
   resume(adminUrl: string, database: string, context: OperationContext): Promise<void>;
+  /**
+   * Closes every connection of clients and servers of a database at once, whatever they wait for; who comes then waits until it is resumed.
+   * Idempotent. Throws POSTGRES_FAILED for an unknown database.
+   */
+  evict(adminUrl: string, database: string, context: OperationContext): Promise<void>;
   /** Reads its files again. Connections to servers that are no longer meant are closed when they are let go. */
   reload(adminUrl: string, context: OperationContext): Promise<void>;
 }

@@ -51,15 +51,27 @@ describe('the cluster of docker-compose.yml', () => {
     expect(stdout.trim(), stderr).toBe('t');
   });
 
-  test('is backed up to S3 over ssh, and restored to the instant before an accident', async () => {
+  test('is backed up to S3 over ssh, from where a standby is restored on its own host', async () => {
     await it().spoke('setup', 'archiving', '--confirm', 'main');
     const { backups } = await it().spoke<{ backups: readonly object[] }>('backup', '--type', 'full');
     expect(backups).toMatchObject([{ repository: 's3', type: 'full' }]);
+    const done = await it().spoke('reseed', 'node-2', '--method', 'backup', '--from', 's3', '--confirm', 'main');
+    expect(done).toMatchObject({ method: 'backup', source: { kind: 'repository', name: 's3' }, streaming: { timeline: 1 } });
+    await expect.poll(streaming, PATIENCE).toBe('node-2\nnode-3');
+    expect(await it().query('node-2', 'SHOW restore_command')).toContain('archive-get');
+    expect(await it().query('node-2', 'SELECT id FROM marks')).toBe('1');
+  });
+
+  test('goes back to the instant before an accident as a whole, each host by its own spoke-backup', async () => {
     await it().query('node-1', 'INSERT INTO marks VALUES (2)');
     const target = await it().query('node-1', "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '+00'");
     await it().query('node-1', 'DROP TABLE marks');
-    await it().spoke('restore', '--to', target, '--in-place', '--only-node', '--confirm', 'main');
-    expect(await it().query('node-1', 'SELECT id FROM marks ORDER BY id')).toBe('1\n2');
+    await it().spoke('restore', '--to', target, '--in-place', '--no-backup', '--confirm', 'main');
     expect(await it().query('node-1', 'SELECT pg_is_in_recovery()')).toBe('f');
+    await expect.poll(streaming, PATIENCE).toBe('node-2\nnode-3');
+    for (const node of ['node-1', 'node-2', 'node-3'] as const)
+      await expect.poll(() => it().query(node, 'SELECT id FROM marks ORDER BY id').catch(String), PATIENCE).toBe('1\n2');
+    for (const node of ['node-2', 'node-3'] as const)
+      expect(await it().query(node, 'SELECT received_tli FROM pg_stat_wal_receiver')).toBe('2');
   });
 });

@@ -56,10 +56,22 @@ export function pgbouncerContract(title: string, open: () => Promise<BouncerSubj
       await console.resume(adminUrl, database, context);
     });
 
-    it('cannot pause or resume what it does not offer', async () => {
+    it('throws out whoever has a transaction open, and holds who comes back until it is resumed', async () => {
+      const { console, adminUrl, database } = subject;
+      const end = await subject.openTransaction();
+      await console.evict(adminUrl, database, context);
+      await console.evict(adminUrl, database, context);
+      expect((await state(database))?.paused).toBe(true);
+      await expect(end()).rejects.toThrow();
+      await console.resume(adminUrl, database, context);
+      await (await subject.openTransaction())();
+    });
+
+    it('cannot pause, resume or close what it does not offer', async () => {
       const { console, adminUrl } = subject;
       await expect(console.pause(adminUrl, 'no such "database', context)).rejects.toMatchObject({ code: 'POSTGRES_FAILED' });
       await expect(console.resume(adminUrl, 'no such "database', context)).rejects.toMatchObject({ code: 'POSTGRES_FAILED' });
+      await expect(console.evict(adminUrl, 'no such "database', context)).rejects.toMatchObject({ code: 'POSTGRES_FAILED' });
     });
 
     it('takes a new configuration when it is told to read it again, and not before', async () => {

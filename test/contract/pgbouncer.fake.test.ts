@@ -11,7 +11,9 @@ pgbouncerContract('the fake', async () => {
     configure: async (databases) => void (bouncer.configured = databases),
     openTransaction: async () => {
       bouncer.inUse.add('app');
-      return async () => void bouncer.inUse.delete('app');
+      return async () => {
+        if (!bouncer.inUse.delete('app')) throw new Error('the connection was closed');
+      };
     },
     dispose: async () => undefined,
   };

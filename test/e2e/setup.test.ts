@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import pg from 'pg';
@@ -165,6 +165,35 @@ describe('the set-up of a cluster with PgBouncer in front', () => {
       expect(text(join(dataDirectory, 'postgresql.auto.conf'))).toContain(`${dataDirectory}.pgpass`);
     }
   });
+
+  test('has a standby fetch from the archive what its primary does not send it, and never end of trouble there', async () => {
+    const replica = lab().node('replica-1');
+    const command = await settingOf(replica, 'restore_command');
+    expect(command).toContain('archive-get');
+    // Nothing but the archive can bring it.
+    await querySocket(replica, `ALTER SYSTEM SET wal_retrieve_retry_interval = '200ms'`);
+    await querySocket(replica, `ALTER SYSTEM SET primary_conninfo = ''`);
+    await querySocket(replica, 'SELECT pg_reload_conf()');
+    await until('nothing streams to it', async () => (await receivers(replica)) === 0);
+    await querySocket(lab().primary, 'CREATE TABLE archived ()');
+    await querySocket(lab().primary, 'SELECT pg_switch_wal()');
+    await until('it has what was archived', async () => (await tables(replica, 'archived')) === 1);
+    await apply('replica', 'replica-1');
+    await expectNothingLeftToDo('replica', 'replica-1');
+    expect(await settingOf(replica, 'restore_command')).toBe(command);
+    // Without its configuration pgBackRest fails with more than 1. A standby that begins asks the archive first.
+    const conf = path('state/pgbackrest/lab/pgbackrest.conf');
+    renameSync(conf, `${conf}.away`);
+    await lab().stop(replica.dataDirectory);
+    await lab().start(replica.dataDirectory, replica);
+    await until('it streams', async () => (await receivers(replica)) === 1);
+    renameSync(`${conf}.away`, conf);
+    await expectReplayed();
+  });
+
+  const receivers = async (node: LabNode) =>
+    (await querySocket(node, `SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'`)).length;
+  const tables = async (node: LabNode, name: string) => (await querySocket(node, 'SELECT FROM pg_class WHERE relname = $1', [name])).length;
 
   test('writes for PgBouncer what it starts with, and changes nothing once it has', async () => {
     const keeper = { port, user: 'keeper', password: PASSWORDS.admin };

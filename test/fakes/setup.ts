@@ -40,6 +40,12 @@ export class FakeBouncer {
     this.paused.add(database);
   }
 
+  evict(database: string): void {
+    this.#require(database);
+    this.inUse.delete(database);
+    this.paused.add(database);
+  }
+
   resume(database: string): void {
     this.#require(database);
     this.paused.delete(database);
@@ -64,6 +70,7 @@ export function fakeConsole(bouncers: ReadonlyMap<string, FakeBouncer>): PgBounc
   return {
     observe: async (url) => (await at(url)).observe(),
     pause: async (url, database) => (await at(url)).pause(database),
+    evict: async (url, database) => (await at(url)).evict(database),
     resume: async (url, database) => (await at(url)).resume(database),
     reload: async (url) => (await at(url)).reload(),
   };
@@ -99,6 +106,7 @@ export function fakeSetupWritePorts(process: FakeProcess): SetupWritePorts {
     bouncers: {
       ...console,
       pause: async (...given) => await process.change('pause PgBouncer', () => console.pause(...given)),
+      evict: async (...given) => await process.change('evict from PgBouncer', () => console.evict(...given)),
       resume: async (...given) => await process.change('resume PgBouncer', () => console.resume(...given)),
       reload: async (...given) => await process.change('reload PgBouncer', () => console.reload(...given)),
     },

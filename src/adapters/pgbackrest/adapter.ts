@@ -10,16 +10,16 @@ import {
   backupArguments,
   checkArguments,
   replayRestoreCommand,
-  restoreCommand,
+  standbyRestoreCommand,
   expireBackupArguments,
   pushSegmentArguments,
   expireWalArguments,
   restoreArguments,
   RUN_ANNOTATION,
   standbyRestoreArguments,
-  standbyRestoreCommand,
   stanzaCreateArguments,
   verifyArguments,
+  recipeRestoreCommand,
 } from './arguments.ts';
 import { readBackupDetail, readRepository } from './catalog-reader.ts';
 import { runWorking } from './command.ts';
@@ -106,14 +106,14 @@ function createEngine(parts: PgbackrestParts, reader: BackupCatalogReader, recen
     replaySettings: ({ repository, workDirectory }) => ({
       restore_command: replayRestoreCommand(settings, { repository: indexOf(repository), workDirectory }),
     }),
-    standbySettings: (name) => ({ restore_command: restoreCommand(settings, indexOf(name)) }),
+    standbySettings: (name) => ({ restore_command: standbyRestoreCommand(settings, indexOf(name)) }),
     previewExpireBackup: (request) => [preview(expireBackupArguments(settings, indexOf(request.repository), request))],
     // How many full backups there are from the floor on is counted right before.
     previewExpireWal: (request) => [preview(expireWalArguments(settings, indexOf(request.repository), `<fulls from ${request.floor} on>`))],
     previewAnnotate: (request) => [preview(annotateArguments(settings, indexOf(request.repository), request))],
     previewVerify: (name) => [preview(verifyArguments(settings, indexOf(name)))],
     standbyRecipe: (dataDirectory) => ({
-      restoreCommand: standbyRestoreCommand(settings),
+      restoreCommand: recipeRestoreCommand(settings),
       restoreBackup: [settings.command, ...standbyRestoreArguments(settings, dataDirectory)],
     }),
     archivingSettings: () => ({ archive_mode: 'on', archive_command: archiveCommand(settings) }),

@@ -151,7 +151,7 @@ export function restoreArguments(settings: PgbackrestSettings, repository: numbe
  * restore_command of a standby whose cluster somebody else looks after: of every repository, in their order. pgBackRest's own exit codes are all
  * below 126, so a repository that is away does not end the standby; it streams, or asks again.
  */
-export function standbyRestoreCommand(settings: PgbackrestSettings): string {
+export function recipeRestoreCommand(settings: PgbackrestSettings): string {
   const argv = [settings.command, ...common(settings, settings.configFile), '--no-archive-async', ...WITH_REASONS, ...patience(settings)];
   return `${argv.map(shellWord).join(' ')} ${OWN_DATA_DIRECTORY} archive-get %f "%p"`;
 }
@@ -179,7 +179,19 @@ const OWN_DATA_DIRECTORY = '--pg1-path="$PWD"';
  * archive all the same unless it is above 125: then recovery stops instead of ending early (RestoreArchivedFile, xlogarchive.c).
  */
 export function restoreCommand(settings: PgbackrestSettings, repository: number): string {
-  return `${archiveGet(settings, repository, ['--no-archive-async', ...WITH_REASONS])}; code=$?; test $code -le 1 || code=200; exit $code`;
+  return `${plainArchiveGet(settings, repository)}; code=$?; test $code -le 1 || code=200; exit $code`;
+}
+
+/**
+ * For a standby's every day. It asks again and again, and streams meanwhile: so trouble with the repository must not end the server, as anything
+ * above 125 would, also while it is being promoted.
+ */
+export function standbyRestoreCommand(settings: PgbackrestSettings, repository: number): string {
+  return `${plainArchiveGet(settings, repository)} || exit 1`;
+}
+
+function plainArchiveGet(settings: PgbackrestSettings, repository: number): string {
+  return archiveGet(settings, repository, ['--no-archive-async', ...WITH_REASONS]);
 }
 
 /**

@@ -23,6 +23,7 @@ export function createPgBouncerConsole(): PgBouncerReader & PgBouncerControl {
       }
     },
     resume: (adminUrl, database, context) => withSession(urlOf(adminUrl), context, WRITING, (session) => resume(session, database)),
+    evict: (adminUrl, database, context) => withSession(urlOf(adminUrl), context, WRITING, (session) => evict(session, database)),
     reload: (adminUrl, context) => withSession(urlOf(adminUrl), context, WRITING, async (session) => void (await session.query('RELOAD'))),
   };
 
@@ -72,6 +73,11 @@ async function pause(session: Session, database: string): Promise<void> {
 
 async function resume(session: Session, database: string): Promise<void> {
   if ((await stateOf(session, database)).paused) await session.query(`RESUME ${identifier(database)}`);
+}
+
+async function evict(session: Session, database: string): Promise<void> {
+  const { name } = await stateOf(session, database);
+  await session.query(`KILL ${identifier(name)}`);
 }
 
 async function stateOf(session: Session, database: string): Promise<BouncerDatabaseState> {

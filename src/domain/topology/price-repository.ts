@@ -3,12 +3,12 @@ import type { BaseBackup } from '../catalog/base-backup.ts';
 import type { RepositorySnapshot } from '../catalog/repository-snapshot.ts';
 import { rangeContaining, type WalArchive } from '../catalog/wal-archive.ts';
 import { formatLsn, type Lsn } from '../postgres/lsn.ts';
-import type { TimelineId } from '../postgres/timeline.ts';
 import { isAncestorAt, timelineSpans } from '../postgres/timeline-history.ts';
 import { segmentNumberBefore, segmentNumberOf, segmentStartLsn } from '../postgres/wal-segment.ts';
 import { distance } from './lag.ts';
 import type { ReseedFacts, SeedPrimary } from './reseed-facts.ts';
 import type { ReseedOption, ReseedPrice } from './reseed-option.ts';
+import { strayTimeline } from './standby-archive.ts';
 
 /** A repository's engine fetches whole files where one page differs, and pages scatter. */
 const FETCHED_PER_CHANGED_BYTE = 10n;
@@ -66,7 +66,7 @@ interface Seed {
 function usableSeed(snapshot: RepositorySnapshot, facts: ReseedFacts): Seed | string {
   const { primary } = facts;
   if (snapshot.systemIdentifier !== primary.systemIdentifier) return 'the repository is of another cluster, or not set up';
-  const stray = strayTimeline(snapshot, primary);
+  const stray = strayTimeline(snapshot, primary.history.timeline);
   if (stray !== undefined) return `its archive has timeline ${stray}, which ${primary.node} is not on: a standby would follow it`;
   const usable = snapshot.backups.filter(
     (backup) =>
@@ -83,15 +83,6 @@ function usableSeed(snapshot: RepositorySnapshot, facts: ReseedFacts): Seed | st
   if (isGap)
     return `WAL between the archive's end (${formatLsn(archivedUntil)}) and the oldest on ${primary.node}${oldest === undefined ? '' : ` (${formatLsn(oldest)})`} is missing`;
   return { backup: newest, archivedUntil };
-}
-
-/**
- * A timeline in the archive that is newer than the primary's: some server was promoted beside it. A standby looks for the newest there
- * (recovery_target_timeline = latest), and would leave its primary for it. Undefined where there is none.
- */
-export function strayTimeline({ walArchive }: RepositorySnapshot, { history }: Pick<SeedPrimary, 'history'>): TimelineId | undefined {
-  const found = [...(walArchive?.histories ?? []), ...(walArchive?.ranges ?? [])].map(({ timeline }) => timeline);
-  return found.find((timeline) => timeline > history.timeline);
 }
 
 /** How far the archive goes from a backup on along the primary's history. */

@@ -6,7 +6,7 @@ import type { HandlerPorts, HandlersOf } from './ports.ts';
 
 const CONFIGURATION_MODE = 0o640;
 
-type Kinds = 'pause-pgbouncer' | 'resume-pgbouncer' | 'repoint-pgbouncer';
+type Kinds = 'pause-pgbouncer' | 'evict-from-pgbouncer' | 'resume-pgbouncer' | 'repoint-pgbouncer';
 
 /** Holding clients back in front of the servers, and sending them to another one. */
 export function changePrimaryFrontHandlers(ports: HandlerPorts): HandlersOf<Kinds> {
@@ -14,6 +14,14 @@ export function changePrimaryFrontHandlers(ports: HandlerPorts): HandlersOf<Kind
     'pause-pgbouncer': {
       preview: ({ bouncer, databases }) => databases.map((database) => ({ argv: [`(pgbouncer ${bouncer})`, `PAUSE ${database}`] })),
       run: (step, context) => pause(ports, step, context),
+    },
+    'evict-from-pgbouncer': {
+      preview: ({ bouncer, databases }) => databases.map((database) => ({ argv: [`(pgbouncer ${bouncer})`, `KILL ${database}`] })),
+      run: async ({ bouncer, databases }, context) => {
+        const adminUrl = await ports.setup.secrets.bouncerAdminUrl(bouncer);
+        for (const database of databases) await ports.setupWriter.bouncers.evict(adminUrl, database, context);
+        return {};
+      },
     },
     'resume-pgbouncer': {
       preview: ({ bouncer, databases }) => databases.map((database) => ({ argv: [`(pgbouncer ${bouncer})`, `RESUME ${database}`] })),

@@ -1,16 +1,23 @@
 import type { HandlerPorts, HandlersOf } from './ports.ts';
-import { installationOf } from './connect.ts';
+import { ifItAnswers, installationOf } from './connect.ts';
 import { restartByPatroni } from './server-service.ts';
 import { SpokeError } from '../../errors.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { StepOf } from '../../plan/step.ts';
+
+const POLL_MS = 100;
+const LIMIT_MS = 5 * 60_000;
 
 /** Restarting a server by whatever manages it. */
 export function restartHandlers(ports: HandlerPorts): HandlersOf<'restart-server'> {
   return {
     'restart-server': {
       preview: (step) => [{ argv: restartCommand(step) }],
-      run: (step, context) => restart(ports, step, context),
+      run: async (step, context) => {
+        await restart(ports, step, context);
+        await untilItAnswers(ports, step.node, context);
+        return {};
+      },
     },
   };
 }
@@ -28,15 +35,9 @@ function restartCommand({ service, dataDirectory }: StepOf<'restart-server'>): s
   }
 }
 
-async function restart(ports: HandlerPorts, step: StepOf<'restart-server'>, context: OperationContext) {
-  if (step.service.manager === 'patroni') {
-    await restartByPatroni(ports, step.service.member, context);
-    return {};
-  }
-  if (step.service.manager !== 'pg_ctl') {
-    await ports.services.restartService(step.service, context);
-    return {};
-  }
+async function restart(ports: HandlerPorts, step: StepOf<'restart-server'>, context: OperationContext): Promise<void> {
+  if (step.service.manager === 'patroni') return restartByPatroni(ports, step.service.member, context);
+  if (step.service.manager !== 'pg_ctl') return ports.services.restartService(step.service, context);
   if (step.dataDirectory === undefined)
     throw new SpokeError('REFUSED_PRECONDITION', `the data directory of ${step.node} is not known, so pg_ctl cannot restart it`, {
       hint: 'Add dataDirectory to that node in the configuration, or restart the server yourself.',
@@ -59,5 +60,18 @@ async function restart(ports: HandlerPorts, step: StepOf<'restart-server'>, cont
     },
     context,
   );
-  return {};
+}
+
+/** That it was started is not yet that it lets anybody in, and the next step asks it. */
+async function untilItAnswers({ access, postgres, clock }: HandlerPorts, node: string, context: OperationContext): Promise<void> {
+  const address = await access.addressOf(node);
+  if (address === undefined) return;
+  const deadlineMs = clock.monotonicMs() + (context.timeoutMs ?? LIMIT_MS);
+  while ((await ifItAnswers(postgres.observeRecovery(address, { signal: context.signal }))) === undefined) {
+    if (clock.monotonicMs() > deadlineMs)
+      throw new SpokeError('TIMED_OUT', `${node} was restarted and does not answer`, {
+        hint: 'Read its server log: it says what it waits for.',
+      });
+    await clock.sleep(POLL_MS, context.signal);
+  }
 }

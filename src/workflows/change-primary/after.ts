@@ -3,19 +3,16 @@ import { nodeOf, type ClusterNode, type StandbyNode, type Topology } from '../..
 import type { HeldServer } from '../../plan/change-primary-steps.ts';
 import type { Step } from '../../plan/step.ts';
 import type { ChangePrimaryFacts } from './facts.ts';
-import { clientSteps, endpointSteps, returnSteps } from './front.ts';
+import { type ClientsAfter, clientSteps, endpointSteps, returnSteps } from './front.ts';
 import { changeStep } from './step.ts';
 import { passfileStep } from './steps.ts';
 
 const MINUTE_MS = 60_000;
 
 /** What comes once there is a new primary. */
-export interface AfterPromotion {
-  readonly to: string;
+export interface AfterPromotion extends ClientsAfter {
   /** The old primary, where it becomes a standby without more ado. */
   readonly from?: HeldServer;
-  /** Databases that the plan itself pauses before. */
-  readonly pausedByPlan: boolean;
   /** It was shut down on its timeline before: pg_control has that already. */
   readonly hasCheckpoint?: boolean;
   /** The old primary, which somebody has started as a standby, is stopped by the plan itself before. */
@@ -34,7 +31,7 @@ export function stepsAfterPromotion(after: AfterPromotion, facts: ChangePrimaryF
     from === undefined || standbys.some(({ node }) => node === from.node) ? [] : [startStep(from, to), streamingStep(from.node, to)];
   const slotted = [...new Set([...standbys.map(({ node }) => node), ...(from === undefined ? [] : [from.node])])];
   return [
-    ...clientSteps(to, after.pausedByPlan, facts),
+    ...clientSteps(after, facts),
     ...slotSteps(to, slotted, facts.topology),
     ...endpointSteps(facts, to, 'without'),
     ...standbys.flatMap((one) => followSteps(one, to, facts)),

@@ -2,7 +2,7 @@ import { SpokeError } from '../../errors.ts';
 import type { Step } from '../../plan/step.ts';
 import type { BouncerToChange, EndpointsText, FrontFacts } from './facts.ts';
 import { changeStep } from './step.ts';
-import { pauseStep, resumeStep } from './steps.ts';
+import { evictStep, pauseStep, resumeStep } from './steps.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -20,9 +20,25 @@ export function pauseSteps({ bouncers }: FrontFacts): readonly Step[] {
   return bouncers.filter(({ databases }) => databases.length > 0).map(pauseStep);
 }
 
+/** In which state clients are when there is a new primary. */
+export interface ClientsAfter {
+  readonly to: string;
+  /** Databases that the plan itself pauses before. */
+  readonly pausedByPlan: boolean;
+  /** The old primary was not stopped while PgBouncer was paused: it may hold connections to it that nobody will ever answer. */
+  readonly isGone?: boolean;
+}
+
 /** Sends those to the new primary who wait: nobody is served until then. */
-export function clientSteps(to: string, pausedByPlan: boolean, { bouncers }: FrontFacts): readonly Step[] {
-  return bouncers.flatMap((one) => [...repointWithout(one, to), ...resumed(one, pausedByPlan)]);
+export function clientSteps(after: ClientsAfter, { bouncers }: FrontFacts): readonly Step[] {
+  return bouncers.flatMap((one) => bouncerSteps(one, after));
+}
+
+/** Those that were evicted wait, too. */
+function bouncerSteps(bouncer: BouncerToChange, { to, pausedByPlan, isGone = false }: ClientsAfter): readonly Step[] {
+  const repointed = repointWithout(bouncer, to);
+  const evicts = isGone && repointed.length > 0 && bouncer.databases.length > 0;
+  return [...(evicts ? [evictStep(bouncer)] : []), ...repointed, ...resumed(bouncer, pausedByPlan || evicts)];
 }
 
 /** Once the old primary is a standby, PgBouncers may send readers to it. */

@@ -35,6 +35,20 @@ export function pauseStep({ name, databases, pauseTimeoutMs }: BouncerToChange):
   );
 }
 
+/** Where it fails the servers and their clients still find out by TCP, which takes a quarter of an hour. */
+export function evictStep({ name, databases }: BouncerToChange): Step {
+  return changeStep(
+    {
+      id: `evict-from-pgbouncer ${name}`,
+      title: `Close all connections of ${databases.join(', ')} in PgBouncer ${name}, and have clients wait`,
+      reason: 'whoever waits for a server that is gone would go on waiting for it',
+      probe: 'SHOW DATABASES: paused',
+      onFailure: 'continue',
+    },
+    { kind: 'evict-from-pgbouncer', bouncer: name, databases },
+  );
+}
+
 export function resumeStep(name: string, databases: readonly string[]): Step {
   return changeStep(
     {

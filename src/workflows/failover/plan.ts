@@ -21,7 +21,7 @@ export function planFailover(intent: FailoverIntent, facts: ChangePrimaryFacts):
         promoteStep({ to, systemIdentifier, timeline, fences, others, limitMs }),
       ];
   return {
-    steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false }, facts)],
+    steps: [...before, ...stepsAfterPromotion({ to, pausedByPlan: false, isGone: true }, facts)],
     warnings: [
       ...fences.map(
         (fence) =>

@@ -34,7 +34,7 @@ function planSwitchLeader(intent: SwitchLeaderIntent, { sighting, topology, fron
       ...(isHandOver && isServing && pauseSteps(front).length > 0 ? [checkpointBefore(topology.primary.node)] : []),
       ...(isHandOver ? pauseSteps(front) : []),
       ...(isDone ? [] : [switchLeaderStep({ verb, from, to, node, timeline }, limitMs)]),
-      ...clientSteps(node, isHandOver, front),
+      ...clientSteps({ to: node, pausedByPlan: isHandOver, isGone: verb === 'failover' }, front),
       ...endpointSteps(front, node, 'without'),
       ...(verb === 'switchover' && from !== null
         ? [awaitMemberStep(from, fromStartedAt, FOLLOWS_BYTES, { timeoutMs: 5 * MINUTE_MS, onFailure: 'continue' })]

@@ -3,7 +3,7 @@ import { primaryConninfo } from '../../domain/setup/conninfo.ts';
 import type { ReseedChoice } from '../../domain/topology/reseed-method.ts';
 import type { PossibleReseed } from '../../domain/topology/reseed-option.ts';
 import type { SeedSource } from '../../domain/topology/reseed-facts.ts';
-import { strayTimeline } from '../../domain/topology/price-repository.ts';
+import { archivesToFollow } from '../../domain/topology/standby-archive.ts';
 import { slotOf } from '../../domain/topology/slot-name.ts';
 import { SpokeError } from '../../errors.ts';
 import type { PublicAddress } from '../setup-cluster/addresses.ts';
@@ -133,9 +133,8 @@ function configFileOf({ target }: ReseedWorld, isInDataDirectory: boolean): stri
 
 /** The repository that seeds it, else the first with WAL of this cluster. */
 function restoreFromOf(source: SeedSource, { facts }: SeedingWorld): ReseedIntent['restoreFrom'] {
-  const usable = facts.snapshots.filter(
-    (one) => one.systemIdentifier === facts.primary.systemIdentifier && strayTimeline(one, facts.primary) === undefined,
-  );
+  const { systemIdentifier, history } = facts.primary;
+  const usable = archivesToFollow(facts.snapshots, { systemIdentifier, timeline: history.timeline });
   return (usable.find(({ repository }) => repository === source.name) ?? usable[0])?.repository ?? null;
 }
 

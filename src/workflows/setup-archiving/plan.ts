@@ -167,7 +167,8 @@ function restartReason(server: ServerObservation, changes: Readonly<Record<strin
   return `archive_mode (${server.settings.archive_mode ?? 'unknown'} → ${changes['archive_mode'] ?? 'on'})`;
 }
 
-function configurationStep(node: string): Step {
+/** Has the engine's configuration written on the host of a node. */
+export function configurationStep(node: string): Step {
   return {
     ...base('write-configuration', 'write', 'Write the engine configuration (0600)', 'it differs from what the configuration says'),
     kind: 'write-configuration',

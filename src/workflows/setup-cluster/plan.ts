@@ -28,7 +28,7 @@ export async function observeSetup(
       return { what: 'primary', facts: await observeSetupPrimary(cluster, engine, isCurrent, ports, context) };
     }
     case 'replica':
-      return { what: 'replica', facts: await observeSetupReplica(cluster, intent.node, ports, context) };
+      return { what: 'replica', facts: await observeSetupReplica(cluster, intent.node, engine, ports, context) };
     case 'pgbouncer':
       return { what: 'pgbouncer', facts: await observeSetupPgBouncer(cluster, ports, context) };
     case 'endpoints':

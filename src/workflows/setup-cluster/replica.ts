@@ -6,10 +6,12 @@ import { followedSettings, NOT_LOWER_ON_STANDBYS } from '../../domain/setup/with
 import { SpokeError } from '../../errors.ts';
 import type { SetupStep } from '../../plan/setup-steps.ts';
 import type { Plan, Step } from '../../plan/step.ts';
+import type { BackupEnginePreview } from '../../ports/backup-engine.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { OperationContext } from '../../ports/operation.ts';
 import type { HbaFacts } from '../../ports/server-setup.ts';
 import { type NodeObservation, observeNodes, onlyPrimary } from '../observe-cluster.ts';
+import { configurationStep } from '../setup-archiving/plan.ts';
 import { publicAddressOf } from './addresses.ts';
 import {
   addressOfHere,
@@ -23,6 +25,7 @@ import {
   settingSteps,
   wantedHbaRules,
 } from './server.ts';
+import { observeStandbyArchive, ownCommandWarning, type StandbyArchive } from './standby-archive.ts';
 import { setupStep } from './step.ts';
 
 const MOST_BYTES = 1024 * 1024;
@@ -39,12 +42,14 @@ export interface SetupReplicaFacts {
   readonly hbaRules: readonly HbaRule[];
   readonly passfile: PassfileStep;
   readonly passfileIsCurrent: boolean;
+  readonly archive: StandbyArchive;
 }
 
 /** Throws REFUSED_PRECONDITION where the node is no standby of this cluster, REFUSED_WRONG_CLUSTER where it is one of another. */
 export async function observeSetupReplica(
   cluster: ClusterConfig,
   name: string,
+  engine: BackupEnginePreview,
   ports: ReadPorts,
   context: OperationContext,
 ): Promise<SetupReplicaFacts> {
@@ -60,7 +65,8 @@ export async function observeSetupReplica(
   const slot = slotOf(name);
   const connection = connectionSettings(cluster, name, await publicAddressOf(primary.node, ports), passfile.path, slot);
   const ofPrimary = await ports.setup.servers.observeSettings(addressOfPrimary, NOT_LOWER_ON_STANDBYS, context);
-  const further = [...connection, ...followedSettings(ofPrimary)];
+  const archive = await observeStandbyArchive(cluster, primary.server, engine, ports, context);
+  const further = [...connection, ...archive.settings, ...followedSettings(ofPrimary)];
   const { slots } = await ports.postgres.observeWal(addressOfPrimary, context);
   const password = await ports.setup.secrets.replicationPassword();
   const present = await ports.instance.readFileTail(passfile.path, MOST_BYTES);
@@ -74,6 +80,7 @@ export async function observeSetupReplica(
     hbaRules: wantedHbaRules(cluster, addresses),
     passfile,
     passfileIsCurrent: password === undefined || present === passfileText(passfile.servers, passfile.role, password),
+    archive,
   };
 }
 
@@ -110,7 +117,7 @@ async function passfileOf(cluster: ClusterConfig, { node, server }: AnsweringNod
 
 /** What it needs to connect before what makes it connect; a restart only where PostgreSQL needs one; at the end it streams. Pure. */
 export function planSetupReplica(facts: SetupReplicaFacts, restartAllowed: boolean): Plan {
-  const { primary, standby, slot, settings, hba, hbaRules } = facts;
+  const { primary, standby, slot, settings, hba, hbaRules, archive } = facts;
   const node = standby.node.name;
   const reasons = restartReasons(settings);
   return {
@@ -118,6 +125,7 @@ export function planSetupReplica(facts: SetupReplicaFacts, restartAllowed: boole
       ...(facts.slotIsMissing ? [slotStep(primary, slot)] : []),
       ...(facts.passfileIsCurrent ? [] : [passfileStep(facts.passfile)]),
       ...hbaSteps(node, hba, hbaRules),
+      ...(archive.configurationIsCurrent ? [] : [configurationStep(node)]),
       ...settingSteps(node, 'standby', settings),
       ...(reasons.length === 0 ? [] : [restartStep(standby, reasons)]),
       checkStep(node, primary, slot),
@@ -125,6 +133,8 @@ export function planSetupReplica(facts: SetupReplicaFacts, restartAllowed: boole
     warnings: [
       ...(reasons.length === 0 || restartAllowed ? [] : [`${node} must be restarted for ${reasons.join(', ')}`]),
       ...settings.withheld.map(({ why }) => why),
+      ...archive.warnings,
+      ...ownCommandWarning(archive, settings.present),
     ],
   };
 }

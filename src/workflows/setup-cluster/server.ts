@@ -27,7 +27,7 @@ export type AnsweringNode = NodeObservation & { readonly server: ServerObservati
 export async function addressOfHere(node: NodeConfig, { access }: Pick<ReadPorts, 'access'>): Promise<ServerAddress> {
   if (node.ssh !== undefined)
     throw new SpokeError('REFUSED_PRECONDITION', `${node.name} is on another host, and so are its memory and its files`, {
-      hint: `Run it there (${node.ssh.host}), with the same configuration.`,
+      hint: `Run it there (${node.ssh.host}), with a configuration in which ${node.name} has no ssh.`,
     });
   const address = await access.addressOf(node.name);
   if (address === undefined) throw new SpokeError('POSTGRES_UNAVAILABLE', `node ${node.name} has no url in the configuration`);

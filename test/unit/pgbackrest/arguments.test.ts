@@ -9,6 +9,7 @@ import {
   restoreArguments,
   replayRestoreCommand,
   restoreCommand,
+  standbyRestoreCommand,
   stanzaCreateArguments,
   verifyArguments,
 } from '../../../src/adapters/pgbackrest/arguments.ts';
@@ -51,6 +52,7 @@ describe('every command', () => {
     backupArguments(SETTINGS, 2, { repository: S3, type: 'incr', runId: 'run-1' }),
     restoring({}),
     [restoreCommand(SETTINGS, 2)],
+    [standbyRestoreCommand(SETTINGS, 2)],
     [replayRestoreCommand(SETTINGS, { repository: 2, workDirectory: '/beside' })],
     [archiveCommand(SETTINGS)],
   ];

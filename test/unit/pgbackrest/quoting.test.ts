@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { archiveCommand, replayRestoreCommand, restoreCommand } from '../../../src/adapters/pgbackrest/arguments.ts';
+import { archiveCommand, replayRestoreCommand, restoreCommand, standbyRestoreCommand } from '../../../src/adapters/pgbackrest/arguments.ts';
 import { confValue, shellWord } from '../../../src/adapters/pgbackrest/quoting.ts';
 import { SETTINGS } from './settings.ts';
 
@@ -63,6 +63,11 @@ it.each([
 it.each([29, 42, 49, 103, 125])('trouble (%i) ends recovery instead of counting as the end of the archive', (code) => {
   // wait_result_is_any_signal(rc, true) in RestoreArchivedFile: above 125 it is FATAL.
   expect(exitCodeOf(restoreCommand(SETTINGS, 1), code)).toBeGreaterThan(125);
+});
+
+it.each([0, 1, 29, 103, 126, 127, 143])('trouble (%i) never ends a standby, which streams meanwhile and asks again', (code) => {
+  // Also where the program is missing or was killed, which PostgreSQL would take for a reason to end.
+  expect(exitCodeOf(standbyRestoreCommand(SETTINGS, 1), code)).toBe(code === 0 ? 0 : 1);
 });
 
 /** A pgbackrest that ends with one code where it reads ahead and with another where it does not, and says which it was. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { ClusterConfig, NodeConfig } from '../../../src/config/model.ts';
 import { type NodeFacts, topologyOf } from '../../../src/domain/topology/topology.ts';
 import { decideFailover, type FailoverRequest } from '../../../src/workflows/failover/decide.ts';
+import type { BouncerToChange } from '../../../src/workflows/change-primary/facts.ts';
 import { planFailover } from '../../../src/workflows/failover/plan.ts';
 import { timelineIdOf } from '../../../src/domain/postgres/timeline.ts';
 import type { DirectoryFacts, WalEnd } from '../../../src/ports/instance.ts';
@@ -150,6 +151,40 @@ describe('what a failover says that it loses', () => {
 });
 
 describe('the plan of a failover', () => {
+  const FRONT: BouncerToChange = {
+    name: 'front',
+    configFile: '/etc/pgbouncer.ini',
+    pauseTimeoutMs: 1000,
+    databases: ['app'],
+    paused: [],
+    warnings: [],
+    present: 'a',
+    wanted: { without: 'b', with: 'b' },
+  };
+
+  it.each([
+    // Clients may wait at PgBouncer for a server that will never answer: until TCP gives up, a quarter of an hour later.
+    [
+      'closes what PgBouncer has open before it leads to the new primary',
+      FRONT,
+      ['evict-from-pgbouncer', 'repoint-pgbouncer', 'resume-pgbouncer'],
+    ],
+    [
+      'goes on so where it was interrupted before PgBouncer leads there',
+      { ...FRONT, paused: ['app'] },
+      ['evict-from-pgbouncer', 'repoint-pgbouncer', 'resume-pgbouncer'],
+    ],
+    ['lets clients go on where it was interrupted afterwards', { ...FRONT, paused: ['app'], present: 'b' }, ['resume-pgbouncer']],
+    ['closes nothing twice', { ...FRONT, present: 'b' }, []],
+    ['writes the file of a PgBouncer that cannot be asked', { ...FRONT, databases: [], unreachable: 'refused' }, ['repoint-pgbouncer']],
+  ])('%s', (_what, bouncer, expected) => {
+    const { intent } = decide([GONE, B], { fenced: ['a'] });
+    const topology = topologyOf([GONE, B], OURS);
+    const facts = { topology, limitMs: 1000, follow: new Map(), following: new Set<string>(), bouncers: [bouncer], passfiles: new Map() };
+    const kinds = planFailover(intent, facts).steps.map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind.endsWith('-pgbouncer'))).toEqual(expected);
+  });
+
   it('is refused once somebody else is a primary', () => {
     const { intent } = decide([GONE, B], { fenced: ['a'] });
     const topology = topologyOf([primary('a', MIB), B], OURS);

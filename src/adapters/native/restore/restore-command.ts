@@ -15,13 +15,21 @@ export function restoreCommand(settings: Settings, repository: RepositoryName): 
   return `${walGet(settings, repository, [])}; code=$?; test $code -le 1 || code=200; exit $code`;
 }
 
-/** The same while the server is beside: what was fetched ahead is asked for first. */
+/**
+ * For a standby's every day. It asks again and again, and streams meanwhile: so trouble with the repository must not end the server, as anything
+ * above 125 would, also while it is being promoted.
+ */
+export function standbyRestoreCommand(settings: Settings, repository: RepositoryName): string {
+  return `${walGet(settings, repository, [])} || exit 1`;
+}
+
+/** That of a restore while the server is beside: what was fetched ahead is asked for first. */
 export function replayRestoreCommand(settings: Settings, repository: RepositoryName, replayPlace: string): string {
   return `${walGet(settings, repository, ['-a', replayPlace])}; code=$?; test $code -le 1 || code=200; exit $code`;
 }
 
 /** Of every repository; its exit codes are never above 125, so no failure ends the standby. */
-export function standbyRestoreCommand(settings: Settings): string {
+export function recipeRestoreCommand(settings: Settings): string {
   return `${[join(settings.programDirectory, 'spoke-wal-get'), '-c', confFileOf(settings)].map(shellWord).join(' ')} %f "%p"`;
 }
 

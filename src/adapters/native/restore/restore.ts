@@ -5,7 +5,7 @@ import type { NativeParts } from '../parts.ts';
 import type { NativeArchiving } from '../wal/archiving.ts';
 import { beginReplay, endReplay } from './replay.ts';
 import { restoreBackup } from './restore-backup.ts';
-import { replayRestoreCommand, restoreCommand, standbyRestoreCommand } from './restore-command.ts';
+import { recipeRestoreCommand, replayRestoreCommand, restoreCommand, standbyRestoreCommand } from './restore-command.ts';
 import { replayPlaceOf } from './work-files.ts';
 
 /** The part of the engine's port that restores. */
@@ -29,8 +29,8 @@ export function createRestores(
       await translating(`restore into ${request.dataDirectory}`, () => restoreBackup(parts, catalog, request, command, context));
     },
     replaySettings: (replay) => ({ restore_command: replayRestoreCommand(settings, replay.repository, replayPlaceOf(replay)) }),
-    standbySettings: (repository) => ({ restore_command: restoreCommand(settings, repository) }),
-    standbyRecipe: () => ({ restoreCommand: standbyRestoreCommand(settings) }),
+    standbySettings: (repository) => ({ restore_command: standbyRestoreCommand(settings, repository) }),
+    standbyRecipe: () => ({ restoreCommand: recipeRestoreCommand(settings) }),
     beginReplay: (replay) => translating(`fetch WAL ahead in ${replay.workDirectory}`, () => beginReplay(parts, replay)),
     endReplay: (replay, context) => endReplay(replay, context),
   };
