@@ -21,6 +21,7 @@ type AddCommand = (program: Command, context: CommandContext) => void;
 const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['backup', addBackup],
   ['backups', addBackups],
+  ['window', addWindow],
   ['verify', addVerify],
   ['expire', addExpire],
   ['pin', addPin],
@@ -86,6 +87,23 @@ function addBackups(program: Command, context: CommandContext): void {
     .description('list the backups in every repository')
     .option('--repo <name>', 'only this repository')
     .action(async (options) => (await import('./commands/backups.ts')).backupsCommand(options, context));
+}
+
+function addWindow(program: Command, context: CommandContext): void {
+  withGlobals(program.command('window'))
+    .description('to which instants each repository can bring the cluster back, with every gap, its cause and its cost')
+    .option('--repo <name>', 'only this repository')
+    .option('--at <timestamp>', 'whether this instant can be recovered, from which backup, in how long')
+    .addHelpText(
+      'after',
+      `
+Exit code 0: no gap. 3: gaps, or a repository that cannot be read. With --at, 0 for yes and 13 for no, with what is near.
+
+Examples:
+  spoke-backup window
+  spoke-backup window --at "2026-11-22 14:03:00+01"`,
+    )
+    .action(async (options) => (await import('./commands/window.ts')).windowCommand(options, context));
 }
 
 function addVerify(program: Command, context: CommandContext): void {
