@@ -19,7 +19,7 @@ import {
 } from './lab.ts';
 import { measureNative } from './native.ts';
 import { measureReseed } from './reseed.ts';
-import { retentionComparison } from './retention.ts';
+import { retentionComparison, windowComparison } from './large-repository.ts';
 import { describeMachine, readResults, writeResults } from './report.ts';
 
 const results = join(import.meta.dirname, 'results');
@@ -30,7 +30,7 @@ interface Options {
   readonly repetitions: number;
 }
 
-/** `npm run bench -- [--only backup,restore,version,backups,retention,daemon-memory,daemon-idle-cpu,daemon-growth-cpu,daemon-growth-memory,archive-random-cp,…,native-backup-pgbench,…,reseed-bytes] [--scale 100] [--repetitions 7]` */
+/** `npm run bench -- [--only backup,restore,version,backups,retention,window,daemon-memory,daemon-idle-cpu,daemon-growth-cpu,daemon-growth-memory,archive-random-cp,…,native-backup-pgbench,…,reseed-bytes] [--scale 100] [--repetitions 7]` */
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
   const lab = JSON.parse((await run(cli, ['lab', 'up', '--nodes', '1', '--no-s3', '--json'])).stdout) as Lab;
@@ -52,6 +52,7 @@ async function measureAll(lab: Lab, { only, scale, repetitions }: Options): Prom
     measured.push(await compare(await make(), times, say));
   };
   await measure('retention', 9, async () => retentionComparison());
+  await measure('window', 9, async () => windowComparison());
   await withDaemonComparisons(async (comparisons) => {
     for (const comparison of comparisons) await measure(comparison.name, repetitions, async () => comparison);
   });

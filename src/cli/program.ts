@@ -5,6 +5,7 @@ import { addFailover, addSwitchover } from './change-primary-commands.ts';
 import { withChanging, withGlobals } from './global-options.ts';
 import { HIDDEN_COMMANDS } from './hidden-commands.ts';
 import { addRejoin } from './rejoin-command.ts';
+import { addDoctor, addStatus, addWindow } from './looking-commands.ts';
 import { addReseed } from './reseed-command.ts';
 import { addSetupParts } from './setup-parts.ts';
 
@@ -21,6 +22,7 @@ type AddCommand = (program: Command, context: CommandContext) => void;
 const COMMANDS: ReadonlyMap<string, AddCommand> = new Map<string, AddCommand>([
   ['backup', addBackup],
   ['backups', addBackups],
+  ['window', addWindow],
   ['verify', addVerify],
   ['expire', addExpire],
   ['pin', addPin],
@@ -171,21 +173,6 @@ Examples:
   spoke-backup restore --to latest --repo s3 --data-directory /srv/restored --dry-run`,
     )
     .action(async (options) => (await import('./commands/restore.ts')).restoreCommand(options, context));
-}
-
-function addStatus(program: Command, context: CommandContext): void {
-  withGlobals(program.command('status'))
-    .description('what can be recovered, who is primary, how far the standbys are behind, and what comes next')
-    .option('--watch [seconds]', 'look again every so often, 2 seconds where not given, until Ctrl-C')
-    .addHelpText('after', '\nExamples:\n  spoke-backup status\n  spoke-backup status --watch 5')
-    .action(async (options) => (await import('./commands/status.ts')).statusCommand(options, context));
-}
-
-function addDoctor(program: Command, context: CommandContext): void {
-  withGlobals(program.command('doctor'))
-    .description('what is the matter with servers, replication, slots, archive and disks, why, and what to type; exit 3 with findings')
-    .addHelpText('after', '\nExamples:\n  spoke-backup doctor\n  spoke-backup doctor --json')
-    .action(async (options) => (await import('./commands/doctor.ts')).doctorCommand(options, context));
 }
 
 function addRuns(program: Command, context: CommandContext): void {

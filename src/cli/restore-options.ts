@@ -2,13 +2,14 @@ import { resolve } from 'node:path';
 import type { BackupLabel } from '../domain/catalog/base-backup.ts';
 import { parseLsn } from '../domain/postgres/lsn.ts';
 import type { RecoveryTarget } from '../domain/recovery/target.ts';
-import { formatAge, formatInstantLocal, formatInstantUtc } from '../domain/time/instant.ts';
+import type { Instant } from '../domain/time/instant.ts';
 import { SpokeError } from '../errors.ts';
 import type { RunId } from '../ports/run-store.ts';
 import { parseTargetTimeline } from '../workflows/restore/intent.ts';
 import type { RestoreRequest } from '../workflows/restore/request.ts';
 import { requireConfirmation } from './confirm.ts';
 import type { ChangingOptions, CommandContext } from './command-context.ts';
+import { instantOption } from './instant-option.ts';
 import { repositoryNamed, type Session } from './session.ts';
 
 export interface RestoreOptions extends ChangingOptions {
@@ -91,31 +92,15 @@ async function parseTarget(
   }
   if (options.toName !== undefined) return { kind: 'name', name: restorePointName(options.toName) };
   if (options.to === 'latest' || options.to === 'immediate') return { kind: options.to };
-  return { kind: 'time', time: await instantOf(options, session, context), inclusive };
+  return { kind: 'time', time: await confirmedInstant(options, session, context), inclusive };
 }
 
-async function instantOf(options: RestoreOptions, session: Session, { output, signal }: CommandContext) {
-  const { parseInstant } = await import('../domain/time/parse-instant.ts');
-  const now = session.ports.clock.now();
-  const { timezone } = session.configuration;
-  const parsed = parseInstant(options.to ?? '', {
-    now,
-    hostTimeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    ...(timezone === undefined ? {} : { timeZone: timezone }),
-  });
-  if (parsed.kind === 'refused')
-    throw new SpokeError(
-      'USAGE',
-      `--to ${options.to}: ${parsed.message}`,
-      parsed.suggestions.length === 0 ? {} : { hint: `Do you mean: ${parsed.suggestions.map((text) => `--to "${text}"`).join(' or ')}` },
-    );
-  const local = timezone === undefined ? '' : ` (${formatInstantLocal(parsed.instant, timezone)})`;
-  const echo = `--to "${options.to}" is ${formatInstantUtc(parsed.instant)}${local}, ${formatAge(parsed.instant, now)}`;
-  if (parsed.needsConfirmation) {
-    output.say(echo);
-    if (options.dryRun !== true) await requireConfirmation(echo, session.cluster.name, options, output, signal);
-  }
-  return parsed.instant;
+async function confirmedInstant(options: RestoreOptions, session: Session, context: CommandContext): Promise<Instant> {
+  const { instant, echo, needsConfirmation } = await instantOption('--to', options.to ?? '', session);
+  if (!needsConfirmation) return instant;
+  context.output.say(echo);
+  if (options.dryRun !== true) await requireConfirmation(echo, session.cluster.name, options, context.output, context.signal);
+  return instant;
 }
 
 /** A restore point's name goes into a configuration file and on to PostgreSQL, which keeps 63 bytes of it. */

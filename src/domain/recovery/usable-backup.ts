@@ -20,7 +20,18 @@ export function earliestTargetTime(backup: BaseBackup): Instant {
 /** The backups that this one is made of and that the repository no longer has. */
 export function missingReferences(backup: BaseBackup, present: readonly BaseBackup[]): readonly BackupLabel[] {
   const needed = backup.prior === undefined ? backup.references : [...backup.references, backup.prior];
-  return [...new Set(needed)].filter((label) => !present.some((other) => other.label === label));
+  if (needed.length === 0) return [];
+  const labels = labelsOf(present);
+  return [...new Set(needed)].filter((label) => !labels.has(label));
+}
+
+/** By the list of a snapshot, which never changes: it is asked once for each of its backups. */
+const knownLabels = new WeakMap<readonly BaseBackup[], ReadonlySet<BackupLabel>>();
+
+function labelsOf(backups: readonly BaseBackup[]): ReadonlySet<BackupLabel> {
+  const labels = knownLabels.get(backups) ?? new Set(backups.map(({ label }) => label));
+  knownLabels.set(backups, labels);
+  return labels;
 }
 
 /** False for a backup of an earlier generation of the cluster (before an upgrade): the archive that was listed is not its own. */

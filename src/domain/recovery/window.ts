@@ -89,39 +89,36 @@ function windowsAlong(
   history: TimelineHistory,
   backups: readonly BaseBackup[],
 ): FollowedWindow[] {
-  const found: FollowedWindow[] = [];
+  const found: (FollowedWindow & { readonly backups: BackupLabel[] })[] = [];
   for (const backup of backups.filter((candidate) => isOnPath(candidate, history))) {
     const current = found.at(-1);
     if (current !== undefined && backup.startLsn >= current.window.fromLsn && backup.stopLsn <= current.window.toLsn) {
-      found[found.length - 1] = { ...current, window: joined(current.window, backup) };
+      current.backups.push(backup.label);
       continue;
     }
     const wal = contiguousWalFrom(archive, history, backup.startLsn);
     if (wal.endLsn < backup.stopLsn) continue;
-    if (current !== undefined && wal.endLsn === current.window.toLsn)
-      found[found.length - 1] = { ...current, window: joined(current.window, backup) };
-    else found.push({ window: opened(repository, history, backup, wal), history, wal });
+    if (current !== undefined && wal.endLsn === current.window.toLsn) current.backups.push(backup.label);
+    else found.push(opened(repository, history, backup, wal));
   }
   return found;
 }
 
-function opened(repository: RepositoryName, history: TimelineHistory, backup: BaseBackup, wal: ContiguousWal): RecoveryWindow {
+function opened(repository: RepositoryName, history: TimelineHistory, backup: BaseBackup, wal: ContiguousWal) {
   const from = earliestTargetTime(backup);
   const to = wal.lastArchivedAt;
-  return {
+  const backups = [backup.label];
+  const window: RecoveryWindow = {
     repository,
     timeline: history.timeline,
     from,
     fromLsn: backup.stopLsn,
     to: to !== undefined && to < from ? from : to,
     toLsn: wal.endLsn,
-    backups: [backup.label],
+    backups,
     closedByGap: wal.gap !== undefined,
   };
-}
-
-function joined(window: RecoveryWindow, backup: BaseBackup): RecoveryWindow {
-  return { ...window, backups: [...window.backups, backup.label] };
+  return { window, history, wal, backups };
 }
 
 /** True where everything that `window` reaches along `history` is reached by a window of a newer timeline as well. */

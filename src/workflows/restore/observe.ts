@@ -1,40 +1,21 @@
 import { SpokeError } from '../../errors.ts';
-import { chooseBackup, type RestoreChoiceRequest } from '../../domain/recovery/choose-backup.ts';
-import { withStreamedWal } from '../../domain/catalog/archive-with-tail.ts';
 import type { BackupDetail } from '../../domain/catalog/base-backup.ts';
-import type { RepositorySnapshot } from '../../domain/catalog/repository-snapshot.ts';
-import type { Instant } from '../../domain/time/instant.ts';
 import type { ReadPorts } from '../../ports/bundle.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
 import type { OperationContext } from '../../ports/operation.ts';
-import {
-  type NodeObservation,
-  observeEngines,
-  observeNodes,
-  observeRepositories,
-  onlyPrimary,
-  type RepositoryObservations,
-} from '../observe-cluster.ts';
+import { type NodeObservation, onlyPrimary } from '../observe-cluster.ts';
 import { observePatroni } from '../patroni/observe.ts';
-import { areOnOneHost, instanceOf } from '../hosts.ts';
-import type { LiveEnd, RestoreRequest, RestoreWorld } from './request.ts';
+import { instanceOf } from '../hosts.ts';
+import { observeReach } from './reach.ts';
+import type { RestoreRequest, RestoreWorld } from './request.ts';
 import { outdatedDirectories } from './outdated.ts';
 import { newTablespaceLocation } from './tablespaces.ts';
 
 /** Looks at everything that the decision needs: repositories, nodes, the destination, tools. Changes nothing. */
 export async function observeForRestore(request: RestoreRequest, ports: ReadPorts, context: OperationContext): Promise<RestoreWorld> {
-  const now = ports.clock.now();
-  const only = request.repository === undefined ? undefined : [request.repository];
-  await observeEngines(request.cluster, only, ports, context);
-  const [found, nodes] = await Promise.all([
-    observeRepositories(request.cluster, only, { walArchive: true }, ports, context),
-    observeNodes(request.cluster, ports, context),
-  ]);
-  const destinationNode = destinationNodeOf(request, nodes);
+  const reach = await observeReach(request, (nodes) => destinationNodeOf(request, nodes), ports, context);
+  const { destinationNode, choice, ...seen } = reach;
   const patroni = destinationNode === undefined ? undefined : await observePatroni(request.cluster, ports, context);
-  const server = liveEndOf(request, nodes, destinationNode, found);
-  const repositories = { ...found, snapshots: found.snapshots.map((snapshot) => withUsefulTail(snapshot, server, nodes)) };
-  const choice = chooseBackup(repositories.snapshots, choiceRequest(request, nodes, server, now));
   const first = choice.kind === 'chosen' ? choice.candidates[0] : undefined;
   const destinationPath = destinationOf(request, destinationNode);
   const there = { ...ports, instance: await instanceOf(destinationNode?.node.name, ports, context) };
@@ -42,9 +23,7 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
   const installation = first === undefined ? undefined : await there.instance.findInstallation(first.backup.postgresMajor, context);
   const osUser = await there.instance.findUser(request.cluster.osUser ?? 'postgres');
   return {
-    now,
-    nodes,
-    repositories,
+    ...seen,
     destinationPath,
     ...(destinationNode === undefined ? {} : { destinationNode: destinationNode.node.name }),
     destination: await there.instance.inspectDirectory(destinationPath, context),
@@ -55,9 +34,8 @@ export async function observeForRestore(request: RestoreRequest, ports: ReadPort
     currentUser: there.instance.currentUser(),
     ...(osUser === undefined ? {} : { osUser }),
     freePort: await there.instance.findFreePort(),
-    server,
     ...(patroni === undefined ? {} : { patroni }),
-    outdated: await outdatedDirectories(destinationPath, request.cluster.restore.keepOldDays, now, there, context),
+    outdated: await outdatedDirectories(destinationPath, request.cluster.restore.keepOldDays, seen.now, there, context),
   };
 }
 
@@ -90,63 +68,6 @@ function inPlaceCandidates(nodes: readonly NodeObservation[]): readonly NodeObse
   const local = nodes.filter((node) => node.directory !== undefined);
   const formerPrimaries = local.filter((node) => node.directory?.kind === 'postgres' && !node.directory.hasStandbySignal);
   return formerPrimaries.length === 1 ? formerPrimaries : local.length === 1 ? local : [];
-}
-
-function liveEndOf(
-  request: RestoreRequest,
-  nodes: readonly NodeObservation[],
-  destination: NodeObservation | undefined,
-  repositories: RepositoryObservations,
-): LiveEnd {
-  if (request.target.kind === 'immediate') return {};
-  const known = repositories.snapshots.map((snapshot) => snapshot.systemIdentifier).filter((identifier) => identifier !== undefined);
-  const primary = onlyPrimary(nodes);
-  if (primary !== undefined) return known.includes(primary.server.systemIdentifier) ? { primaryNode: primary.node.name } : {};
-  const stopped = nodes.filter(
-    ({ directory }) =>
-      directory?.control !== undefined &&
-      directory.running === undefined &&
-      !directory.hasStandbySignal &&
-      known.includes(directory.control.systemIdentifier),
-  );
-  // Files are copied within one host.
-  const near = stopped.find(({ node }) => areOnOneHost(node, destination?.node));
-  if (near?.directory !== undefined) return { salvageDirectory: near.directory.realPath, salvageNode: near.node.name };
-  const [far] = stopped;
-  return far === undefined ? {} : { unsalvagedNode: far.node.name };
-}
-
-/**
- * Streamed WAL counts where nothing better is at hand: a primary that answers archives what it has, and the data directory of one that
- * does not has all that it ever wrote. Unless that was a primary of earlier days, and the WAL was streamed from its successor.
- */
-function withUsefulTail(snapshot: RepositorySnapshot, server: LiveEnd, nodes: readonly NodeObservation[]): RepositorySnapshot {
-  if (server.primaryNode !== undefined) return snapshot;
-  const salvaged = nodes.find(({ node }) => node.name === server.salvageNode)?.directory?.control;
-  const streamed = snapshot.tail?.segments.at(-1)?.timeline;
-  if (server.salvageDirectory !== undefined && (salvaged === undefined || streamed === undefined || streamed <= salvaged.timeline))
-    return snapshot;
-  return withStreamedWal(snapshot);
-}
-
-function choiceRequest(request: RestoreRequest, nodes: readonly NodeObservation[], server: LiveEnd, now: Instant): RestoreChoiceRequest {
-  const primary = nodes.find((node) => node.node.name === server.primaryNode)?.server;
-  const salvaged = nodes.find(({ node }) => node.name === server.salvageNode)?.directory?.control;
-  const liveEnd =
-    primary?.lsn !== undefined
-      ? { lsn: primary.lsn, timeline: primary.timeline, time: primary.serverTime }
-      : salvaged !== undefined
-        ? { lsn: salvaged.checkpointLsn, timeline: salvaged.timeline, time: now }
-        : undefined;
-  return {
-    target: request.target,
-    timeline: request.timeline,
-    ...(request.repository === undefined ? {} : { repository: request.repository }),
-    ...(request.label === undefined ? {} : { label: request.label }),
-    now,
-    ...(liveEnd === undefined ? {} : { liveEnd }),
-    excluded: [],
-  };
 }
 
 async function inspectTablespaces(

@@ -1,9 +1,7 @@
 import { SpokeError } from '../../errors.ts';
-import { formatInstantUtc } from '../../domain/time/instant.ts';
-import { formatLsn } from '../../domain/postgres/lsn.ts';
 import { formatBytes } from '../../domain/bytes.ts';
-import type { RestoreChoice } from '../../domain/recovery/choose-backup.ts';
 import type { DirectoryFacts } from '../../ports/instance.ts';
+import { reasonOutOfReach } from './out-of-reach.ts';
 import type { RestoreRequest, RestoreWorld } from './request.ts';
 import { areOnOneHost } from '../hosts.ts';
 import { refuseBesidePatroni } from './patroni.ts';
@@ -21,8 +19,7 @@ type Rule = (request: RestoreRequest, world: RestoreWorld) => SpokeError | undef
 const RULES: readonly Rule[] = [
   refuseUnsafeDirectory,
   refuseRunningServer,
-  refuseWithoutRepository,
-  refuseUnreachableTarget,
+  (_request, world) => reasonOutOfReach(world),
   refuseWrongCluster,
   refuseMissingPostgres,
   refuseWrongUser,
@@ -72,47 +69,6 @@ function refuseRunningServer(request: RestoreRequest, { destination }: RestoreWo
     `a server runs on ${destination.path} (seen by its ${evidence}${pid === undefined ? '' : `, pid ${pid}`})`,
     { details: { ...destination.running }, hint: 'Choose another --data-directory, or restore that node itself with --in-place.' },
   );
-}
-
-function refuseWithoutRepository(_request: RestoreRequest, { repositories }: RestoreWorld): SpokeError | undefined {
-  if (repositories.snapshots.length > 0) return undefined;
-  const [first] = repositories.unreadable;
-  const denied = first?.errorCode === 'REPOSITORY_DENIED';
-  return new SpokeError(
-    denied ? 'REPOSITORY_DENIED' : 'REPOSITORY_UNAVAILABLE',
-    `no repository can be read: ${repositories.unreadable.map((one) => `${one.repository}: ${one.message}`).join('; ')}`,
-    { details: { repositories: repositories.unreadable } },
-  );
-}
-
-function refuseUnreachableTarget(_request: RestoreRequest, { choice, repositories }: RestoreWorld): SpokeError | undefined {
-  if (choice.kind === 'chosen') return undefined;
-  const unread = repositories.unreadable.map((one) => one.repository);
-  return new SpokeError(
-    choice.code,
-    unread.length === 0 ? choice.message : `${choice.message} (repository ${unread.join(', ')} could not be read)`,
-    {
-      details: { ...choice.details, nearest: choice.nearest.map(nearestToJson), unreadableRepositories: repositories.unreadable },
-      ...hintOf(choice),
-    },
-  );
-}
-
-function nearestToJson(nearest: Extract<RestoreChoice, { kind: 'refused' }>['nearest'][number]): Record<string, string> {
-  return {
-    side: nearest.side,
-    ...(nearest.time === undefined ? {} : { time: formatInstantUtc(nearest.time) }),
-    ...(nearest.lsn === undefined ? {} : { lsn: formatLsn(nearest.lsn) }),
-  };
-}
-
-function hintOf(choice: Extract<RestoreChoice, { kind: 'refused' }>): { hint: string } | Record<string, never> {
-  const { timelines } = choice.details;
-  if (Array.isArray(timelines)) return { hint: `Say which is meant: ${timelines.map((one) => `--timeline ${one}`).join(' or ')}` };
-  const options = choice.nearest.flatMap(({ time, lsn }) =>
-    time !== undefined ? [`--to "${formatInstantUtc(time)}"`] : lsn !== undefined ? [`--to-lsn ${formatLsn(lsn)}`] : [],
-  );
-  return options.length === 0 ? {} : { hint: `The nearest that can be reached: ${options.join(' or ')}` };
 }
 
 function refuseWrongCluster(request: RestoreRequest, { choice, destination }: RestoreWorld): SpokeError | undefined {

@@ -1,5 +1,7 @@
 import type { BackupLabel, BaseBackup, RepositoryName } from '../src/domain/catalog/base-backup.ts';
 import { type ArchivedSegment, walRangesOf } from '../src/domain/catalog/wal-archive.ts';
+import type { RepositorySnapshot } from '../src/domain/catalog/repository-snapshot.ts';
+import { recoveryWindows } from '../src/domain/recovery/window.ts';
 import { lsnOf } from '../src/domain/postgres/lsn.ts';
 import { parseSystemIdentifier } from '../src/domain/postgres/system-identifier.ts';
 import { timelineIdOf } from '../src/domain/postgres/timeline.ts';
@@ -18,29 +20,68 @@ const NOW = instantOfSeconds(1_795_348_800);
 const SYSTEM = parseSystemIdentifier('7300000000000000001');
 const LOCAL = 'local' as RepositoryName;
 
-/** The plan of a very large repository, beside reading the same listing as JSON, which whoever wants to plan has to do first. */
-export function retentionComparison(): Comparison {
+interface LargeRepository {
+  readonly backups: readonly BaseBackup[];
+  readonly segments: readonly ArchivedSegment[];
+  readonly json: string;
+}
+
+/** Two hundred segments are missing. */
+function largeRepository(): LargeRepository {
   const backups = Array.from({ length: BACKUPS }, (_, index) => backupAt(index));
   for (const [index, backup] of backups.entries()) if (backup.type === 'incr') linkTo(backups, index);
   const segments = Array.from({ length: SEGMENTS }, (_, index) => segmentAt(index)).filter((_, index) => index % 5000 !== 17);
   const json = JSON.stringify({ backups, segments }, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  return { backups, segments, json };
+}
+
+/** Beside reading the same listing as JSON, which whoever wants to decide anything has to do first. */
+function besideParsing({ json }: LargeRepository): Comparison['bare'] {
+  return { what: '`JSON.parse` of the same backups and segments', run: async () => seconds(() => JSON.parse(json) as unknown) };
+}
+
+/** The plan of a very large repository. */
+export function retentionComparison(): Comparison {
+  const repository = largeRepository();
   return {
     name: 'retention',
     goal: 3,
     ours: {
       what: 'the retention plan of 10,000 backups and 1,000,000 WAL segments, from the listed segments on',
-      run: async () => seconds(() => requireSensible(plan(backups, segments))),
+      run: async () => seconds(() => requireSensible(plan(repository.backups, repository.segments))),
     },
-    bare: { what: '`JSON.parse` of the same backups and segments', run: async () => seconds(() => JSON.parse(json) as unknown) },
+    bare: besideParsing(repository),
+  };
+}
+
+/** To where a very large repository reaches, and each of its gaps. */
+export function windowComparison(): Comparison {
+  const repository = largeRepository();
+  return {
+    name: 'window',
+    goal: 3,
+    ours: {
+      what: 'the recovery windows and gaps of 10,000 backups and 1,000,000 WAL segments, from the listed segments on',
+      run: async () => seconds(() => requireAllGaps(recoveryWindows(snapshotOf(repository)).gaps.length)),
+    },
+    bare: besideParsing(repository),
+  };
+}
+
+function requireAllGaps(found: number): void {
+  if (found !== SEGMENTS / 5000) throw new Error(`${found} gaps, and not the ${SEGMENTS / 5000} that were made`);
+}
+
+function snapshotOf({ backups, segments }: Pick<LargeRepository, 'backups' | 'segments'>): RepositorySnapshot {
+  return {
+    ...{ repository: LOCAL, kind: 'local', readAt: NOW, initialised: true, systemIdentifier: SYSTEM, postgresMajor: 17, backups },
+    walArchive: { segmentSizeBytes: Number(SEGMENT_BYTES), ranges: walRangesOf(segments), histories: [] },
   };
 }
 
 function plan(backups: readonly BaseBackup[], segments: readonly ArchivedSegment[]) {
   const facts: RetentionFacts = {
-    snapshot: {
-      ...{ repository: LOCAL, kind: 'local', readAt: NOW, initialised: true, systemIdentifier: SYSTEM, postgresMajor: 17, backups },
-      walArchive: { segmentSizeBytes: Number(SEGMENT_BYTES), ranges: walRangesOf(segments), histories: [] },
-    },
+    snapshot: snapshotOf({ backups, segments }),
     ...{ now: NOW, verdicts: [], clocks: [], confirmed: true },
     pins: backups
       .filter((_, index) => index % 500 === 250)
