@@ -9,6 +9,7 @@ import { PatroniCluster } from '../test/harness/patroni.ts';
 import { writeOutageDuring } from '../test/harness/write-outage.ts';
 import { quantile } from './compare.ts';
 import { cli, type Lab, psql, run, say } from './lab.ts';
+import { describeMachine, type Machine } from './report.ts';
 
 /** A lab with two standbys and PgBouncer in front, as the tool sets it up. */
 export interface SwitchoverLab {
@@ -16,6 +17,13 @@ export interface SwitchoverLab {
   /** Through PgBouncer. */
   readonly url: string;
   close(): Promise<void>;
+}
+
+const RESULTS = join(import.meta.dirname, 'results');
+
+interface Seconds {
+  readonly ours: number[];
+  readonly patroni: number[];
 }
 
 /** Run by itself: `scripts/node24 node bench/switchover.ts [10]`. */
@@ -104,21 +112,42 @@ async function main(repetitions: number): Promise<void> {
   const ours = await openSwitchoverLab();
   const patroni = await openPatroniLab();
   try {
-    const seconds = { ours: [] as number[], patroni: [] as number[] };
+    const seconds: Seconds = { ours: [], patroni: [] };
     for (let repetition = 0; repetition < repetitions; repetition += 1) {
       seconds.ours.push(await switchoverOurs(ours, repetition));
       seconds.patroni.push(await switchoverByPatroni(patroni, repetition));
       const [one, other] = [seconds.ours.at(-1)?.toFixed(3), seconds.patroni.at(-1)?.toFixed(3)];
       say(`switchover ${repetition + 1}/${repetitions}: ${one} s, by Patroni ${other} s`);
     }
-    for (const [who, all] of Object.entries(seconds)) {
-      const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(all, q).toFixed(3));
-      say(`write outage of a switchover (${who}): median ${median} s (quartiles ${low} … ${high})`);
-    }
+    write(describeMachine({ postgres: ours.lab.postgresVersion, pgbackrest: ours.lab.pgbackrestVersion }), seconds);
   } finally {
     await patroni.stop();
     await ours.close();
   }
+}
+
+/** One JSON document and one page for people. */
+function write(machine: Machine, seconds: Seconds): void {
+  const at = new Date().toISOString();
+  const row = (what: string, all: readonly number[]) => {
+    const [low, median, high] = [0.25, 0.5, 0.75].map((q) => quantile(all, q).toFixed(2));
+    return `| ${what} | ${median} s | ${low} … ${high} s | ${Math.max(...all).toFixed(2)} s |`;
+  };
+  const page = `# How long nobody can write during a switchover
+
+Measured ${at} by \`scripts/node24 node bench/switchover.ts\`: ${seconds.ours.length} switchovers each, in turn, between three nodes with a client that writes all the time; from the last
+acknowledged write before to the first one after. Ours: the lab, clients behind PgBouncer. Patroni: three nodes and etcd (loop_wait 10 s, ttl 30 s), asked by patronictl
+without this program, clients that know all three nodes.
+${machine.cores} cores (${machine.cpu}), ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, PostgreSQL ${machine.postgres}; the machine is shared.
+
+| switchover by | median | quartiles | worst |
+|---|---|---|---|
+${row('spoke-backup', seconds.ours)}
+${row('Patroni', seconds.patroni)}
+`;
+  writeFileSync(join(RESULTS, 'switchover.json'), `${JSON.stringify({ schema: 1, at, machine, seconds }, null, 2)}\n`);
+  writeFileSync(join(RESULTS, 'switchover.md'), page);
+  say(page);
 }
 
 if (import.meta.main) await main(Number(process.argv[2] ?? 10));
