@@ -66,6 +66,11 @@ describe('the restore of a cluster', () => {
     expectAsBefore(story);
   });
 
+  it('has PgBouncer read what was written for it before the program died', async () => {
+    const calm = await tell(cluster);
+    await strikeCluster(calm, [blowAt(calm, 'reload PgBouncer', 'crash')]);
+  });
+
   it('seeds no standby from a backup that was found damaged before', async () => {
     const events = [{ kind: 'backup', repository: 0, type: 'full' } as const, ...commits(4)];
     const restore = {

@@ -58,13 +58,15 @@ async function observeBouncer(
   const databases = affected.filter((database) => offered.some((one) => one.name === database));
   const onDisk = await (await instanceOf(`pgbouncer:${name}`, ports, context)).readFileTail(configFile, MOST_BYTES);
   const written = [wanted.with, wanted.without].find(({ configuration }) => configuration === onDisk);
+  const isUnread = 'found' in asked && written !== undefined && !hasRead(offered, written.databases);
   return {
     name,
     configFile,
     pauseTimeoutMs: pauseTimeoutSeconds * 1000,
     databases,
     paused: offered.filter(({ paused }) => paused).map((one) => one.name),
-    present: 'found' in asked && written !== undefined && !hasRead(offered, written.databases) ? '' : onDisk,
+    present: isUnread ? '' : onDisk,
+    isUnread,
     wanted: { without: wanted.without.configuration, with: wanted.with.configuration },
     warnings: wanted.with.warnings,
     ...('fault' in asked ? { unreachable: asked.fault } : {}),

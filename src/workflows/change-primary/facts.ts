@@ -17,6 +17,8 @@ export interface BouncerToChange {
   readonly paused: readonly string[];
   /** What its file says, as far as PgBouncer has read it; empty where it goes by something else still. */
   readonly present: string;
+  /** Whoever wrote its file, which is as it is wanted, died before PgBouncer was told to read it. */
+  readonly isUnread?: boolean;
   readonly wanted: TextsAfter<string>;
   /** Whose clients come to another server than their database is meant for, or to another kind of it. */
   readonly warnings: readonly string[];

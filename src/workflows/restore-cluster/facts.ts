@@ -82,6 +82,6 @@ export async function observeFrontAlone(
 
 /** What somebody else has written stays. */
 function asItIsUnlessOurs(bouncer: BouncerToChange): BouncerToChange {
-  const { present } = bouncer;
-  return isGeneratedConfiguration(present) ? bouncer : { ...bouncer, wanted: { without: present, with: present } };
+  const { present, isUnread = false } = bouncer;
+  return isUnread || isGeneratedConfiguration(present) ? bouncer : { ...bouncer, wanted: { without: present, with: present } };
 }
