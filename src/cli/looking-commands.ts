@@ -10,7 +10,7 @@ export function addWindow(program: Command, context: CommandContext): void {
     .addHelpText(
       'after',
       `
-Exit code 0: no gap. 3: gaps, or a repository that cannot be read. With --at, 0 for yes and 13 for no, with what is near.
+Exit code 0: no gap. 3: gaps, nothing that can be recovered, or a repository that cannot be read. With --at, 0 for yes and 13 for no, with what is near.
 
 Examples:
   spoke-backup window
