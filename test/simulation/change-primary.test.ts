@@ -78,6 +78,15 @@ function afterAccident(all: readonly string[]): ChangeCluster {
   return cluster;
 }
 
+/** Begun after the accident, struck by each blow in its turn, and gone on with. */
+async function playFailover(all: readonly string[], blows: readonly Blow[]) {
+  const calm = afterAccident(all);
+  const { process } = await attempt(calm, await decideToFailOver(calm));
+  const cluster = afterAccident(all);
+  const intent = await decideToFailOver(cluster);
+  return { cluster, intent, end: await play(cluster, intent, process.points, blows) };
+}
+
 describe('a switchover that is interrupted', () => {
   it('comes to the same end however often this program is ended, and loses nothing', async () => {
     const story = async (all: readonly string[], blows: readonly Blow[]) => {
@@ -153,11 +162,7 @@ describe('a failover that is interrupted', () => {
 
   it('never has two primaries, also where the old one is started again meanwhile', async () => {
     const story = async (all: readonly string[], blows: readonly Blow[]) => {
-      const calm = afterAccident(all);
-      const { process } = await attempt(calm, await decideToFailOver(calm));
-      const cluster = afterAccident(all);
-      const intent = await decideToFailOver(cluster);
-      const end = await play(cluster, intent, process.points, blows);
+      const { cluster, intent, end } = await playFailover(all, blows);
       // Who followed the old primary while it was back has WAL that the new one has not, and is to be seeded again.
       if (end.kind === 'done') expect(cluster.writable).toEqual([intent.to]);
       cluster.startEverything();
@@ -168,11 +173,7 @@ describe('a failover that is interrupted', () => {
 
   it('tells what is lost as of after the fence, and takes whoever has most then', async () => {
     const story = async (all: readonly string[], blows: readonly Blow[]) => {
-      const calm = afterAccident(all);
-      const { process } = await attempt(calm, await decideToFailOver(calm));
-      const cluster = afterAccident(all);
-      const intent = await decideToFailOver(cluster);
-      const end = await play(cluster, intent, process.points, blows);
+      const { cluster, intent, end } = await playFailover(all, blows);
       if (end.kind === 'done') await expectLossAsSaid(cluster, intent);
     };
     await fc.assert(fc.asyncProperty(names, fc.array(WRITING_ON, { minLength: 1, maxLength: 3 }), story), simulation(400));

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import type { ClusterConfig, NodeConfig } from '../../../src/config/model.ts';
 import { type NodeFacts, topologyOf } from '../../../src/domain/topology/topology.ts';
 import { decideFailover, type FailoverRequest } from '../../../src/workflows/failover/decide.ts';
-import type { BouncerToChange } from '../../../src/workflows/change-primary/facts.ts';
 import { planFailover } from '../../../src/workflows/failover/plan.ts';
 import { timelineIdOf } from '../../../src/domain/postgres/timeline.ts';
 import type { DirectoryFacts, WalEnd } from '../../../src/ports/instance.ts';
 import type { NodeObservation } from '../../../src/workflows/observe-cluster.ts';
 import { files, lsn, MIB, OURS, primary, standby } from '../domain/topology/facts.ts';
+import { FRONT } from './switchover-world.ts';
 
 const node = (name: string): NodeConfig => ({ name, service: { manager: 'pg_ctl' } });
 const B = standby('b', { received: 10n * MIB, replayed: 10n * MIB });
@@ -151,17 +151,6 @@ describe('what a failover says that it loses', () => {
 });
 
 describe('the plan of a failover', () => {
-  const FRONT: BouncerToChange = {
-    name: 'front',
-    configFile: '/etc/pgbouncer.ini',
-    pauseTimeoutMs: 1000,
-    databases: ['app'],
-    paused: [],
-    warnings: [],
-    present: 'a',
-    wanted: { without: 'b', with: 'b' },
-  };
-
   it.each([
     // Clients may wait at PgBouncer for a server that will never answer: until TCP gives up, a quarter of an hour later.
     [

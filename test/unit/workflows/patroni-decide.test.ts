@@ -8,23 +8,14 @@ import type { BouncerToChange } from '../../../src/workflows/change-primary/fact
 import type { PatroniFacts } from '../../../src/workflows/patroni/facts.ts';
 import { planByPatroni } from '../../../src/workflows/patroni/plan.ts';
 import { buildCluster } from '../../fakes/cluster.ts';
+import { patroniMember } from '../domain/patroni/members.ts';
 import { files, MIB, OTHERS, OURS, primary, standby } from '../domain/topology/facts.ts';
+import { FRONT } from './switchover-world.ts';
 
 const RUN = 'run';
 const cluster: ClusterConfig = { ...buildCluster().cluster, patroni: { urls: ['http://a'], scope: 'main' } };
 
-const member = (name: string, more: Partial<PatroniMember> = {}): PatroniMember =>
-  ({
-    name,
-    role: 'replica',
-    state: 'running',
-    host: name,
-    port: 5432,
-    timeline: 1,
-    lagBytes: 0n,
-    pendingRestart: false,
-    ...more,
-  }) as PatroniMember;
+const member = (name: string, more: Partial<PatroniMember> = {}) => patroniMember(name, { state: 'running', ...more });
 const LEADER = member('a', { role: 'leader' });
 const state = (name: string, more: Partial<PatroniMemberState> = {}): PatroniMemberState => ({
   name,
@@ -35,16 +26,7 @@ const state = (name: string, more: Partial<PatroniMemberState> = {}): PatroniMem
   ...more,
 });
 
-const BOUNCER: BouncerToChange = {
-  name: 'front',
-  configFile: '/etc/pgbouncer.ini',
-  pauseTimeoutMs: 1000,
-  databases: ['app'],
-  paused: [],
-  warnings: [],
-  present: 'a',
-  wanted: { without: 'b', with: 'b and a' },
-};
+const BOUNCER: BouncerToChange = { ...FRONT, wanted: { without: 'b', with: 'b and a' } };
 const AT = { received: 10n * MIB, replayed: 10n * MIB, of: 'a' };
 const NODES = [primary('a', 10n * MIB), standby('b', AT), standby('c', AT)];
 

@@ -4,7 +4,7 @@ import type { ReplicationSlot } from '../../../src/domain/topology/replication-f
 import { type NodeFacts, topologyOf } from '../../../src/domain/topology/topology.ts';
 import type { HeldServer } from '../../../src/plan/change-primary-steps.ts';
 import type { Step } from '../../../src/plan/step.ts';
-import type { ChangePrimaryFacts } from '../../../src/workflows/change-primary/facts.ts';
+import type { BouncerToChange, ChangePrimaryFacts } from '../../../src/workflows/change-primary/facts.ts';
 import type { SwitchoverIntent } from '../../../src/workflows/change-primary/intent.ts';
 import { files, MIB, OURS, primary, replication, standby } from '../domain/topology/facts.ts';
 
@@ -17,6 +17,18 @@ export const HELD: HeldServer = {
   service: { manager: 'pg_ctl' },
   port: 5432,
   socketDirectory: '/tmp',
+};
+
+/** A PgBouncer in front, whose file leads to a; all databases of it follow the primary. */
+export const FRONT: BouncerToChange = {
+  name: 'front',
+  configFile: '/etc/pgbouncer.ini',
+  pauseTimeoutMs: 1000,
+  databases: ['app'],
+  paused: [],
+  warnings: [],
+  present: 'a',
+  wanted: { without: 'b', with: 'b' },
 };
 
 export const INTENT: SwitchoverIntent = {
@@ -103,7 +115,6 @@ export class ClusterModel {
     const { others, hasBouncer, hasEndpoints } = this.#shape;
     const nodes = [this.#a(), this.#b(), ...others.map((name) => this.#other(name))];
     const text = (which: string) => ({ text: which, values: {}, isCurrent: this.endpoints === which });
-    const bouncer = { name: 'front', configFile: '/etc/pgbouncer.ini', pauseTimeoutMs: 1000, databases: ['app'], warnings: [] };
     const present = { present: this.bouncer, paused: this.paused ? ['app'] : [], wanted: { without: 'without a', with: 'with a' } };
     const passfile = {
       kind: 'write-passfile',
@@ -118,7 +129,7 @@ export class ClusterModel {
       limitMs: 60_000,
       follow: new Map(['a', ...others].map((name) => [name, { primary_conninfo: 'host=b' }])),
       following: this.#following,
-      bouncers: hasBouncer ? [{ ...bouncer, ...present }] : [],
+      bouncers: hasBouncer ? [{ ...FRONT, ...present }] : [],
       ...(hasEndpoints ? { endpoints: { file: '/e', hook: undefined, wanted: { without: text('without a'), with: text('with a') } } } : {}),
       passfiles: new Map(this.#hasPassfile ? [] : [['a', passfile]]),
     };

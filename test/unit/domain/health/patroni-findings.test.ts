@@ -2,20 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { patroniFindings } from '../../../../src/domain/health/patroni-findings.ts';
 import { memberOfNode, type PatroniMember, type PatroniView } from '../../../../src/domain/patroni/view.ts';
 import { topologyOf } from '../../../../src/domain/topology/topology.ts';
+import { patroniMember as member } from '../patroni/members.ts';
 import { MIB, OURS, primary, standby } from '../topology/facts.ts';
 
-const member = (name: string, more: Partial<PatroniMember> = {}): PatroniMember =>
-  ({
-    name,
-    role: 'replica',
-    state: 'streaming',
-    host: name,
-    port: 5432,
-    timeline: 1,
-    lagBytes: 0n,
-    pendingRestart: false,
-    ...more,
-  }) as PatroniMember;
 const LEADER = member('a', { role: 'leader', state: 'running' });
 const view = (more: Partial<PatroniView> = {}): PatroniView => ({
   url: 'http://a',
